@@ -1,0 +1,157 @@
+//! Everything a person can ask for, from the tray, the window or the command line.
+//!
+//! On the control socket a command is `{id, command, args}`: the command line's words joined by dots and its flags in
+//! camelCase. Nothing else can be asked for, and an unknown argument is an error.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    chat::Jid,
+    problem::{Problem, Trouble},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", content = "args", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Command {
+    /// Answers with one AppStatus.
+    #[serde(rename = "status")]
+    Status {},
+    /// Starts pairing: a QR code, or a pairing code for `phone`. On a linked install it wants `yes`, and moves the
+    /// present sign-in aside (W4). `cancel` ends a pairing that is under way.
+    #[serde(rename = "pair")]
+    Pair {
+        #[serde(default)]
+        phone: Option<String>,
+        #[serde(default)]
+        cancel: bool,
+        #[serde(default)]
+        yes: bool,
+    },
+    /// Unlinks at the phone's side, then moves the sign-in aside.
+    #[serde(rename = "logout")]
+    Logout {
+        #[serde(default)]
+        yes: bool,
+    },
+    /// Answers with `[{jid, name, lastActivity, isGroup, isRegistered}]`, the latest first.
+    #[serde(rename = "chats")]
+    Chats {},
+    /// Answers with `groups` of AppStatus.
+    #[serde(rename = "groups.list")]
+    GroupsList {},
+    #[serde(rename = "groups.register")]
+    GroupsRegister {
+        jid: Jid,
+        name: String,
+        folder: String,
+        #[serde(default)]
+        trigger: Option<String>,
+        #[serde(default)]
+        no_trigger: bool,
+    },
+    /// `target` is a JID or a folder.
+    #[serde(rename = "groups.remove")]
+    GroupsRemove { target: String },
+    #[serde(rename = "groups.move-main")]
+    GroupsMoveMain { jid: Jid },
+    /// Answers with `runs` of AppStatus, each with its mounts.
+    #[serde(rename = "containers.list")]
+    ContainersList {},
+    /// Starts a kept-warm run for a group (T3). `target` is a JID or a folder.
+    #[serde(rename = "containers.start")]
+    ContainersStart { target: String },
+    /// `target` is a container's name, a JID or a folder.
+    #[serde(rename = "containers.stop")]
+    ContainersStop { target: String },
+    #[serde(rename = "containers.restart")]
+    ContainersRestart { target: String },
+    /// Answers with `{path}`: the file that holds the log asked for.
+    #[serde(rename = "logs")]
+    Logs {
+        #[serde(default)]
+        run: Option<String>,
+    },
+    /// Answers with `{id}`, the message id, once the text is in the outbox (M13).
+    #[serde(rename = "send")]
+    Send {
+        to: Jid,
+        text: String,
+        #[serde(default)]
+        any: bool,
+    },
+    #[serde(rename = "pause")]
+    Pause {},
+    #[serde(rename = "resume")]
+    Resume {},
+    /// Ends the orchestrator in order (Q6).
+    #[serde(rename = "quit")]
+    Quit {},
+}
+
+impl Command {
+    /// # Errors
+    /// [`Trouble::BadCommand`] with what is wrong, when the name is unknown or the arguments don't fit it.
+    pub fn parse(command: &str, args: Option<Value>) -> Result<Self, Trouble> {
+        let args = match args {
+            None | Some(Value::Null) => Value::Object(Default::default()),
+            Some(args) => args,
+        };
+        serde_json::from_value(serde_json::json!({"command": command, "args": args}))
+            .map_err(|error| Trouble::BadCommand { reason: error.to_string() })
+    }
+}
+
+/// What a command answers: the value that `--json` prints, or what is wrong.
+pub type Answer = Result<Value, Trouble>;
+
+/// The error part of an answer on the control socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommandError {
+    pub code: String,
+    pub message: String,
+    pub cure: String,
+}
+
+impl From<&Trouble> for CommandError {
+    fn from(trouble: &Trouble) -> Self {
+        let Problem { code, text, cure, .. } = trouble.problem();
+        CommandError { code, message: text, cure }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn words_joined_by_dots_flags_in_camel_case() {
+        let register = Command::parse(
+            "groups.register",
+            Some(json!({"jid": "1@g.us", "name": "Family", "folder": "family", "noTrigger": true})),
+        );
+        assert_eq!(
+            register,
+            Ok(Command::GroupsRegister {
+                jid: Jid::new("1@g.us"),
+                name: "Family".into(),
+                folder: "family".into(),
+                trigger: None,
+                no_trigger: true
+            })
+        );
+        assert_eq!(Command::parse("status", None), Ok(Command::Status {}));
+        assert_eq!(Command::parse("pair", Some(json!({}))), Ok(Command::Pair { phone: None, cancel: false, yes: false }));
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_a_reason() {
+        for (command, args) in
+            [("rm", json!({})), ("send", json!({"to": "1@g.us"})), ("status", json!({"evil": 1})), ("send", json!(7))]
+        {
+            let refused = Command::parse(command, Some(args)).unwrap_err();
+            assert_eq!(refused.code(), "bad-command");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! NanoClaw's rules as pure code: no I/O, no async, no clock. Time is passed in, effects are returned as values.
+//!
+//! Architecture invariant: this crate names neither SQLite nor Docker nor WhatsApp nor Tauri, so that every rule can be
+//! tested without them. `crates/host` does what these modules decide.
+
+pub mod chat;
+pub mod command;
+pub mod group;
+pub mod kiro;
+pub mod link;
+pub mod mounts;
+pub mod problem;
+pub mod prompt;
+pub mod queue;
+pub mod router;
+pub mod run;
+pub mod settings;
+pub mod status;
+pub mod trigger;

@@ -1,0 +1,236 @@
+//! Every trouble a person can have: what is wrong, what helps, and a command that does it where there is one.
+//!
+//! A [`Trouble`] is data, so that wording can change freely; surfaces branch on codes, never on sentences.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::settings::Setting;
+
+/// A trouble as a person sees it, in AppStatus and in the command line's errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    pub code: String,
+    /// What is wrong.
+    pub text: String,
+    /// What helps.
+    pub cure: String,
+    /// A command of the control socket that does it.
+    pub command: Option<Offer>,
+}
+
+/// A command behind a button: `label` on it, `command` and `args` as on the control socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    pub label: String,
+    pub command: String,
+    pub args: Value,
+}
+
+/// What can be wrong. Each variant has one code and one wording, below.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Trouble {
+    BadSetting { key: String, value: String, allowed: String, used: String },
+    SettingsUnreadable { reason: String },
+    UnknownSetting { key: String },
+    DatabaseNewer { found: u64, known: u64 },
+    DatabaseLocked,
+    DatabaseBroken { reason: String },
+    HomeInUse { home: String },
+    NotRunning,
+    EngineAbsent,
+    ImageMissing { image: String },
+    KiroMissing,
+    KiroSignedOut,
+    RunFailed { chat: String, reason: String },
+    RunCrashLoop { task: String },
+    MountMissing { path: String },
+    RunningAsRoot,
+    SendFailed { chat: String, reason: String },
+    UnknownChat { jid: String },
+    UnknownGroup { target: String },
+    NotRegistered { jid: String },
+    UnknownContainer { target: String },
+    AlreadyRegistered { jid: String },
+    FolderTaken { folder: String },
+    BadFolder { reason: String },
+    BadName,
+    BadPhone { phone: String },
+    EmptyText,
+    AlreadyLinked,
+    NeedsYes { what: String },
+    LinkDown,
+    BadCommand { reason: String },
+    UnknownRun { run: String },
+    Internal { reason: String },
+}
+
+impl Trouble {
+    pub fn code(&self) -> &'static str {
+        use Trouble::*;
+        match self {
+            BadSetting { .. } => "bad-setting",
+            SettingsUnreadable { .. } => "settings-unreadable",
+            UnknownSetting { .. } => "unknown-setting",
+            DatabaseNewer { .. } => "database-newer",
+            DatabaseLocked => "database-locked",
+            DatabaseBroken { .. } => "database-broken",
+            HomeInUse { .. } => "home-in-use",
+            NotRunning => "not-running",
+            EngineAbsent => "engine-absent",
+            ImageMissing { .. } => "image-missing",
+            KiroMissing => "kiro-missing",
+            KiroSignedOut => "kiro-signed-out",
+            RunFailed { .. } => "run-failed",
+            RunCrashLoop { .. } => "internal-restart",
+            MountMissing { .. } => "mount-missing",
+            RunningAsRoot => "running-as-root",
+            SendFailed { .. } => "send-failed",
+            UnknownChat { .. } => "unknown-chat",
+            UnknownGroup { .. } => "unknown-group",
+            NotRegistered { .. } => "not-registered",
+            UnknownContainer { .. } => "unknown-container",
+            AlreadyRegistered { .. } => "already-registered",
+            FolderTaken { .. } => "folder-taken",
+            BadFolder { .. } => "bad-folder",
+            BadName => "bad-name",
+            BadPhone { .. } => "bad-phone",
+            EmptyText => "empty-text",
+            AlreadyLinked => "already-linked",
+            NeedsYes { .. } => "needs-yes",
+            LinkDown => "whatsapp-offline",
+            BadCommand { .. } => "bad-command",
+            UnknownRun { .. } => "unknown-run",
+            Internal { .. } => "internal",
+        }
+    }
+
+    pub fn problem(&self) -> Problem {
+        let (text, cure) = self.wording();
+        Problem { code: self.code().to_owned(), text, cure, command: self.offer() }
+    }
+
+    fn wording(&self) -> (String, String) {
+        use Trouble::*;
+        let say = |text: &str, cure: &str| (text.to_owned(), cure.to_owned());
+        match self {
+            BadSetting { key, value, allowed, used } => (
+                format!("The setting {key} can't be \"{value}\"."),
+                format!("It must be {allowed}. Until it is, {used} is used."),
+            ),
+            SettingsUnreadable { reason } => (
+                format!("settings.json can't be read: {reason}."),
+                "Mend or remove the file. Until then the defaults are used.".to_owned(),
+            ),
+            UnknownSetting { key } => {
+                (format!("There is no setting {key}."), "See `nanoclawctl settings get` for all settings.".to_owned())
+            }
+            DatabaseNewer { found, known } => (
+                format!("The database was written by a newer NanoClaw (version {found}, this one knows {known})."),
+                "Install the newer version again. Nothing was changed.".to_owned(),
+            ),
+            DatabaseLocked => say(
+                "Another program holds the database.",
+                "Close the program that has store/messages.db open. Nothing was changed.",
+            ),
+            DatabaseBroken { reason } => (
+                format!("The database can't be opened: {reason}."),
+                "Check that the disk is not full and that the folder store/ is yours. Nothing was changed.".to_owned(),
+            ),
+            HomeInUse { home } => (
+                format!("NanoClaw is already running with the folder {home}."),
+                "Use the one that runs, or stop it first.".to_owned(),
+            ),
+            NotRunning => say("NanoClaw is not running.", "Start the app, or `nanoclawctl run`."),
+            EngineAbsent => say(
+                "Docker is not running.",
+                "Start Docker. Messages wait and are answered by themselves when it is back.",
+            ),
+            ImageMissing { image } => (
+                format!("The agent's image {image} is missing."),
+                "Build it with `cargo xtask image` or `docker build -t nanoclaw-agent:latest ./container`. Messages wait until then."
+                    .to_owned(),
+            ),
+            KiroMissing => say(
+                "kiro-cli was not found on this computer.",
+                "Install kiro-cli, or set KIRO_CLI_PATH to where it is.",
+            ),
+            KiroSignedOut => say("Kiro is signed out.", "Sign in with `kiro-cli login`. Messages wait until then."),
+            RunFailed { chat, reason } => (
+                format!("The agent could not answer in {chat}: {reason}"),
+                "The messages are kept. A new message in that chat tries again.".to_owned(),
+            ),
+            RunCrashLoop { task } => (
+                format!("A part of NanoClaw ({task}) failed and was started again."),
+                "If this comes back, see logs/nanoclaw.log.".to_owned(),
+            ),
+            MountMissing { path } => (
+                format!("The folder {path} does not exist, so the agent can't see it."),
+                "Install kiro-cli and sign in once, then it is there.".to_owned(),
+            ),
+            RunningAsRoot => say(
+                "NanoClaw runs as root, and so do its agents.",
+                "Run it as an ordinary user. Inside the containers all privileges are dropped, but files they make belong to root.",
+            ),
+            SendFailed { chat, reason } => (
+                format!("A message to {chat} could not be sent: {reason}"),
+                "It is kept. See `nanoclawctl status`.".to_owned(),
+            ),
+            UnknownChat { jid } => {
+                (format!("There is no chat {jid}."), "See `nanoclawctl chats` for the chats that are known.".to_owned())
+            }
+            UnknownGroup { target } => (
+                format!("No registered chat is called {target}."),
+                "See `nanoclawctl groups list`; a folder name or a JID is wanted.".to_owned(),
+            ),
+            NotRegistered { jid } => (
+                format!("The chat {jid} is not registered."),
+                "Register it first, or use --any to send to it all the same.".to_owned(),
+            ),
+            UnknownContainer { target } => (
+                format!("No running container belongs to {target}."),
+                "See `nanoclawctl containers list`.".to_owned(),
+            ),
+            AlreadyRegistered { jid } => {
+                (format!("The chat {jid} is already registered."), "Remove it first to register it anew.".to_owned())
+            }
+            FolderTaken { folder } => {
+                (format!("The folder {folder} belongs to another chat."), "Choose another folder name.".to_owned())
+            }
+            BadFolder { reason } => (format!("That folder name can't be used: {reason}."), "Choose another one.".to_owned()),
+            BadName => say("The name is empty or too long.", "Give a name of 1 to 200 characters."),
+            BadPhone { phone } => (
+                format!("\"{phone}\" is not a phone number."),
+                "Give it with its country code, for example +49 151 23456789.".to_owned(),
+            ),
+            EmptyText => say("There is no text to send.", "Give a text of 1 to 65,536 characters."),
+            AlreadyLinked => say(
+                "WhatsApp is linked already.",
+                "To link anew, give --yes: the present link is moved aside, nothing is deleted.",
+            ),
+            NeedsYes { what } => (format!("This would {what}."), "Say --yes to do it.".to_owned()),
+            LinkDown => say("WhatsApp is not connected.", "Try again when it is; see `nanoclawctl status`."),
+            BadCommand { reason } => (format!("That command can't be understood: {reason}."), "See `nanoclawctl --help`.".to_owned()),
+            UnknownRun { run } => (format!("There is no log of a run {run}."), "See groups/<folder>/logs.".to_owned()),
+            Internal { reason } => {
+                (format!("Something went wrong inside NanoClaw: {reason}"), "See logs/nanoclaw.log.".to_owned())
+            }
+        }
+    }
+
+    fn offer(&self) -> Option<Offer> {
+        let offer = |label: &str, command: &str, args: Value| {
+            Some(Offer { label: label.to_owned(), command: command.to_owned(), args })
+        };
+        match self {
+            Trouble::BadSetting { key, .. } => offer(
+                "Use the default",
+                "settings.set",
+                json!({"key": key, "value": Setting::named(key).map(|setting| setting.default)}),
+            ),
+            Trouble::AlreadyLinked => offer("Link again", "pair", json!({"yes": true})),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Messages in, prompt out (M5); the agent's answer in, what is sent out (M6, M8).
+
+use jiff::tz::TimeZone;
+
+use crate::chat::Message;
+
+/// The prompt for a turn: one `<message>` a line in order of arrival, with the zone that its times are in (M5).
+pub fn format(messages: &[Message], zone: &TimeZone) -> String {
+    let name = zone.iana_name().unwrap_or("UTC");
+    let mut prompt = format!("<messages timezone=\"{}\">\n", escape(name));
+    for message in messages {
+        let time = message.sent_at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z");
+        prompt.push_str(&format!(
+            "<message sender=\"{}\" time=\"{time}\">{}</message>\n",
+            escape(&message.sender_name),
+            escape(&message.content)
+        ));
+    }
+    prompt.push_str("</messages>");
+    prompt
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+const OPEN: &str = "<internal>";
+const CLOSE: &str = "</internal>";
+
+/// The answer without what the agent said to itself; `None` when nothing is left to say (M6).
+pub fn public_part(answer: &str) -> Option<String> {
+    let mut rest = answer;
+    let mut public = String::with_capacity(answer.len());
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        public.push_str(before);
+        rest = after.split_once(CLOSE).map_or("", |(_, after)| after);
+    }
+    public.push_str(rest);
+    let public = public.trim();
+    (!public.is_empty()).then(|| public.to_owned())
+}
+
+/// The text as it goes out: with the assistant's name before it unless the number is its own, and never twice (M8).
+pub fn signed(text: &str, assistant: &str, own_number: bool) -> String {
+    let prefix = format!("{assistant}:");
+    if own_number || text.starts_with(&prefix) { text.to_owned() } else { format!("{prefix} {text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Jid;
+
+    #[test]
+    fn one_line_a_message_escaped_with_its_zone() {
+        // M5
+        let message = |name: &str, content: &str| Message {
+            seq: 1,
+            id: "1".into(),
+            chat: Jid::new("1@g.us"),
+            sender: "2@s.whatsapp.net".into(),
+            sender_name: name.into(),
+            content: content.into(),
+            sent_at: "2026-07-01T10:00:00Z".parse().unwrap(),
+            is_bot: false,
+        };
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let prompt = format(&[message("Al \"A\" <x>", "a & b </message>"), message("Bob", "two\nlines")], &zone);
+        assert_eq!(
+            prompt,
+            "<messages timezone=\"Europe/Berlin\">\n\
+             <message sender=\"Al &quot;A&quot; &lt;x&gt;\" time=\"2026-07-01T12:00:00+02:00\">a &amp; b &lt;/message&gt;</message>\n\
+             <message sender=\"Bob\" time=\"2026-07-01T12:00:00+02:00\">two\nlines</message>\n\
+             </messages>"
+        );
+    }
+
+    #[test]
+    fn internal_talk_is_cut() {
+        // M6
+        for (answer, expect) in [
+            ("hello", Some("hello")),
+            ("<internal>x</internal>hello", Some("hello")),
+            ("a <internal>x\ny</internal> b", Some("a  b")),
+            ("a<internal>never closed", Some("a")),
+            ("<internal>all</internal>", None),
+            ("  \n", None),
+            ("<internal>x</internal>a<internal>y</internal>", Some("a")),
+            ("a </internal> b", Some("a </internal> b")),
+        ] {
+            assert_eq!(public_part(answer).as_deref(), expect, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_comes_once() {
+        // M8
+        assert_eq!(signed("hi", "Andy", false), "Andy: hi");
+        assert_eq!(signed("Andy: hi", "Andy", false), "Andy: hi");
+        assert_eq!(signed("hi", "Andy", true), "hi");
+    }
+}

@@ -1,0 +1,422 @@
+//! AppStatus: what the orchestrator tells about itself, the same on every surface.
+//!
+//! The shape is an interface (`nanoclawctl status --json`, the control socket, the window): fields are added, never renamed;
+//! times are RFC 3339 in UTC with milliseconds. It keeps what the user wants (`wanted`) apart from what is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    chat::Jid,
+    group::Group,
+    kiro::{SignIn, Whoami},
+    link::{Link, LinkState, PairingCode, QrCode},
+    problem::{Problem, Trouble},
+    settings::{KiroMode, Runtime},
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppStatus {
+    pub schema: u32,
+    pub version: String,
+    #[serde(with = "millis")]
+    pub at: Timestamp,
+    pub wanted: Wanted,
+    pub runtime: Runtime,
+    pub headline: Headline,
+    pub whatsapp: WhatsAppStatus,
+    pub kiro: KiroStatus,
+    pub engine: EngineStatus,
+    pub runs: Vec<RunStatus>,
+    pub queue: Vec<QueueStatus>,
+    pub groups: Vec<GroupStatus>,
+    pub scheduler: SchedulerStatus,
+    /// `None` where it can't be read: headless.
+    pub autostart: Option<bool>,
+    pub problems: Vec<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wanted {
+    Running,
+    Paused,
+    Quitting,
+}
+
+/// The worst thing that is true, in the order of `Level`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Headline {
+    pub level: Level,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    NeedsYou,
+    Offline,
+    Paused,
+    Working,
+    Ready,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WhatsAppStatus {
+    pub state: LinkState,
+    pub text: String,
+    pub jid: Option<String>,
+    pub push_name: Option<String>,
+    pub qr: Option<QrCode>,
+    pub pairing_code: Option<PairingCode>,
+    #[serde(with = "millis_option")]
+    pub retry_at: Option<Timestamp>,
+    #[serde(with = "millis_option")]
+    pub until: Option<Timestamp>,
+    /// Texts in the outbox that WhatsApp has not acknowledged.
+    pub queued_out: u64,
+    /// Texts that could not be sent.
+    pub failed_out: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KiroStatus {
+    pub mode: KiroMode,
+    /// Messages that wait for a sign-in.
+    pub parked: u64,
+    pub host: SignInStatus,
+    pub container: Option<SignInStatus>,
+    pub login: Option<LoginStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignInStatus {
+    pub state: SignIn,
+    pub account: Option<String>,
+    pub text: String,
+    #[serde(with = "millis")]
+    pub at: Timestamp,
+}
+
+impl SignInStatus {
+    pub fn new(whoami: Whoami, at: Timestamp) -> Self {
+        SignInStatus { state: whoami.state, account: whoami.account, text: whoami.text, at }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginStatus {
+    pub state: LoginState,
+    pub url: Option<String>,
+    pub code: Option<String>,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoginState {
+    Starting,
+    Waiting,
+    Succeeded,
+    Failed,
+    Expired,
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineStatus {
+    pub state: EngineState,
+    pub name: Option<String>,
+    pub version: Option<String>,
+    pub socket: Option<String>,
+    pub image: ImageStatus,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineState {
+    Ready,
+    Absent,
+    Starting,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageStatus {
+    pub state: ImageState,
+    pub id: Option<String>,
+    pub progress: Option<BuildProgress>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageState {
+    Ready,
+    Missing,
+    Building,
+    Failed,
+    Stale,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BuildProgress {
+    pub step: u32,
+    pub of: u32,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunStatus {
+    pub id: String,
+    pub container: String,
+    pub group: String,
+    pub chat: Jid,
+    pub kind: RunKind,
+    pub state: RunState,
+    #[serde(with = "millis")]
+    pub started_at: Timestamp,
+    #[serde(with = "millis_option")]
+    pub last_result_at: Option<Timestamp>,
+    /// Bytes; `None` unless a reader asked.
+    pub memory_bytes: Option<u64>,
+    /// Percent of one CPU; `None` unless a reader asked.
+    pub cpu_percent: Option<f64>,
+    /// What the container sees of the host.
+    pub mounts: Vec<crate::mounts::Mount>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunKind {
+    Messages,
+    Task,
+    KeptWarm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    Starting,
+    Working,
+    Idle,
+    Stopping,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueStatus {
+    pub group: String,
+    pub messages: u64,
+    pub tasks: u64,
+    #[serde(with = "millis_option")]
+    pub retry_at: Option<Timestamp>,
+    pub attempt: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupStatus {
+    pub jid: Jid,
+    pub name: String,
+    pub folder: String,
+    pub trigger: Option<String>,
+    pub requires_trigger: bool,
+    pub is_main: bool,
+}
+
+impl From<&Group> for GroupStatus {
+    fn from(group: &Group) -> Self {
+        GroupStatus {
+            jid: group.jid.clone(),
+            name: group.name.clone(),
+            folder: group.folder.to_string(),
+            trigger: group.trigger.clone(),
+            requires_trigger: group.requires_trigger && !group.is_main(),
+            is_main: group.is_main(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SchedulerStatus {
+    pub state: SchedulerState,
+    pub next: Option<NextTask>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SchedulerState {
+    Running,
+    Paused,
+    Stopped,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NextTask {
+    pub task_id: String,
+    pub group: String,
+    #[serde(with = "millis")]
+    pub at: Timestamp,
+}
+
+/// What the host knows; [`Facts::status`] folds it into an AppStatus.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub version: String,
+    pub wanted: Wanted,
+    pub runtime: Runtime,
+    pub link: Link,
+    pub queued_out: u64,
+    pub failed_out: u64,
+    pub kiro_mode: KiroMode,
+    pub kiro_host: SignInStatus,
+    pub engine: EngineStatus,
+    pub image: String,
+    pub runs: Vec<RunStatus>,
+    pub queue: Vec<QueueStatus>,
+    pub groups: Vec<Group>,
+    pub scheduler: SchedulerStatus,
+    pub autostart: Option<bool>,
+    pub troubles: Vec<Trouble>,
+}
+
+impl Facts {
+    pub fn status(&self, at: Timestamp) -> AppStatus {
+        let (jid, push_name) = match &self.link {
+            Link::Connected { jid, push_name } => (Some(jid.clone()), Some(push_name.clone())),
+            _ => (None, None),
+        };
+        let (qr, pairing_code) = match &self.link {
+            Link::Pairing { qr, code } => (qr.clone(), code.clone()),
+            _ => (None, None),
+        };
+        AppStatus {
+            schema: 1,
+            version: self.version.clone(),
+            at,
+            wanted: self.wanted,
+            runtime: self.runtime,
+            headline: self.headline(),
+            whatsapp: WhatsAppStatus {
+                state: self.link.state(),
+                text: self.link.sentence(),
+                jid,
+                push_name,
+                qr,
+                pairing_code,
+                retry_at: if let Link::Offline { retry_at } = &self.link { *retry_at } else { None },
+                until: if let Link::Banned { until } = &self.link { *until } else { None },
+                queued_out: self.queued_out,
+                failed_out: self.failed_out,
+            },
+            kiro: KiroStatus {
+                mode: self.kiro_mode,
+                parked: 0,
+                host: self.kiro_host.clone(),
+                container: None,
+                login: None,
+            },
+            engine: self.engine.clone(),
+            runs: self.runs.clone(),
+            queue: self.queue.clone(),
+            groups: self.groups.iter().map(GroupStatus::from).collect(),
+            scheduler: self.scheduler.clone(),
+            autostart: self.autostart,
+            problems: self.all_troubles().iter().map(Trouble::problem).collect(),
+        }
+    }
+
+    /// The troubles that are recorded, and those that follow from the facts.
+    fn all_troubles(&self) -> Vec<Trouble> {
+        let mut troubles = Vec::new();
+        if self.runtime == Runtime::Docker {
+            match (self.engine.state, self.engine.image.state) {
+                (EngineState::Absent, _) => troubles.push(Trouble::EngineAbsent),
+                (EngineState::Ready, ImageState::Missing | ImageState::Failed) => {
+                    troubles.push(Trouble::ImageMissing { image: self.image.clone() });
+                }
+                _ => {}
+            }
+        }
+        match self.kiro_host.state {
+            SignIn::Missing => troubles.push(Trouble::KiroMissing),
+            SignIn::SignedOut if self.kiro_mode == KiroMode::Shared => troubles.push(Trouble::KiroSignedOut),
+            _ => {}
+        }
+        troubles.extend(self.troubles.iter().cloned());
+        troubles
+    }
+
+    /// Worst first: needs-you, offline, paused, working, ready.
+    fn headline(&self) -> Headline {
+        let headline = |level, text: String| Headline { level, text };
+        if !matches!(
+            self.link.state(),
+            LinkState::Starting | LinkState::Connecting | LinkState::Connected | LinkState::Offline
+        ) {
+            return headline(Level::NeedsYou, self.link.sentence());
+        }
+        if self.kiro_host.state == SignIn::SignedOut && self.kiro_mode == KiroMode::Shared {
+            return headline(Level::NeedsYou, Trouble::KiroSignedOut.problem().text);
+        }
+        if self.runtime == Runtime::Docker {
+            if self.engine.state == EngineState::Ready
+                && matches!(self.engine.image.state, ImageState::Missing | ImageState::Failed)
+            {
+                return headline(Level::NeedsYou, Trouble::ImageMissing { image: self.image.clone() }.problem().text);
+            }
+            if self.engine.state == EngineState::Absent {
+                return headline(Level::Offline, Trouble::EngineAbsent.problem().text);
+            }
+        }
+        match self.link.state() {
+            LinkState::Offline | LinkState::Starting | LinkState::Connecting => {
+                return headline(Level::Offline, self.link.sentence());
+            }
+            _ => {}
+        }
+        if self.wanted == Wanted::Paused {
+            return headline(Level::Paused, "Paused. Messages are kept, nothing runs.".to_owned());
+        }
+        let busy = self.runs.iter().filter(|run| matches!(run.state, RunState::Starting | RunState::Working)).count();
+        match busy {
+            0 => headline(Level::Ready, "All is well.".to_owned()),
+            1 => headline(Level::Working, "Working in one chat.".to_owned()),
+            n => headline(Level::Working, format!("Working in {n} chats.")),
+        }
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, the form of every time that leaves the process.
+pub fn rfc3339(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+mod millis {
+    use jiff::Timestamp;
+    use serde::Serializer;
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::rfc3339(*at))
+    }
+}
+
+mod millis_option {
+    use jiff::Timestamp;
+    use serde::Serializer;
+
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => super::millis::serialize(at, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+}

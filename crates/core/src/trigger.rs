@@ -1,0 +1,103 @@
+//! What wakes the agent in a chat (M3).
+
+use regex::{Regex, RegexBuilder};
+
+use crate::group::Group;
+
+/// `@<word>` at the start of the trimmed text, followed by its end or a non-word character, in any case.
+#[derive(Clone, Debug)]
+pub struct Trigger(Option<Regex>);
+
+impl Trigger {
+    /// The trigger of a group, or the assistant's name where it has none. An `@` is added where it is missing; special
+    /// characters stand for themselves. Main and groups that require none are triggered by every text.
+    pub fn of(group: &Group, assistant: &str) -> Self {
+        if group.is_main() || !group.requires_trigger {
+            return Trigger(None);
+        }
+        let word = group.trigger.as_deref().map(str::trim).filter(|word| !word.is_empty()).unwrap_or(assistant);
+        Trigger(Some(pattern(word.strip_prefix('@').unwrap_or(word))))
+    }
+
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.0 {
+            None => true,
+            Some(pattern) => pattern.is_match(text.trim()),
+        }
+    }
+}
+
+fn pattern(word: &str) -> Regex {
+    let source = format!(r"^@{}(?:$|\W)", regex::escape(word));
+    RegexBuilder::new(&source)
+        .case_insensitive(true)
+        .build()
+        // An escaped word always compiles unless it is absurdly long; then nothing can match it either.
+        .unwrap_or_else(|_| never())
+}
+
+#[allow(clippy::expect_used, reason = "a constant pattern that the tests compile")]
+fn never() -> Regex {
+    Regex::new(r"[^\s\S]").expect("constant")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{chat::Jid, group::Folder};
+
+    fn check(trigger: Option<&str>, text: &str, expect: bool) {
+        let group = Group {
+            jid: Jid::new("1@g.us"),
+            name: "Family".into(),
+            folder: Folder::new("family").unwrap(),
+            trigger: trigger.map(Into::into),
+            requires_trigger: true,
+            timeout: None,
+        };
+        assert_eq!(Trigger::of(&group, "Andy").matches(text), expect, "{trigger:?} {text:?}");
+    }
+
+    #[test]
+    fn the_assistants_name_or_the_groups_own_word() {
+        // M3
+        check(None, "@Andy what is it?", true);
+        check(None, "  @andy", true);
+        check(None, "@ANDY, hi", true);
+        check(None, "@Andyx", false);
+        check(None, "@Andy_2", false);
+        check(None, "@Andyé", false);
+        check(None, "hi @Andy", false);
+        check(None, "Andy", false);
+        check(Some("@Bot"), "@bot go", true);
+        check(Some("Bot"), "@bot go", true);
+        check(Some("Bot"), "@Andy go", false);
+        check(Some("C.3*"), "@c.3* go", true);
+        check(Some("C.3*"), "@cx33 go", false);
+        check(Some("  "), "@andy", true);
+    }
+
+    #[test]
+    fn main_and_open_groups_need_none() {
+        // M3
+        let mut group = Group {
+            jid: Jid::new("1@s.whatsapp.net"),
+            name: "Me".into(),
+            folder: Folder::main(),
+            trigger: None,
+            requires_trigger: true,
+            timeout: None,
+        };
+        assert!(Trigger::of(&group, "Andy").matches("hello"));
+        group.folder = Folder::new("open").unwrap();
+        assert!(!Trigger::of(&group, "Andy").matches("hello"));
+        group.requires_trigger = false;
+        assert!(Trigger::of(&group, "Andy").matches("hello"));
+    }
+
+    #[test]
+    fn an_absurd_word_matches_nothing() {
+        assert!(!pattern(&"x".repeat(20_000_000)).is_match("@x"));
+        assert!(!never().is_match("anything"));
+    }
+}

@@ -1,0 +1,19 @@
+//! What NanoClaw does: WhatsApp, SQLite, Docker, files, timers, and Kiro on the host.
+//!
+//! One loop (`orchestrator`) owns the state and asks `nanoclaw-core` what to do; tasks at the edges only translate.
+//!
+//! Architecture invariant: this crate compiles without Tauri.
+
+#[cfg(all(feature = "fake-peers", not(debug_assertions)))]
+compile_error!("fake-peers lets the WhatsApp client trust any server: it must not be in a release build");
+
+pub mod channel;
+pub mod container;
+pub mod control;
+pub mod kiro;
+pub mod logging;
+pub mod orchestrator;
+pub mod paths;
+pub mod ports;
+pub mod settings;
+pub mod store;
