@@ -1,0 +1,121 @@
+//! `cargo xtask test`: everything that must hold before a change is taken, in the order of what fails fastest.
+//!
+//! Must build each thing once: all root steps use one set of packages, targets and features, so that cargo compiles the
+//! same code for all of them (another set would compile the WhatsApp client and the desktop again).
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::engine::Engine;
+use crate::program::{cargo, root, run};
+use crate::steps::Steps;
+use crate::{image, needs};
+
+/// What the whole root workspace is built with; no manifest may say it (the walls test holds that).
+const ROOT: [&str; 4] = [
+    "--workspace",
+    "--all-targets",
+    "--features",
+    "nanoclaw/fake-peers,fake-whatsapp/client-tests",
+];
+const CONTAINER: [&str; 2] = ["--workspace", "--all-targets"];
+
+/// All checks and tests; or, with arguments for nextest, only the root workspace's tests that they choose.
+pub fn test(nextest: &[String]) -> Result<()> {
+    let mut steps = Steps::begin();
+    steps.step("what the tests need", needs::for_test)?;
+    if nextest.is_empty() {
+        steps.step("format", || {
+            run(cargo().args(["fmt", "--all", "--check"]))?;
+            run(in_container().args(["fmt", "--all", "--check"]))
+        })?;
+        let deny = [
+            "deny",
+            "--log-level",
+            "error",
+            "check",
+            "bans",
+            "licenses",
+            "sources",
+        ];
+        steps.step("dependencies", || {
+            run(cargo().args(deny))?;
+            run(in_container().args(deny))
+        })?;
+        steps.step("clippy, container", || {
+            run(in_container()
+                .arg("clippy")
+                .args(CONTAINER)
+                .args(["--", "-Dwarnings"]))
+        })?;
+        steps.step("tests, container", || {
+            run(in_container()
+                .args(["nextest", "run"])
+                .args(CONTAINER)
+                .args(profile()))
+        })?;
+        steps.step("clippy, root", || {
+            run(cargo().arg("clippy").args(ROOT).args(["--", "-Dwarnings"]))
+        })?;
+    }
+    steps.step("build", || run(cargo().arg("build").args(ROOT)))?;
+    let engine = steps.step("engine", Engine::find_or_start)?;
+    eprintln!(
+        "    {}{}",
+        engine.host,
+        if engine.is_ours() {
+            ", ours until the end"
+        } else {
+            ""
+        }
+    );
+    steps.step("base image", || image::test_base(&engine))?;
+    steps.step("agent image", || image::agent_for_tests(&engine))?;
+    steps.step("tests, root", || {
+        run(cargo()
+            .args(["nextest", "run"])
+            .args(ROOT)
+            .args(profile())
+            .args(nextest)
+            .env("DOCKER_HOST", &engine.host)
+            .env("NANOCLAW_TEST_IMAGE", image::AGENT_FOR_TESTS))
+    })?;
+    drop(engine);
+    if nextest.is_empty() {
+        // Last, because it puts a nanoclawctl without the fake peers where the tests above take theirs from.
+        steps.step("tests, without the fake peers", || {
+            run(cargo()
+                .args([
+                    "nextest",
+                    "run",
+                    "--workspace",
+                    "--test",
+                    "without_fake_peers",
+                ])
+                .args(profile()))
+        })?;
+    }
+    steps.end();
+    Ok(())
+}
+
+fn in_container() -> Command {
+    let mut cargo = cargo();
+    cargo.current_dir(root().join("container"));
+    cargo
+}
+
+/// nextest's profile `ci` tells all failures, not the first alone. The container's workspace has no such profile of its
+/// own, so the file is named.
+fn profile() -> Vec<String> {
+    let file = root().join(".config/nextest.toml").display().to_string();
+    let name = if std::env::var_os("CI").is_some() {
+        "ci"
+    } else {
+        "default"
+    };
+    ["--config-file", &file, "--profile", name]
+        .map(str::to_owned)
+        .to_vec()
+}
