@@ -8,16 +8,28 @@ use serde::{Deserialize, Serialize};
 pub enum Link {
     Starting,
     /// Waiting to be linked: the present QR code and pairing code; both empty once the codes are used up (W1).
-    Pairing { qr: Option<QrCode>, code: Option<PairingCode> },
+    Pairing {
+        qr: Option<QrCode>,
+        code: Option<PairingCode>,
+    },
     Connecting,
-    Connected { jid: String, push_name: String },
-    Offline { retry_at: Option<Timestamp> },
+    Connected {
+        jid: String,
+        push_name: String,
+    },
+    Offline {
+        retry_at: Option<Timestamp>,
+    },
     LoggedOut,
     Replaced,
-    Banned { until: Option<Timestamp> },
+    Banned {
+        until: Option<Timestamp>,
+    },
     Outdated,
     Locked,
-    Refused { code: u16 },
+    Refused {
+        code: u16,
+    },
     Passkey,
 }
 
@@ -43,13 +55,17 @@ pub struct PairingCode {
 
 impl std::fmt::Debug for QrCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("QrCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("QrCode")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for PairingCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PairingCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("PairingCode")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,23 +113,43 @@ impl Link {
     pub fn sentence(&self) -> String {
         match self {
             Link::Starting => "WhatsApp is starting.".to_owned(),
-            Link::Pairing { qr: None, code: None } => {
-                "The codes are used up. Ask for new ones to link WhatsApp.".to_owned()
-            }
+            Link::Pairing {
+                qr: None,
+                code: None,
+            } => "The codes are used up. Ask for new ones to link WhatsApp.".to_owned(),
             Link::Pairing { .. } => "Scan the code with your phone to link WhatsApp.".to_owned(),
             Link::Connecting => "Connecting to WhatsApp.".to_owned(),
             Link::Connected { .. } => "Connected to WhatsApp.".to_owned(),
-            Link::Offline { .. } => "WhatsApp can't be reached. NanoClaw tries again by itself.".to_owned(),
-            Link::LoggedOut => "Your phone has unlinked NanoClaw. Link it again.".to_owned(),
-            Link::Replaced => "Another program uses this link. Take over to use it here.".to_owned(),
-            Link::Banned { until: Some(until) } => {
-                format!("WhatsApp has blocked this account until {}. Wait until then.", until.strftime("%Y-%m-%d %H:%M UTC"))
+            Link::Offline { .. } => {
+                "WhatsApp can't be reached. NanoClaw tries again by itself.".to_owned()
             }
-            Link::Banned { until: None } => "WhatsApp has blocked this account for a while. Wait, then try again.".to_owned(),
-            Link::Outdated => "WhatsApp no longer accepts this version. Update NanoClaw.".to_owned(),
-            Link::Locked => "WhatsApp has locked this account. Open WhatsApp on your phone to unlock it.".to_owned(),
-            Link::Refused { code } => format!("WhatsApp refused the connection ({code}). Try again by hand."),
-            Link::Passkey => "Your phone asks for a passkey, which NanoClaw can't give. Link by a pairing code.".to_owned(),
+            Link::LoggedOut => "Your phone has unlinked NanoClaw. Link it again.".to_owned(),
+            Link::Replaced => {
+                "Another program uses this link. Take over to use it here.".to_owned()
+            }
+            Link::Banned { until: Some(until) } => {
+                format!(
+                    "WhatsApp has blocked this account until {}. Wait until then.",
+                    until.strftime("%Y-%m-%d %H:%M UTC")
+                )
+            }
+            Link::Banned { until: None } => {
+                "WhatsApp has blocked this account for a while. Wait, then try again.".to_owned()
+            }
+            Link::Outdated => {
+                "WhatsApp no longer accepts this version. Update NanoClaw.".to_owned()
+            }
+            Link::Locked => {
+                "WhatsApp has locked this account. Open WhatsApp on your phone to unlock it."
+                    .to_owned()
+            }
+            Link::Refused { code } => {
+                format!("WhatsApp refused the connection ({code}). Try again by hand.")
+            }
+            Link::Passkey => {
+                "Your phone asks for a passkey, which NanoClaw can't give. Link by a pairing code."
+                    .to_owned()
+            }
         }
     }
 }
@@ -122,9 +158,13 @@ impl Link {
 pub fn phone_digits(typed: &str) -> Option<String> {
     let typed = typed.trim();
     let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
-    let rest_is_punctuation =
-        typed.strip_prefix('+').unwrap_or(typed).chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')' | '.' | '/'));
-    (rest_is_punctuation && (7..=15).contains(&digits.len()) && !digits.starts_with('0')).then_some(digits)
+    let rest_is_punctuation = typed
+        .strip_prefix('+')
+        .unwrap_or(typed)
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')' | '.' | '/'));
+    (rest_is_punctuation && (7..=15).contains(&digits.len()) && !digits.starts_with('0'))
+        .then_some(digits)
 }
 
 #[cfg(test)]
@@ -151,10 +191,21 @@ mod tests {
     fn codes_are_not_in_debug_output() {
         // W1
         let link = Link::Pairing {
-            qr: Some(QrCode { data: "2@secret".into(), svg: "<svg>secret</svg>".into(), expires_at: Timestamp::UNIX_EPOCH }),
-            code: Some(PairingCode { code: "ABCDEFGH".into(), phone: "+15550001111".into(), expires_at: Timestamp::UNIX_EPOCH }),
+            qr: Some(QrCode {
+                data: "2@secret".into(),
+                svg: "<svg>secret</svg>".into(),
+                expires_at: Timestamp::UNIX_EPOCH,
+            }),
+            code: Some(PairingCode {
+                code: "ABCDEFGH".into(),
+                phone: "+15550001111".into(),
+                expires_at: Timestamp::UNIX_EPOCH,
+            }),
         };
         let shown = format!("{link:?}");
-        assert!(!shown.contains("secret") && !shown.contains("ABCD") && !shown.contains("1555"), "{shown}");
+        assert!(
+            !shown.contains("secret") && !shown.contains("ABCD") && !shown.contains("1555"),
+            "{shown}"
+        );
     }
 }

@@ -1,0 +1,436 @@
+//! The queue of each group as one machine: events in, effects out (Q1–Q7).
+//!
+//! It owns which group may run now. It does not know messages or containers: the host tells it that a group has something
+//! to do and what became of a run, and does what the effects say.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    group::Folder,
+    status::{RunKind, RunState},
+};
+
+/// Names a run: its folder and the moment of its start, as in the container's name.
+pub type RunId = String;
+
+/// Waiting times before a failed run is tried again (Q4).
+const RETRY_SECONDS: [i64; 5] = [5, 10, 20, 40, 80];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message that wants an answer is in the store, unseen.
+    Message(Folder),
+    /// A task was claimed for this group.
+    Task(Folder, String),
+    /// A person wants the group's container up, with nothing to say yet (T3).
+    KeepWarm(Folder),
+    /// A run has answered all it was given, and waits.
+    Idle(RunId),
+    /// `more`: the store holds messages of the group that want an answer; what was not answered has gone back before.
+    Ended {
+        run: RunId,
+        outcome: Outcome,
+        more: bool,
+    },
+    /// A person stops a group's run.
+    Stop(RunId),
+    EngineReady(bool),
+    Paused(bool),
+    /// Nothing starts any more; idle runs are closed.
+    Quit,
+    /// The group is registered no more; what waits for it is dropped.
+    Removed(Folder),
+    /// A moment that [`Queue::wake_at`] named has come.
+    Tick,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered what it was given.
+    Done,
+    /// It ended badly: what was not answered is tried again later (Q4).
+    Failed,
+    /// The engine went away, or a person stopped it: no failure, and nothing counts as a retry (Q7).
+    Lost,
+}
+
+/// What a run is started for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    Messages,
+    Task(String),
+    KeepWarm,
+}
+
+impl Work {
+    pub fn kind(&self) -> RunKind {
+        match self {
+            Work::Messages => RunKind::Messages,
+            Work::Task(_) => RunKind::Task,
+            Work::KeepWarm => RunKind::KeptWarm,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Start {
+        folder: Folder,
+        run: RunId,
+        work: Work,
+    },
+    /// Hand the unseen messages to this run (Q5).
+    Pipe { folder: Folder, run: RunId },
+    /// Tell the run that nothing more comes; it ends by itself.
+    Close(RunId),
+    /// All retries failed: say so in the chat (C4).
+    GiveUp(Folder),
+}
+
+#[derive(Debug)]
+pub struct Queue {
+    cap: usize,
+    engine_ready: bool,
+    paused: bool,
+    quitting: bool,
+    lanes: BTreeMap<Folder, Lane>,
+    /// Groups with something to do, in the order in which they came.
+    waiting: VecDeque<Folder>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    messages: bool,
+    tasks: VecDeque<String>,
+    keep_warm: bool,
+    run: Option<Active>,
+    attempt: u32,
+    retry_at: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Active {
+    run: RunId,
+    work: Work,
+    state: RunState,
+    idle_since: Option<Timestamp>,
+}
+
+/// What waits for a group, for the status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub folder: Folder,
+    pub messages: bool,
+    pub tasks: usize,
+    pub retry_at: Option<Timestamp>,
+    pub attempt: u32,
+}
+
+impl Queue {
+    /// # Arguments
+    /// `cap`: MAX_CONCURRENT_CONTAINERS; below 1 counts as 1.
+    pub fn new(cap: usize) -> Self {
+        Queue {
+            cap: cap.max(1),
+            engine_ready: false,
+            paused: false,
+            quitting: false,
+            lanes: BTreeMap::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Takes what happened; the effects are to be done in their order.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Message(folder) => match self.piped_into(&folder) {
+                Some(run) => effects.push(self.pipe(folder, run)),
+                None => {
+                    self.lane(&folder).messages = true;
+                    self.wait(folder);
+                }
+            },
+            Event::Task(folder, task) => {
+                let lane = self.lane(&folder);
+                let running = lane
+                    .run
+                    .as_ref()
+                    .is_some_and(|active| active.work == Work::Task(task.clone()));
+                if !running && !lane.tasks.contains(&task) {
+                    lane.tasks.push_back(task);
+                    self.wait(folder);
+                }
+            }
+            Event::KeepWarm(folder) => {
+                let lane = self.lane(&folder);
+                if lane.run.is_none() {
+                    lane.keep_warm = true;
+                    self.wait(folder);
+                }
+            }
+            Event::Idle(run) => {
+                if let Some(active) = self.active(&run)
+                    && active.state != RunState::Stopping
+                {
+                    active.state = RunState::Idle;
+                    active.idle_since = Some(now);
+                }
+            }
+            Event::Ended { run, outcome, more } => {
+                self.ended(&run, outcome, more, now, &mut effects)
+            }
+            Event::Stop(run) => {
+                if let Some(active) = self.active(&run) {
+                    active.state = RunState::Stopping;
+                }
+            }
+            Event::EngineReady(ready) => self.engine_ready = ready,
+            Event::Paused(paused) => self.paused = paused,
+            Event::Quit => self.quitting = true,
+            Event::Removed(folder) => {
+                if let Some(lane) = self.lanes.get_mut(&folder) {
+                    *lane = Lane {
+                        run: lane.run.take(),
+                        ..Lane::default()
+                    };
+                }
+                self.waiting.retain(|waiting| *waiting != folder);
+            }
+            Event::Tick => {}
+        }
+        self.fill(now, &mut effects);
+        effects
+    }
+
+    /// Whether a message for this group would be piped into its run (Q5).
+    pub fn takes_messages(&self, folder: &Folder) -> bool {
+        self.piped_into(folder).is_some()
+    }
+
+    /// The next moment at which a [`Event::Tick`] would change something.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        if !self.engine_ready || self.paused || self.quitting {
+            return None;
+        }
+        self.lanes
+            .values()
+            .filter(|lane| lane.run.is_none())
+            .filter_map(|lane| lane.retry_at)
+            .min()
+    }
+
+    pub fn run_state(&self, run: &str) -> Option<RunState> {
+        self.lanes
+            .values()
+            .filter_map(|lane| lane.run.as_ref())
+            .find(|active| active.run == run)
+            .map(|active| active.state)
+    }
+
+    /// The run of a group, if it has one.
+    pub fn run_of(&self, folder: &Folder) -> Option<&RunId> {
+        self.lanes
+            .get(folder)?
+            .run
+            .as_ref()
+            .map(|active| &active.run)
+    }
+
+    pub fn running(&self) -> usize {
+        self.lanes
+            .values()
+            .filter(|lane| lane.run.is_some())
+            .count()
+    }
+
+    /// Groups that wait, in the order in which they are served.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let describe = |folder: &Folder| {
+            let lane = self.lanes.get(folder)?;
+            Some(Waiting {
+                folder: folder.clone(),
+                messages: lane.messages,
+                tasks: lane.tasks.len(),
+                retry_at: lane.retry_at,
+                attempt: lane.attempt,
+            })
+        };
+        self.waiting.iter().filter_map(describe).collect()
+    }
+
+    fn lane(&mut self, folder: &Folder) -> &mut Lane {
+        self.lanes.entry(folder.clone()).or_default()
+    }
+
+    fn wait(&mut self, folder: Folder) {
+        if !self.waiting.contains(&folder) {
+            self.waiting.push_back(folder);
+        }
+    }
+
+    fn active(&mut self, run: &str) -> Option<&mut Active> {
+        self.lanes
+            .values_mut()
+            .filter_map(|lane| lane.run.as_mut())
+            .find(|active| active.run == run)
+    }
+
+    /// The run that takes this group's messages now. A task's run takes none (S6), nor does one that is closing.
+    fn piped_into(&self, folder: &Folder) -> Option<RunId> {
+        if self.paused || self.quitting {
+            return None;
+        }
+        let active = self.lanes.get(folder)?.run.as_ref()?;
+        let takes = !matches!(active.work, Work::Task(_)) && active.state != RunState::Stopping;
+        takes.then(|| active.run.clone())
+    }
+
+    fn pipe(&mut self, folder: Folder, run: RunId) -> Effect {
+        if let Some(active) = self.active(&run) {
+            active.state = RunState::Working;
+            active.idle_since = None;
+        }
+        Effect::Pipe { folder, run }
+    }
+
+    fn ended(
+        &mut self,
+        run: &str,
+        outcome: Outcome,
+        more: bool,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some((folder, active)) = self.lanes.iter_mut().find_map(|(folder, lane)| {
+            let active = lane.run.take_if(|active| active.run == run)?;
+            Some((folder.clone(), active))
+        }) else {
+            return;
+        };
+        let lane = self.lane(&folder);
+        lane.messages |= more;
+        if outcome == Outcome::Done {
+            lane.attempt = 0;
+            lane.retry_at = None;
+        } else if let Work::Task(task) = active.work {
+            lane.tasks.push_front(task);
+        }
+        if outcome == Outcome::Failed && lane.has_work() {
+            match RETRY_SECONDS.get(lane.attempt as usize) {
+                Some(seconds) => {
+                    lane.attempt += 1;
+                    lane.retry_at = now.checked_add(SignedDuration::from_secs(*seconds)).ok();
+                }
+                None => {
+                    *lane = Lane::default();
+                    effects.push(Effect::GiveUp(folder.clone()));
+                }
+            }
+        }
+        if lane.has_work() {
+            self.wait(folder);
+        } else {
+            self.waiting.retain(|waiting| *waiting != folder);
+        }
+    }
+
+    /// Starts what may start, and makes idle runs give way to what waits (Q2).
+    fn fill(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.paused || self.quitting {
+            self.close_idle(|_| true, usize::MAX, effects);
+            return;
+        }
+        // A task of its own group is due: the idle run gives way.
+        self.close_idle(|lane| !lane.tasks.is_empty(), usize::MAX, effects);
+        if !self.engine_ready {
+            return;
+        }
+        let mut starved = 0_usize;
+        for folder in std::mem::take(&mut self.waiting) {
+            let running = self.running();
+            let cap = self.cap;
+            let Some(lane) = self.lanes.get_mut(&folder) else {
+                continue;
+            };
+            if lane.is_ready(now) && running < cap {
+                effects.extend(lane.start(&folder, now));
+            } else if lane.is_ready(now) {
+                starved += 1;
+            }
+            if lane.has_work() {
+                self.waiting.push_back(folder);
+            }
+        }
+        let stopping = self
+            .lanes
+            .values()
+            .filter_map(|lane| lane.run.as_ref())
+            .filter(|a| a.state == RunState::Stopping)
+            .count();
+        self.close_idle(|_| true, starved.saturating_sub(stopping), effects);
+    }
+
+    /// Closes at most `count` idle runs whose lane is meant, the longest idle first.
+    fn close_idle(
+        &mut self,
+        meant: impl Fn(&Lane) -> bool,
+        count: usize,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut idle: Vec<&mut Active> = self
+            .lanes
+            .values_mut()
+            .filter(|lane| meant(lane))
+            .filter_map(|lane| lane.run.as_mut())
+            .filter(|active| active.state == RunState::Idle)
+            .collect();
+        idle.sort_by_key(|active| active.idle_since);
+        for active in idle.into_iter().take(count) {
+            active.state = RunState::Stopping;
+            effects.push(Effect::Close(active.run.clone()));
+        }
+    }
+}
+
+impl Lane {
+    fn has_work(&self) -> bool {
+        self.messages || self.keep_warm || !self.tasks.is_empty()
+    }
+
+    fn is_ready(&self, now: Timestamp) -> bool {
+        self.has_work() && self.run.is_none() && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// Tasks go before messages (Q3); a run for messages is warm anyway.
+    fn start(&mut self, folder: &Folder, now: Timestamp) -> Option<Effect> {
+        let work = if let Some(task) = self.tasks.pop_front() {
+            Work::Task(task)
+        } else if std::mem::take(&mut self.messages) {
+            self.keep_warm = false;
+            Work::Messages
+        } else if std::mem::take(&mut self.keep_warm) {
+            Work::KeepWarm
+        } else {
+            return None;
+        };
+        let run = format!("{folder}-{}", now.as_millisecond());
+        self.retry_at = None;
+        self.run = Some(Active {
+            run: run.clone(),
+            work: work.clone(),
+            state: RunState::Working,
+            idle_since: None,
+        });
+        Some(Effect::Start {
+            folder: folder.clone(),
+            run,
+            work,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,11 @@ pub enum Accepts {
     Optional,
     Bool,
     /// A whole number within bounds, in `unit`.
-    Number { min: u64, max: u64, unit: &'static str },
+    Number {
+        min: u64,
+        max: u64,
+        unit: &'static str,
+    },
     Choice(&'static [&'static str]),
     /// An IANA zone, or nothing for the system's.
     Zone,
@@ -39,27 +43,132 @@ const fn number(min: u64, max: u64, unit: &'static str) -> Accepts {
 }
 
 pub const SETTINGS: &[Setting] = &[
-    Setting { name: "ASSISTANT_NAME", default: "Andy", accepts: Accepts::Text, meaning: "What the agent is called in chats." },
-    Setting { name: "ASSISTANT_HAS_OWN_NUMBER", default: "false", accepts: Accepts::Bool, meaning: "Whether the linked number is the agent's alone." },
-    Setting { name: "CONTAINER_TIMEOUT", default: "1800000", accepts: number(1_000, DAY_MS, "milliseconds"), meaning: "The longest a run may go on without a result." },
-    Setting { name: "IDLE_TIMEOUT", default: "300000", accepts: number(100, DAY_MS, "milliseconds"), meaning: "How long a run waits for follow-ups." },
-    Setting { name: "CONTAINER_MAX_OUTPUT_SIZE", default: "10485760", accepts: number(1_024, TIB, "bytes"), meaning: "How much of a run's output is kept." },
-    Setting { name: "MAX_CONCURRENT_CONTAINERS", default: "5", accepts: number(1, 1_000, "containers"), meaning: "How many containers may run at once." },
-    Setting { name: "CONTAINER_MEMORY", default: "4294967296", accepts: number(64 << 20, TIB, "bytes"), meaning: "The memory a container may use." },
-    Setting { name: "CONTAINER_CPUS", default: "0", accepts: number(0, 1_024, "CPUs, 0 for all"), meaning: "The CPUs a container may use." },
-    Setting { name: "PIDS_LIMIT", default: "512", accepts: number(16, 1 << 20, "processes"), meaning: "How many processes a container may have." },
-    Setting { name: "TZ", default: "", accepts: Accepts::Zone, meaning: "The zone of times and schedules; empty for the system's." },
-    Setting { name: "KIRO_AGENT_NAME", default: "", accepts: Accepts::Optional, meaning: "Kiro's agent; empty to read it from agent_config.json." },
-    Setting { name: "KIRO_MODEL", default: "", accepts: Accepts::Optional, meaning: "Kiro's model; empty for Kiro's own choice." },
-    Setting { name: "KIRO_MODE", default: "shared", accepts: Accepts::Choice(&["shared", "own", "api-key"]), meaning: "Whose Kiro sign-in the agent uses." },
-    Setting { name: "KIRO_CLI_PATH", default: "", accepts: Accepts::Optional, meaning: "Where kiro-cli is; empty to find it." },
-    Setting { name: "AGENT_IMAGE", default: "nanoclaw-agent:latest", accepts: Accepts::Text, meaning: "The image that agents run in." },
-    Setting { name: "AGENT_RUNTIME", default: "docker", accepts: Accepts::Choice(&["docker", "host"]), meaning: "Where agents run: in containers, or unprotected on this computer." },
-    Setting { name: "AGENT_ONE_SHOT", default: "false", accepts: Accepts::Bool, meaning: "Whether a run ends after its first result." },
-    Setting { name: "ENGINE_SOCKET", default: "", accepts: Accepts::Optional, meaning: "The engine's address; empty to find it." },
-    Setting { name: "LOG_LEVEL", default: "info", accepts: Accepts::Choice(&["error", "warn", "info", "debug", "trace"]), meaning: "How much is logged." },
-    Setting { name: "LOG_MAX_BYTES", default: "104857600", accepts: number(1 << 20, TIB, "bytes"), meaning: "How large all logs together may grow." },
-    Setting { name: "MESSAGE_RETENTION_DAYS", default: "0", accepts: number(0, 36_500, "days, 0 for ever"), meaning: "How long messages are kept." },
+    Setting {
+        name: "ASSISTANT_NAME",
+        default: "Andy",
+        accepts: Accepts::Text,
+        meaning: "What the agent is called in chats.",
+    },
+    Setting {
+        name: "ASSISTANT_HAS_OWN_NUMBER",
+        default: "false",
+        accepts: Accepts::Bool,
+        meaning: "Whether the linked number is the agent's alone.",
+    },
+    Setting {
+        name: "CONTAINER_TIMEOUT",
+        default: "1800000",
+        accepts: number(1_000, DAY_MS, "milliseconds"),
+        meaning: "The longest a run may go on without a result.",
+    },
+    Setting {
+        name: "IDLE_TIMEOUT",
+        default: "300000",
+        accepts: number(100, DAY_MS, "milliseconds"),
+        meaning: "How long a run waits for follow-ups.",
+    },
+    Setting {
+        name: "CONTAINER_MAX_OUTPUT_SIZE",
+        default: "10485760",
+        accepts: number(1_024, TIB, "bytes"),
+        meaning: "How much of a run's output is kept.",
+    },
+    Setting {
+        name: "MAX_CONCURRENT_CONTAINERS",
+        default: "5",
+        accepts: number(1, 1_000, "containers"),
+        meaning: "How many containers may run at once.",
+    },
+    Setting {
+        name: "CONTAINER_MEMORY",
+        default: "4294967296",
+        accepts: number(64 << 20, TIB, "bytes"),
+        meaning: "The memory a container may use.",
+    },
+    Setting {
+        name: "CONTAINER_CPUS",
+        default: "0",
+        accepts: number(0, 1_024, "CPUs, 0 for all"),
+        meaning: "The CPUs a container may use.",
+    },
+    Setting {
+        name: "PIDS_LIMIT",
+        default: "512",
+        accepts: number(16, 1 << 20, "processes"),
+        meaning: "How many processes a container may have.",
+    },
+    Setting {
+        name: "TZ",
+        default: "",
+        accepts: Accepts::Zone,
+        meaning: "The zone of times and schedules; empty for the system's.",
+    },
+    Setting {
+        name: "KIRO_AGENT_NAME",
+        default: "",
+        accepts: Accepts::Optional,
+        meaning: "Kiro's agent; empty to read it from agent_config.json.",
+    },
+    Setting {
+        name: "KIRO_MODEL",
+        default: "",
+        accepts: Accepts::Optional,
+        meaning: "Kiro's model; empty for Kiro's own choice.",
+    },
+    Setting {
+        name: "KIRO_MODE",
+        default: "shared",
+        accepts: Accepts::Choice(&["shared", "own", "api-key"]),
+        meaning: "Whose Kiro sign-in the agent uses.",
+    },
+    Setting {
+        name: "KIRO_CLI_PATH",
+        default: "",
+        accepts: Accepts::Optional,
+        meaning: "Where kiro-cli is; empty to find it.",
+    },
+    Setting {
+        name: "AGENT_IMAGE",
+        default: "nanoclaw-agent:latest",
+        accepts: Accepts::Text,
+        meaning: "The image that agents run in.",
+    },
+    Setting {
+        name: "AGENT_RUNTIME",
+        default: "docker",
+        accepts: Accepts::Choice(&["docker", "host"]),
+        meaning: "Where agents run: in containers, or unprotected on this computer.",
+    },
+    Setting {
+        name: "AGENT_ONE_SHOT",
+        default: "false",
+        accepts: Accepts::Bool,
+        meaning: "Whether a run ends after its first result.",
+    },
+    Setting {
+        name: "ENGINE_SOCKET",
+        default: "",
+        accepts: Accepts::Optional,
+        meaning: "The engine's address; empty to find it.",
+    },
+    Setting {
+        name: "LOG_LEVEL",
+        default: "info",
+        accepts: Accepts::Choice(&["error", "warn", "info", "debug", "trace"]),
+        meaning: "How much is logged.",
+    },
+    Setting {
+        name: "LOG_MAX_BYTES",
+        default: "104857600",
+        accepts: number(1 << 20, TIB, "bytes"),
+        meaning: "How large all logs together may grow.",
+    },
+    Setting {
+        name: "MESSAGE_RETENTION_DAYS",
+        default: "0",
+        accepts: number(0, 36_500, "days, 0 for ever"),
+        meaning: "How long messages are kept.",
+    },
 ];
 
 impl Setting {
@@ -77,7 +186,9 @@ impl Setting {
             Accepts::Text => !value.is_empty(),
             Accepts::Optional => true,
             Accepts::Bool => matches!(value, "true" | "false"),
-            Accepts::Number { min, max, .. } => value.parse::<u64>().is_ok_and(|number| (min..=max).contains(&number)),
+            Accepts::Number { min, max, .. } => value
+                .parse::<u64>()
+                .is_ok_and(|number| (min..=max).contains(&number)),
             Accepts::Choice(choices) => choices.contains(&value),
             Accepts::Zone => value.is_empty() || TimeZone::get(value).is_ok(),
         };
@@ -88,7 +199,11 @@ impl Setting {
             key: self.name.to_owned(),
             value: value.chars().take(100).collect(),
             allowed: self.allowed(),
-            used: if self.default.is_empty() { "the default".to_owned() } else { self.default.to_owned() },
+            used: if self.default.is_empty() {
+                "the default".to_owned()
+            } else {
+                self.default.to_owned()
+            },
         })
     }
 
@@ -98,7 +213,9 @@ impl Setting {
             Accepts::Text => "a text of one line".to_owned(),
             Accepts::Optional => "a text of one line, or empty".to_owned(),
             Accepts::Bool => "true or false".to_owned(),
-            Accepts::Number { min, max, unit } => format!("a whole number from {min} to {max} ({unit})"),
+            Accepts::Number { min, max, unit } => {
+                format!("a whole number from {min} to {max} ({unit})")
+            }
             Accepts::Choice(choices) => format!("one of {}", choices.join(", ")),
             Accepts::Zone => "a time zone like Europe/Berlin, or empty".to_owned(),
         }
@@ -165,8 +282,12 @@ impl Settings {
             .map(|key| Trouble::UnknownSetting { key: key.clone() })
             .collect();
         let mut value = |name: &str| -> String {
-            let Some(setting) = Setting::named(name) else { return String::new() };
-            let given = environment(&format!("NANOCLAW_{name}")).or_else(|| environment(name)).or_else(|| file.get(name).map(plain));
+            let Some(setting) = Setting::named(name) else {
+                return String::new();
+            };
+            let given = environment(&format!("NANOCLAW_{name}"))
+                .or_else(|| environment(name))
+                .or_else(|| file.get(name).map(plain));
             match given.map(|given| setting.check(&given)) {
                 Some(Ok(value)) => value,
                 Some(Err(trouble)) => {
@@ -184,12 +305,19 @@ impl Settings {
             own_number: value("ASSISTANT_HAS_OWN_NUMBER") == "true",
             container_timeout: number(value("CONTAINER_TIMEOUT")),
             idle_timeout: number(value("IDLE_TIMEOUT")),
-            max_output: usize::try_from(number(value("CONTAINER_MAX_OUTPUT_SIZE"))).unwrap_or(usize::MAX),
-            max_containers: usize::try_from(number(value("MAX_CONCURRENT_CONTAINERS"))).unwrap_or(1).max(1),
+            max_output: usize::try_from(number(value("CONTAINER_MAX_OUTPUT_SIZE")))
+                .unwrap_or(usize::MAX),
+            max_containers: usize::try_from(number(value("MAX_CONCURRENT_CONTAINERS")))
+                .unwrap_or(1)
+                .max(1),
             memory: number(value("CONTAINER_MEMORY")),
             cpus: number(value("CONTAINER_CPUS")),
             pids_limit: number(value("PIDS_LIMIT")),
-            zone: if zone.is_empty() { system_zone } else { TimeZone::get(&zone).unwrap_or(TimeZone::UTC) },
+            zone: if zone.is_empty() {
+                system_zone
+            } else {
+                TimeZone::get(&zone).unwrap_or(TimeZone::UTC)
+            },
             kiro_agent: optional(value("KIRO_AGENT_NAME")),
             kiro_model: optional(value("KIRO_MODEL")),
             kiro_mode: match value("KIRO_MODE").as_str() {
@@ -199,7 +327,11 @@ impl Settings {
             },
             kiro_cli_path: optional(value("KIRO_CLI_PATH")),
             agent_image: value("AGENT_IMAGE"),
-            runtime: if value("AGENT_RUNTIME") == "host" { Runtime::Host } else { Runtime::Docker },
+            runtime: if value("AGENT_RUNTIME") == "host" {
+                Runtime::Host
+            } else {
+                Runtime::Docker
+            },
             one_shot: value("AGENT_ONE_SHOT") == "true",
             engine_socket: optional(value("ENGINE_SOCKET")),
             log_level: value("LOG_LEVEL"),
@@ -225,7 +357,12 @@ mod tests {
     use serde_json::json;
 
     fn resolve(file: Value, environment: &[(&str, &str)]) -> (Settings, Vec<Trouble>) {
-        let lookup = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let lookup = |name: &str| {
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         Settings::resolve(file.as_object().unwrap(), lookup, TimeZone::UTC)
     }
 
@@ -240,8 +377,14 @@ mod tests {
     #[test]
     fn environment_over_file_over_default() {
         let file = json!({"ASSISTANT_NAME": "Ben", "IDLE_TIMEOUT": 1000, "ASSISTANT_HAS_OWN_NUMBER": true});
-        let (settings, troubles) =
-            resolve(file, &[("ASSISTANT_NAME", "Cleo"), ("NANOCLAW_ASSISTANT_NAME", "Dora"), ("TZ", "Asia/Tokyo")]);
+        let (settings, troubles) = resolve(
+            file,
+            &[
+                ("ASSISTANT_NAME", "Cleo"),
+                ("NANOCLAW_ASSISTANT_NAME", "Dora"),
+                ("TZ", "Asia/Tokyo"),
+            ],
+        );
         assert_eq!(troubles, []);
         assert_eq!(settings.assistant_name, "Dora");
         assert_eq!(settings.idle_timeout, 1000);
@@ -265,9 +408,15 @@ mod tests {
             let (settings, troubles) = resolve(json!({ key: bad }), &[]);
             assert_eq!(troubles.len(), 1, "{key}");
             let problem = troubles[0].problem();
-            assert!(problem.text.contains(key) && !problem.cure.is_empty(), "{problem:?}");
+            assert!(
+                problem.text.contains(key) && !problem.cure.is_empty(),
+                "{problem:?}"
+            );
             assert_eq!(settings.max_containers, 5);
         }
-        assert_eq!(resolve(json!({"TYPO": 1}), &[]).1[0].code(), "unknown-setting");
+        assert_eq!(
+            resolve(json!({"TYPO": 1}), &[]).1[0].code(),
+            "unknown-setting"
+        );
     }
 }

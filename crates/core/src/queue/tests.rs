@@ -1,0 +1,385 @@
+//! The queue as stories (Q1–Q7), and as a property: whatever happens in whatever order, its promises hold.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn folder(name: &str) -> Folder {
+    Folder::new(name).unwrap()
+}
+
+fn ready(cap: usize) -> Queue {
+    let mut queue = Queue::new(cap);
+    assert_eq!(queue.handle(Event::EngineReady(true), at(0)), []);
+    queue
+}
+
+/// Effects in short: `start main messages`, `pipe main`, `close main`, `give up main`.
+fn told(effects: Vec<Effect>) -> Vec<String> {
+    let group = |run: &str| run.rsplit_once('-').unwrap().0.to_owned();
+    effects
+        .into_iter()
+        .map(|effect| match effect {
+            Effect::Start {
+                folder,
+                work: Work::Messages,
+                ..
+            } => format!("start {folder} messages"),
+            Effect::Start {
+                folder,
+                work: Work::Task(task),
+                ..
+            } => format!("start {folder} task {task}"),
+            Effect::Start {
+                folder,
+                work: Work::KeepWarm,
+                ..
+            } => format!("start {folder} warm"),
+            Effect::Pipe { folder, .. } => format!("pipe {folder}"),
+            Effect::Close(run) => format!("close {}", group(&run)),
+            Effect::GiveUp(folder) => format!("give up {folder}"),
+        })
+        .collect()
+}
+
+impl Queue {
+    fn tell(&mut self, event: Event, seconds: i64) -> Vec<String> {
+        told(self.handle(event, at(seconds)))
+    }
+    fn run(&self, name: &str) -> RunId {
+        self.run_of(&folder(name)).unwrap().clone()
+    }
+    fn message(&mut self, name: &str, seconds: i64) -> Vec<String> {
+        self.tell(Event::Message(folder(name)), seconds)
+    }
+    fn idle(&mut self, name: &str, seconds: i64) -> Vec<String> {
+        self.tell(Event::Idle(self.run(name)), seconds)
+    }
+    fn end(&mut self, name: &str, outcome: Outcome, more: bool, seconds: i64) -> Vec<String> {
+        self.tell(
+            Event::Ended {
+                run: self.run(name),
+                outcome,
+                more,
+            },
+            seconds,
+        )
+    }
+    fn done(&mut self, name: &str, seconds: i64) -> Vec<String> {
+        self.end(name, Outcome::Done, false, seconds)
+    }
+}
+
+#[test]
+fn one_run_a_group_and_follow_ups_are_piped() {
+    // Q1, Q5
+    let mut queue = ready(5);
+    assert_eq!(queue.message("main", 1), ["start main messages"]);
+    assert_eq!(queue.message("main", 2), ["pipe main"]);
+    assert_eq!(queue.idle("main", 3), [""; 0]);
+    assert_eq!(queue.message("main", 4), ["pipe main"]);
+    assert_eq!(queue.done("main", 5), [""; 0]);
+    assert_eq!(queue.message("main", 6), ["start main messages"]);
+}
+
+#[test]
+fn a_message_that_came_while_the_run_ended_is_not_lost() {
+    // Q1, C1
+    let mut queue = ready(5);
+    queue.message("main", 1);
+    assert_eq!(
+        queue.end("main", Outcome::Done, true, 2),
+        ["start main messages"]
+    );
+}
+
+#[test]
+fn at_most_the_cap_and_served_in_order() {
+    // Q2
+    let mut queue = ready(2);
+    assert_eq!(queue.message("a", 1), ["start a messages"]);
+    assert_eq!(queue.message("b", 2), ["start b messages"]);
+    assert_eq!(queue.message("c", 3), [""; 0]);
+    assert_eq!(queue.message("d", 4), [""; 0]);
+    assert_eq!(
+        queue
+            .waiting()
+            .iter()
+            .map(|w| w.folder.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        ["c", "d"]
+    );
+    assert_eq!(queue.done("b", 5), ["start c messages"]);
+    assert_eq!(queue.done("a", 6), ["start d messages"]);
+}
+
+#[test]
+fn the_longest_idle_run_gives_way_at_the_cap() {
+    // Q2
+    let mut queue = ready(2);
+    queue.message("a", 1);
+    queue.message("b", 1);
+    queue.idle("b", 2);
+    queue.idle("a", 3);
+    assert_eq!(queue.message("c", 4), ["close b"]);
+    assert_eq!(
+        queue.message("b", 5),
+        [""; 0],
+        "b is closing, so its message waits"
+    );
+    assert_eq!(queue.done("b", 6), ["start c messages", "close a"]);
+    assert_eq!(queue.done("a", 7), ["start b messages"]);
+}
+
+#[test]
+fn a_kept_warm_run_counts_takes_messages_and_gives_way() {
+    // Q2, R3, T3
+    let mut queue = ready(1);
+    assert_eq!(
+        queue.tell(Event::KeepWarm(folder("a")), 1),
+        ["start a warm"]
+    );
+    assert_eq!(queue.message("a", 2), ["pipe a"]);
+    queue.idle("a", 3);
+    assert_eq!(queue.message("b", 4), ["close a"]);
+}
+
+#[test]
+fn tasks_go_first_once_and_close_their_groups_idle_run() {
+    // Q2, Q3
+    let mut queue = ready(5);
+    queue.message("main", 1);
+    assert_eq!(
+        queue.tell(Event::Task(folder("main"), "t1".into()), 2),
+        [""; 0]
+    );
+    assert_eq!(
+        queue.tell(Event::Task(folder("main"), "t1".into()), 2),
+        [""; 0]
+    );
+    assert_eq!(queue.idle("main", 3), ["close main"]);
+    assert_eq!(
+        queue.message("main", 4),
+        [""; 0],
+        "a closing run takes no messages"
+    );
+    assert_eq!(queue.done("main", 5), ["start main task t1"]);
+    assert_eq!(
+        queue.message("main", 6),
+        [""; 0],
+        "S6: a task's run takes no follow-ups"
+    );
+    assert_eq!(
+        queue.tell(Event::Task(folder("main"), "t1".into()), 6),
+        [""; 0],
+        "it runs already"
+    );
+    assert_eq!(queue.done("main", 7), ["start main messages"]);
+}
+
+#[test]
+fn failures_wait_longer_each_time_then_are_given_up() {
+    // Q4, C4
+    let mut queue = ready(5);
+    let mut now = 0;
+    assert_eq!(queue.message("main", now), ["start main messages"]);
+    for wait in [5, 10, 20, 40, 80] {
+        assert_eq!(queue.end("main", Outcome::Failed, true, now), [""; 0]);
+        assert_eq!(queue.wake_at(), Some(at(now + wait)));
+        assert_eq!(queue.tell(Event::Tick, now + wait - 1), [""; 0]);
+        assert_eq!(
+            queue.message("main", now + wait - 1),
+            [""; 0],
+            "it joins the retry"
+        );
+        now += wait;
+        assert_eq!(queue.tell(Event::Tick, now), ["start main messages"]);
+    }
+    assert_eq!(
+        queue.end("main", Outcome::Failed, true, now),
+        ["give up main"]
+    );
+    assert_eq!(queue.wake_at(), None);
+    assert_eq!(
+        queue.message("main", now + 1),
+        ["start main messages"],
+        "a new message starts again"
+    );
+}
+
+#[test]
+fn without_an_engine_work_waits_and_nothing_counts() {
+    // Q7
+    let mut queue = ready(5);
+    queue.message("a", 1);
+    assert_eq!(queue.tell(Event::EngineReady(false), 2), [""; 0]);
+    assert_eq!(queue.end("a", Outcome::Lost, true, 2), [""; 0]);
+    assert_eq!(queue.message("b", 3), [""; 0]);
+    assert_eq!(queue.waiting()[0].attempt, 0);
+    assert_eq!(
+        queue.tell(Event::EngineReady(true), 4),
+        ["start a messages", "start b messages"]
+    );
+}
+
+#[test]
+fn paused_keeps_messages_and_runs_nothing() {
+    let mut queue = ready(5);
+    queue.message("a", 1);
+    queue.message("b", 1);
+    queue.idle("a", 2);
+    assert_eq!(queue.tell(Event::Paused(true), 3), ["close a"]);
+    assert_eq!(queue.message("b", 4), [""; 0]);
+    assert_eq!(queue.idle("b", 5), ["close b"]);
+    assert_eq!(queue.done("a", 6), [""; 0]);
+    assert_eq!(queue.end("b", Outcome::Done, true, 6), [""; 0]);
+    assert_eq!(queue.tell(Event::Paused(false), 7), ["start b messages"]);
+}
+
+#[test]
+fn quitting_starts_nothing_and_closes_what_is_idle() {
+    // Q6
+    let mut queue = ready(5);
+    queue.message("a", 1);
+    queue.idle("a", 2);
+    assert_eq!(queue.tell(Event::Quit, 3), ["close a"]);
+    assert_eq!(queue.message("b", 4), [""; 0]);
+}
+
+#[test]
+fn a_removed_group_drops_what_waits() {
+    let mut queue = ready(1);
+    queue.message("a", 1);
+    queue.message("b", 1);
+    assert_eq!(queue.tell(Event::Removed(folder("b")), 2), [""; 0]);
+    assert_eq!(queue.done("a", 3), [""; 0]);
+}
+
+/// What may happen next, by a small number: kept small so that shrinking tells a short story.
+#[derive(Clone, Debug)]
+enum Happening {
+    Message(u8),
+    Task(u8, u8),
+    Warm(u8),
+    Idle(u8),
+    End(u8, u8),
+    Stop(u8),
+    Engine(bool),
+    Paused(bool),
+    Wait(u8),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        4 => (0..6u8).prop_map(Happening::Message),
+        2 => (0..6u8, 0..3u8).prop_map(|(g, t)| Happening::Task(g, t)),
+        1 => (0..6u8).prop_map(Happening::Warm),
+        3 => (0..6u8).prop_map(Happening::Idle),
+        4 => (0..6u8, 0..3u8).prop_map(|(g, o)| Happening::End(g, o)),
+        1 => (0..6u8).prop_map(Happening::Stop),
+        1 => any::<bool>().prop_map(Happening::Engine),
+        1 => any::<bool>().prop_map(Happening::Paused),
+        2 => (0..100u8).prop_map(Happening::Wait),
+    ]
+}
+
+proptest! {
+    // Q1, Q2, Q3, and that nothing is lost
+    #[test]
+    fn its_promises_hold_whatever_happens(story in proptest::collection::vec(happening(), 1..200), cap in 1..4usize) {
+        let mut queue = ready(cap);
+        let mut now = 0;
+        // The model: which runs live, and which groups have a message that no run was given since.
+        let mut live: BTreeMap<String, Work> = BTreeMap::new();
+        let mut owed: BTreeMap<String, bool> = BTreeMap::new();
+        let mut tasks: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let group = |g: u8| ["a", "b", "c", "d", "e", "f"][g as usize].to_owned();
+        let settle = story.len();
+        for (step, happening) in story.into_iter().map(Some).chain(std::iter::repeat_n(None, 200)).enumerate() {
+            // Each event at its own moment, so that no two runs of a group share a name.
+            now += 1;
+            let event = match happening {
+                Some(Happening::Message(g)) => { owed.insert(group(g), true); Event::Message(folder(&group(g))) }
+                Some(Happening::Task(g, t)) => {
+                    let (g, t) = (group(g), format!("t{t}"));
+                    let list = tasks.entry(g.clone()).or_default();
+                    if !list.contains(&t) && live.get(&g) != Some(&Work::Task(t.clone())) { list.push(t.clone()); }
+                    Event::Task(folder(&g), t)
+                }
+                Some(Happening::Warm(g)) => Event::KeepWarm(folder(&group(g))),
+                Some(Happening::Idle(g)) if live.contains_key(&group(g)) => Event::Idle(queue.run(&group(g))),
+                Some(Happening::Stop(g)) if live.contains_key(&group(g)) => Event::Stop(queue.run(&group(g))),
+                Some(Happening::End(g, outcome)) if live.contains_key(&group(g)) => {
+                    let g = group(g);
+                    let run = queue.run(&g);
+                    let outcome = [Outcome::Done, Outcome::Failed, Outcome::Lost][outcome as usize];
+                    if outcome != Outcome::Done {
+                        match live.get(&g) {
+                            Some(Work::Task(t)) => tasks.entry(g.clone()).or_default().insert(0, t.clone()),
+                            // What it was given has gone back.
+                            Some(Work::Messages) => { owed.insert(g.clone(), true); }
+                            _ => {}
+                        }
+                    }
+                    live.remove(&g);
+                    Event::Ended { run, outcome, more: owed.get(&g).copied().unwrap_or_default() }
+                }
+                Some(Happening::Engine(ready)) => Event::EngineReady(ready),
+                Some(Happening::Paused(paused)) => Event::Paused(paused),
+                Some(Happening::Wait(seconds)) => { now += i64::from(seconds); Event::Tick }
+                Some(_) => Event::Tick,
+                // In the end all is well: the engine is there, and every run ends, having done its work.
+                None if step == settle => Event::EngineReady(true),
+                None if step == settle + 1 => Event::Paused(false),
+                None => match live.keys().next().cloned() {
+                    Some(g) => {
+                        let run = queue.run(&g);
+                        live.remove(&g);
+                        Event::Ended { run, outcome: Outcome::Done, more: owed.get(&g).copied().unwrap_or_default() }
+                    }
+                    None => { now += 100; Event::Tick }
+                },
+            };
+            for effect in queue.handle(event, at(now)) {
+                match effect {
+                    Effect::Start { folder, work, .. } => {
+                        let g = folder.to_string();
+                        prop_assert!(!live.contains_key(&g), "two runs for {g}");
+                        match &work {
+                            Work::Task(t) => {
+                                let list = tasks.entry(g.clone()).or_default();
+                                prop_assert_eq!(list.first(), Some(t), "tasks in order, each once");
+                                list.remove(0);
+                            }
+                            Work::Messages => {
+                                prop_assert!(tasks.get(&g).is_none_or(Vec::is_empty), "tasks first");
+                                owed.insert(g.clone(), false);
+                            }
+                            Work::KeepWarm => {}
+                        }
+                        live.insert(g, work);
+                    }
+                    Effect::Pipe { folder, .. } => {
+                        let g = folder.to_string();
+                        prop_assert!(matches!(live.get(&g), Some(Work::Messages | Work::KeepWarm)), "piped into nothing");
+                        owed.insert(g, false);
+                    }
+                    Effect::Close(run) => prop_assert!(live.contains_key(run.rsplit_once('-').unwrap().0)),
+                    // Given up: the person is told, and the next message starts again.
+                    Effect::GiveUp(folder) => {
+                        owed.insert(folder.to_string(), false);
+                        tasks.remove(&folder.to_string());
+                    }
+                }
+                prop_assert!(live.len() <= cap, "more than the cap");
+            }
+        }
+        prop_assert!(live.is_empty(), "all ended");
+        prop_assert!(owed.values().all(|owed| !owed), "a message was never given to a run: {owed:?}");
+        prop_assert!(tasks.values().all(Vec::is_empty), "a task never ran: {tasks:?}");
+    }
+}
