@@ -27,9 +27,7 @@ impl Jid {
     pub fn is_chat(&self) -> bool {
         self.0.split_once('@').is_some_and(|(user, server)| {
             !user.is_empty()
-                && user
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+                && user.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
                 && matches!(server, "s.whatsapp.net" | "g.us" | "lid")
         })
     }
@@ -83,20 +81,9 @@ pub fn is_ignored(chat: &Jid) -> bool {
 ///
 /// `sent_by_us` tells that its id is one of our own sends. Beyond that, with an own number everything from that number is
 /// the agent's; with a shared number the text says so by its prefix.
-pub fn is_bot(
-    text: &str,
-    from_me: bool,
-    sent_by_us: bool,
-    assistant: &str,
-    own_number: bool,
-) -> bool {
+pub fn is_bot(text: &str, from_me: bool, sent_by_us: bool, assistant: &str, own_number: bool) -> bool {
     sent_by_us
-        || if own_number {
-            from_me
-        } else {
-            text.strip_prefix(assistant)
-                .is_some_and(|rest| rest.starts_with(':'))
-        }
+        || if own_number { from_me } else { text.strip_prefix(assistant).is_some_and(|rest| rest.starts_with(':')) }
 }
 
 #[cfg(test)]

@@ -12,12 +12,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "command",
-    content = "args",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(tag = "command", content = "args", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Command {
     /// Answers with one AppStatus.
     #[serde(rename = "status")]
@@ -102,11 +97,8 @@ impl Command {
             None | Some(Value::Null) => Value::Object(Default::default()),
             Some(args) => args,
         };
-        serde_json::from_value(serde_json::json!({"command": command, "args": args})).map_err(
-            |error| Trouble::BadCommand {
-                reason: error.to_string(),
-            },
-        )
+        serde_json::from_value(serde_json::json!({"command": command, "args": args}))
+            .map_err(|error| Trouble::BadCommand { reason: error.to_string() })
     }
 }
 
@@ -123,14 +115,8 @@ pub struct CommandError {
 
 impl From<&Trouble> for CommandError {
     fn from(trouble: &Trouble) -> Self {
-        let Problem {
-            code, text, cure, ..
-        } = trouble.problem();
-        CommandError {
-            code,
-            message: text,
-            cure,
-        }
+        let Problem { code, text, cure, .. } = trouble.problem();
+        CommandError { code, message: text, cure }
     }
 }
 
@@ -158,22 +144,15 @@ mod tests {
         assert_eq!(Command::parse("status", None), Ok(Command::Status {}));
         assert_eq!(
             Command::parse("pair", Some(json!({}))),
-            Ok(Command::Pair {
-                phone: None,
-                cancel: false,
-                yes: false
-            })
+            Ok(Command::Pair { phone: None, cancel: false, yes: false })
         );
     }
 
     #[test]
     fn anything_else_is_refused_with_a_reason() {
-        for (command, args) in [
-            ("rm", json!({})),
-            ("send", json!({"to": "1@g.us"})),
-            ("status", json!({"evil": 1})),
-            ("send", json!(7)),
-        ] {
+        for (command, args) in
+            [("rm", json!({})), ("send", json!({"to": "1@g.us"})), ("status", json!({"evil": 1})), ("send", json!(7))]
+        {
             let refused = Command::parse(command, Some(args)).unwrap_err();
             assert_eq!(refused.code(), "bad-command");
         }

@@ -20,9 +20,7 @@ pub struct Folder(String);
 
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum FolderError {
-    #[error(
-        "the folder \"{0}\" must be 1 to 63 characters of a-z, 0-9 and -, and start with a letter or digit"
-    )]
+    #[error("the folder \"{0}\" must be 1 to 63 characters of a-z, 0-9 and -, and start with a letter or digit")]
     Shape(String),
     #[error("the folder name \"{0}\" is used by NanoClaw itself")]
     Reserved(String),
@@ -33,9 +31,7 @@ impl Folder {
     /// When the name is not a safe folder name, or is one that NanoClaw uses itself.
     pub fn new(name: &str) -> Result<Self, FolderError> {
         let shaped = (1..=63).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !name.starts_with('-');
         if !shaped {
             return Err(FolderError::Shape(name.to_owned()));

@@ -55,17 +55,13 @@ pub struct PairingCode {
 
 impl std::fmt::Debug for QrCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("QrCode")
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
+        f.debug_struct("QrCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for PairingCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PairingCode")
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
+        f.debug_struct("PairingCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 
@@ -113,20 +109,15 @@ impl Link {
     pub fn sentence(&self) -> String {
         match self {
             Link::Starting => "WhatsApp is starting.".to_owned(),
-            Link::Pairing {
-                qr: None,
-                code: None,
-            } => "The codes are used up. Ask for new ones to link WhatsApp.".to_owned(),
+            Link::Pairing { qr: None, code: None } => {
+                "The codes are used up. Ask for new ones to link WhatsApp.".to_owned()
+            }
             Link::Pairing { .. } => "Scan the code with your phone to link WhatsApp.".to_owned(),
             Link::Connecting => "Connecting to WhatsApp.".to_owned(),
             Link::Connected { .. } => "Connected to WhatsApp.".to_owned(),
-            Link::Offline { .. } => {
-                "WhatsApp can't be reached. NanoClaw tries again by itself.".to_owned()
-            }
+            Link::Offline { .. } => "WhatsApp can't be reached. NanoClaw tries again by itself.".to_owned(),
             Link::LoggedOut => "Your phone has unlinked NanoClaw. Link it again.".to_owned(),
-            Link::Replaced => {
-                "Another program uses this link. Take over to use it here.".to_owned()
-            }
+            Link::Replaced => "Another program uses this link. Take over to use it here.".to_owned(),
             Link::Banned { until: Some(until) } => {
                 format!(
                     "WhatsApp has blocked this account until {}. Wait until then.",
@@ -136,19 +127,13 @@ impl Link {
             Link::Banned { until: None } => {
                 "WhatsApp has blocked this account for a while. Wait, then try again.".to_owned()
             }
-            Link::Outdated => {
-                "WhatsApp no longer accepts this version. Update NanoClaw.".to_owned()
-            }
-            Link::Locked => {
-                "WhatsApp has locked this account. Open WhatsApp on your phone to unlock it."
-                    .to_owned()
-            }
+            Link::Outdated => "WhatsApp no longer accepts this version. Update NanoClaw.".to_owned(),
+            Link::Locked => "WhatsApp has locked this account. Open WhatsApp on your phone to unlock it.".to_owned(),
             Link::Refused { code } => {
                 format!("WhatsApp refused the connection ({code}). Try again by hand.")
             }
             Link::Passkey => {
-                "Your phone asks for a passkey, which NanoClaw can't give. Link by a pairing code."
-                    .to_owned()
+                "Your phone asks for a passkey, which NanoClaw can't give. Link by a pairing code.".to_owned()
             }
         }
     }
@@ -163,8 +148,7 @@ pub fn phone_digits(typed: &str) -> Option<String> {
         .unwrap_or(typed)
         .chars()
         .all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')' | '.' | '/'));
-    (rest_is_punctuation && (7..=15).contains(&digits.len()) && !digits.starts_with('0'))
-        .then_some(digits)
+    (rest_is_punctuation && (7..=15).contains(&digits.len()) && !digits.starts_with('0')).then_some(digits)
 }
 
 #[cfg(test)]
@@ -203,9 +187,6 @@ mod tests {
             }),
         };
         let shown = format!("{link:?}");
-        assert!(
-            !shown.contains("secret") && !shown.contains("ABCD") && !shown.contains("1555"),
-            "{shown}"
-        );
+        assert!(!shown.contains("secret") && !shown.contains("ABCD") && !shown.contains("1555"), "{shown}");
     }
 }

@@ -39,18 +39,8 @@ pub struct Places {
 pub fn mounts(group: &Group, mode: KiroMode, places: &Places) -> Vec<Mount> {
     let main = group.is_main();
     let folder = group.folder.as_str();
-    let ours = |host: PathBuf, container, read_only| Mount {
-        host,
-        container,
-        read_only,
-        owner: Owner::Home,
-    };
-    let theirs = |host: PathBuf, container, read_only| Mount {
-        host,
-        container,
-        read_only,
-        owner: Owner::Host,
-    };
+    let ours = |host: PathBuf, container, read_only| Mount { host, container, read_only, owner: Owner::Home };
+    let theirs = |host: PathBuf, container, read_only| Mount { host, container, read_only, owner: Owner::Host };
     let home = |path: &str| places.home.join(path);
     let mut mounts = vec![
         ours(home("groups").join(folder), "/workspace/group", false),
@@ -59,32 +49,16 @@ pub fn mounts(group: &Group, mode: KiroMode, places: &Places) -> Vec<Mount> {
         ours(home("groups/extra"), "/workspace/extra", !main),
     ];
     match mode {
-        KiroMode::Shared => {
-            mounts.push(theirs(places.user.join(".kiro"), "/home/node/.kiro", !main))
-        }
-        KiroMode::Own | KiroMode::ApiKey => {
-            mounts.push(ours(home("kiro/kiro"), "/home/node/.kiro", !main))
-        }
+        KiroMode::Shared => mounts.push(theirs(places.user.join(".kiro"), "/home/node/.kiro", !main)),
+        KiroMode::Own | KiroMode::ApiKey => mounts.push(ours(home("kiro/kiro"), "/home/node/.kiro", !main)),
     }
     if !main {
         // Each group its own conversations (R11), writable although the folder around them is not.
-        mounts.push(ours(
-            home("kiro/sessions").join(folder),
-            "/home/node/.kiro/sessions",
-            false,
-        ));
+        mounts.push(ours(home("kiro/sessions").join(folder), "/home/node/.kiro/sessions", false));
     }
     match mode {
-        KiroMode::Shared => mounts.push(theirs(
-            places.kiro_data.clone(),
-            "/home/node/.local/share/kiro-cli",
-            false,
-        )),
-        KiroMode::Own => mounts.push(ours(
-            home("kiro/data"),
-            "/home/node/.local/share/kiro-cli",
-            false,
-        )),
+        KiroMode::Shared => mounts.push(theirs(places.kiro_data.clone(), "/home/node/.local/share/kiro-cli", false)),
+        KiroMode::Own => mounts.push(ours(home("kiro/data"), "/home/node/.local/share/kiro-cli", false)),
         KiroMode::ApiKey => {}
     }
     if mode == KiroMode::Shared && main {
@@ -112,21 +86,10 @@ mod tests {
             requires_trigger: true,
             timeout: None,
         };
-        let places = Places {
-            home: "/N".into(),
-            user: "/U".into(),
-            kiro_data: "/U/.local/share/kiro-cli".into(),
-        };
+        let places = Places { home: "/N".into(), user: "/U".into(), kiro_data: "/U/.local/share/kiro-cli".into() };
         mounts(&group, mode, &places)
             .iter()
-            .map(|m| {
-                format!(
-                    "{} {} {}",
-                    m.host.display(),
-                    m.container,
-                    if m.read_only { "ro" } else { "rw" }
-                )
-            })
+            .map(|m| format!("{} {} {}", m.host.display(), m.container, if m.read_only { "ro" } else { "rw" }))
             .collect()
     }
 
@@ -169,18 +132,9 @@ mod tests {
         // R2, K4
         for mode in [KiroMode::Own, KiroMode::ApiKey] {
             for folder in ["main", "family"] {
-                assert!(
-                    table(folder, mode)
-                        .iter()
-                        .all(|mount| mount.starts_with("/N/")),
-                    "{mode:?} {folder}"
-                );
+                assert!(table(folder, mode).iter().all(|mount| mount.starts_with("/N/")), "{mode:?} {folder}");
             }
         }
-        assert!(
-            !table("main", KiroMode::ApiKey)
-                .iter()
-                .any(|mount| mount.contains("kiro-cli"))
-        );
+        assert!(!table("main", KiroMode::ApiKey).iter().any(|mount| mount.contains("kiro-cli")));
     }
 }

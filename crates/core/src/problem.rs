@@ -31,91 +31,39 @@ pub struct Offer {
 /// What can be wrong. Each variant has one code and one wording, below.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Trouble {
-    BadSetting {
-        key: String,
-        value: String,
-        allowed: String,
-        used: String,
-    },
-    SettingsUnreadable {
-        reason: String,
-    },
-    UnknownSetting {
-        key: String,
-    },
-    DatabaseNewer {
-        found: u64,
-        known: u64,
-    },
+    BadSetting { key: String, value: String, allowed: String, used: String },
+    SettingsUnreadable { reason: String },
+    UnknownSetting { key: String },
+    DatabaseNewer { found: u64, known: u64 },
     DatabaseLocked,
-    DatabaseBroken {
-        reason: String,
-    },
-    HomeInUse {
-        home: String,
-    },
+    DatabaseBroken { reason: String },
+    HomeInUse { home: String },
     NotRunning,
     EngineAbsent,
-    ImageMissing {
-        image: String,
-    },
+    ImageMissing { image: String },
     KiroMissing,
     KiroSignedOut,
-    RunFailed {
-        chat: String,
-        reason: String,
-    },
-    RunCrashLoop {
-        task: String,
-    },
-    MountMissing {
-        path: String,
-    },
+    RunFailed { chat: String, reason: String },
+    RunCrashLoop { task: String },
+    MountMissing { path: String },
     RunningAsRoot,
-    SendFailed {
-        chat: String,
-        reason: String,
-    },
-    UnknownChat {
-        jid: String,
-    },
-    UnknownGroup {
-        target: String,
-    },
-    NotRegistered {
-        jid: String,
-    },
-    UnknownContainer {
-        target: String,
-    },
-    AlreadyRegistered {
-        jid: String,
-    },
-    FolderTaken {
-        folder: String,
-    },
-    BadFolder {
-        reason: String,
-    },
+    SendFailed { chat: String, reason: String },
+    UnknownChat { jid: String },
+    UnknownGroup { target: String },
+    NotRegistered { jid: String },
+    UnknownContainer { target: String },
+    AlreadyRegistered { jid: String },
+    FolderTaken { folder: String },
+    BadFolder { reason: String },
     BadName,
-    BadPhone {
-        phone: String,
-    },
+    BadPhone { phone: String },
     EmptyText,
     AlreadyLinked,
-    NeedsYes {
-        what: String,
-    },
+    NeedsYes { what: String },
     LinkDown,
-    BadCommand {
-        reason: String,
-    },
-    UnknownRun {
-        run: String,
-    },
-    Internal {
-        reason: String,
-    },
+    BadCommand { reason: String },
+    UnknownRun { run: String },
+    Internal { reason: String },
 }
 
 impl Trouble {
@@ -160,12 +108,7 @@ impl Trouble {
 
     pub fn problem(&self) -> Problem {
         let (text, cure) = self.wording();
-        Problem {
-            code: self.code().to_owned(),
-            text,
-            cure,
-            command: self.offer(),
-        }
+        Problem { code: self.code().to_owned(), text, cure, command: self.offer() }
     }
 
     fn wording(&self) -> (String, String) {
@@ -278,11 +221,7 @@ impl Trouble {
 
     fn offer(&self) -> Option<Offer> {
         let offer = |label: &str, command: &str, args: Value| {
-            Some(Offer {
-                label: label.to_owned(),
-                command: command.to_owned(),
-                args,
-            })
+            Some(Offer { label: label.to_owned(), command: command.to_owned(), args })
         };
         match self {
             Trouble::BadSetting { key, .. } => offer(

@@ -9,10 +9,7 @@ pub fn format(messages: &[Message], zone: &TimeZone) -> String {
     let name = zone.iana_name().unwrap_or("UTC");
     let mut prompt = format!("<messages timezone=\"{}\">\n", escape(name));
     for message in messages {
-        let time = message
-            .sent_at
-            .to_zoned(zone.clone())
-            .strftime("%Y-%m-%dT%H:%M:%S%:z");
+        let time = message.sent_at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z");
         prompt.push_str(&format!(
             "<message sender=\"{}\" time=\"{time}\">{}</message>\n",
             escape(&message.sender_name),
@@ -24,10 +21,7 @@ pub fn format(messages: &[Message], zone: &TimeZone) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const OPEN: &str = "<internal>";
@@ -49,11 +43,7 @@ pub fn public_part(answer: &str) -> Option<String> {
 /// The text as it goes out: with the assistant's name before it unless the number is its own, and never twice (M8).
 pub fn signed(text: &str, assistant: &str, own_number: bool) -> String {
     let prefix = format!("{assistant}:");
-    if own_number || text.starts_with(&prefix) {
-        text.to_owned()
-    } else {
-        format!("{prefix} {text}")
-    }
+    if own_number || text.starts_with(&prefix) { text.to_owned() } else { format!("{prefix} {text}") }
 }
 
 #[cfg(test)]
@@ -75,13 +65,7 @@ mod tests {
             is_bot: false,
         };
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let prompt = format(
-            &[
-                message("Al \"A\" <x>", "a & b </message>"),
-                message("Bob", "two\nlines"),
-            ],
-            &zone,
-        );
+        let prompt = format(&[message("Al \"A\" <x>", "a & b </message>"), message("Bob", "two\nlines")], &zone);
         assert_eq!(
             prompt,
             "<messages timezone=\"Europe/Berlin\">\n\

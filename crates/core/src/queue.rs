@@ -82,7 +82,10 @@ pub enum Effect {
         work: Work,
     },
     /// Hand the unseen messages to this run (Q5).
-    Pipe { folder: Folder, run: RunId },
+    Pipe {
+        folder: Folder,
+        run: RunId,
+    },
     /// Tell the run that nothing more comes; it ends by itself.
     Close(RunId),
     /// All retries failed: say so in the chat (C4).
@@ -155,10 +158,7 @@ impl Queue {
             },
             Event::Task(folder, task) => {
                 let lane = self.lane(&folder);
-                let running = lane
-                    .run
-                    .as_ref()
-                    .is_some_and(|active| active.work == Work::Task(task.clone()));
+                let running = lane.run.as_ref().is_some_and(|active| active.work == Work::Task(task.clone()));
                 if !running && !lane.tasks.contains(&task) {
                     lane.tasks.push_back(task);
                     self.wait(folder);
@@ -179,9 +179,7 @@ impl Queue {
                     active.idle_since = Some(now);
                 }
             }
-            Event::Ended { run, outcome, more } => {
-                self.ended(&run, outcome, more, now, &mut effects)
-            }
+            Event::Ended { run, outcome, more } => self.ended(&run, outcome, more, now, &mut effects),
             Event::Stop(run) => {
                 if let Some(active) = self.active(&run) {
                     active.state = RunState::Stopping;
@@ -192,10 +190,7 @@ impl Queue {
             Event::Quit => self.quitting = true,
             Event::Removed(folder) => {
                 if let Some(lane) = self.lanes.get_mut(&folder) {
-                    *lane = Lane {
-                        run: lane.run.take(),
-                        ..Lane::default()
-                    };
+                    *lane = Lane { run: lane.run.take(), ..Lane::default() };
                 }
                 self.waiting.retain(|waiting| *waiting != folder);
             }
@@ -215,11 +210,7 @@ impl Queue {
         if !self.engine_ready || self.paused || self.quitting {
             return None;
         }
-        self.lanes
-            .values()
-            .filter(|lane| lane.run.is_none())
-            .filter_map(|lane| lane.retry_at)
-            .min()
+        self.lanes.values().filter(|lane| lane.run.is_none()).filter_map(|lane| lane.retry_at).min()
     }
 
     pub fn run_state(&self, run: &str) -> Option<RunState> {
@@ -232,18 +223,11 @@ impl Queue {
 
     /// The run of a group, if it has one.
     pub fn run_of(&self, folder: &Folder) -> Option<&RunId> {
-        self.lanes
-            .get(folder)?
-            .run
-            .as_ref()
-            .map(|active| &active.run)
+        self.lanes.get(folder)?.run.as_ref().map(|active| &active.run)
     }
 
     pub fn running(&self) -> usize {
-        self.lanes
-            .values()
-            .filter(|lane| lane.run.is_some())
-            .count()
+        self.lanes.values().filter(|lane| lane.run.is_some()).count()
     }
 
     /// Groups that wait, in the order in which they are served.
@@ -272,10 +256,7 @@ impl Queue {
     }
 
     fn active(&mut self, run: &str) -> Option<&mut Active> {
-        self.lanes
-            .values_mut()
-            .filter_map(|lane| lane.run.as_mut())
-            .find(|active| active.run == run)
+        self.lanes.values_mut().filter_map(|lane| lane.run.as_mut()).find(|active| active.run == run)
     }
 
     /// The run that takes this group's messages now. A task's run takes none (S6), nor does one that is closing.
@@ -296,14 +277,7 @@ impl Queue {
         Effect::Pipe { folder, run }
     }
 
-    fn ended(
-        &mut self,
-        run: &str,
-        outcome: Outcome,
-        more: bool,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn ended(&mut self, run: &str, outcome: Outcome, more: bool, now: Timestamp, effects: &mut Vec<Effect>) {
         let Some((folder, active)) = self.lanes.iter_mut().find_map(|(folder, lane)| {
             let active = lane.run.take_if(|active| active.run == run)?;
             Some((folder.clone(), active))
@@ -364,22 +338,13 @@ impl Queue {
                 self.waiting.push_back(folder);
             }
         }
-        let stopping = self
-            .lanes
-            .values()
-            .filter_map(|lane| lane.run.as_ref())
-            .filter(|a| a.state == RunState::Stopping)
-            .count();
+        let stopping =
+            self.lanes.values().filter_map(|lane| lane.run.as_ref()).filter(|a| a.state == RunState::Stopping).count();
         self.close_idle(|_| true, starved.saturating_sub(stopping), effects);
     }
 
     /// Closes at most `count` idle runs whose lane is meant, the longest idle first.
-    fn close_idle(
-        &mut self,
-        meant: impl Fn(&Lane) -> bool,
-        count: usize,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn close_idle(&mut self, meant: impl Fn(&Lane) -> bool, count: usize, effects: &mut Vec<Effect>) {
         let mut idle: Vec<&mut Active> = self
             .lanes
             .values_mut()
@@ -418,17 +383,8 @@ impl Lane {
         };
         let run = format!("{folder}-{}", now.as_millisecond());
         self.retry_at = None;
-        self.run = Some(Active {
-            run: run.clone(),
-            work: work.clone(),
-            state: RunState::Working,
-            idle_since: None,
-        });
-        Some(Effect::Start {
-            folder: folder.clone(),
-            run,
-            work,
-        })
+        self.run = Some(Active { run: run.clone(), work: work.clone(), state: RunState::Working, idle_since: None });
+        Some(Effect::Start { folder: folder.clone(), run, work })
     }
 }
 

@@ -65,11 +65,7 @@ mod tests {
                 sent_at: jiff::Timestamp::UNIX_EPOCH,
                 is_bot,
             };
-            assert_eq!(
-                route(&message, &trigger, alive),
-                expect,
-                "{content} {is_bot} {alive}"
-            );
+            assert_eq!(route(&message, &trigger, alive), expect, "{content} {is_bot} {alive}");
         }
     }
 }

@@ -20,29 +20,19 @@ pub struct Turn {
 
 /// The open turns that a result answers: all up to the one it names, or all when it names none.
 pub fn answered(open: &[Turn], named: Option<u64>) -> Vec<u64> {
-    open.iter()
-        .map(|turn| turn.id)
-        .filter(|id| named.is_none_or(|named| *id <= named))
-        .collect()
+    open.iter().map(|turn| turn.id).filter(|id| named.is_none_or(|named| *id <= named)).collect()
 }
 
 /// Where the cursor goes back to when a run ends with these turns open: before the first of which nothing was sent (C1).
 pub fn rollback(open: &[Turn]) -> Option<Seq> {
-    open.iter()
-        .filter(|turn| !turn.sent)
-        .map(|turn| turn.from)
-        .min()
+    open.iter().filter(|turn| !turn.sent).map(|turn| turn.from).min()
 }
 
 /// The WhatsApp message id of a reply: the same for the same run, turn and part, so that a frame read twice is one message
 /// (M13). Shaped like a WhatsApp Web client's ids.
 pub fn message_id(run: &str, turn: u64, part: u64) -> String {
     let digest = Sha256::digest(format!("{run}\n{turn}\n{part}"));
-    let hex: String = digest
-        .iter()
-        .take(9)
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
+    let hex: String = digest.iter().take(9).map(|byte| format!("{byte:02X}")).collect();
     format!("3EB0{hex}")
 }
 
@@ -55,14 +45,10 @@ pub struct Limits {
 
 impl Limits {
     pub fn of(group: &Group, settings: &Settings) -> Self {
-        let millis =
-            |ms: u64| SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2));
+        let millis = |ms: u64| SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2));
         let idle = millis(settings.idle_timeout);
         let hard = millis(group.timeout.unwrap_or(settings.container_timeout));
-        Limits {
-            idle,
-            hard: hard.max(idle + SignedDuration::from_secs(30)),
-        }
+        Limits { idle, hard: hard.max(idle + SignedDuration::from_secs(30)) }
     }
 }
 
@@ -92,11 +78,7 @@ impl Clock {
     pub fn due(&self, busy: bool) -> (Timestamp, Due) {
         let since = self.last_result_at.unwrap_or(self.started_at);
         let after = |wait: SignedDuration| since.checked_add(wait).unwrap_or(Timestamp::MAX);
-        if busy || self.closing {
-            (after(self.limits.hard), Due::Stop)
-        } else {
-            (after(self.limits.idle), Due::Close)
-        }
+        if busy || self.closing { (after(self.limits.hard), Due::Stop) } else { (after(self.limits.idle), Due::Close) }
     }
 }
 
@@ -116,11 +98,7 @@ mod tests {
     #[test]
     fn a_result_answers_its_turn_and_those_before() {
         // C1, A3
-        let open = [
-            turn(1, 0, 2, false),
-            turn(2, 2, 3, false),
-            turn(3, 3, 9, false),
-        ];
+        let open = [turn(1, 0, 2, false), turn(2, 2, 3, false), turn(3, 3, 9, false)];
         assert_eq!(answered(&open, Some(2)), [1, 2]);
         assert_eq!(answered(&open, None), [1, 2, 3]);
         assert_eq!(answered(&open, Some(0)), [0; 0]);
@@ -130,20 +108,9 @@ mod tests {
     fn only_what_was_not_answered_goes_back() {
         // C1
         assert_eq!(rollback(&[]), None);
-        assert_eq!(
-            rollback(&[turn(1, 0, 2, true)]),
-            None,
-            "something was sent: no duplicate answer"
-        );
-        assert_eq!(
-            rollback(&[turn(1, 0, 2, true), turn(2, 2, 5, false)]),
-            Some(2),
-            "whatever earlier turns sent"
-        );
-        assert_eq!(
-            rollback(&[turn(1, 0, 2, false), turn(2, 2, 5, false)]),
-            Some(0)
-        );
+        assert_eq!(rollback(&[turn(1, 0, 2, true)]), None, "something was sent: no duplicate answer");
+        assert_eq!(rollback(&[turn(1, 0, 2, true), turn(2, 2, 5, false)]), Some(2), "whatever earlier turns sent");
+        assert_eq!(rollback(&[turn(1, 0, 2, false), turn(2, 2, 5, false)]), Some(0));
     }
 
     #[test]
@@ -166,36 +133,16 @@ mod tests {
     fn idle_after_a_result_hard_without_one() {
         // R5
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
-        let limits = Limits {
-            idle: SignedDuration::from_secs(300),
-            hard: SignedDuration::from_secs(1800),
-        };
-        let mut clock = Clock {
-            kind: RunKind::Messages,
-            started_at: at(1000),
-            last_result_at: None,
-            limits,
-            closing: false,
-        };
+        let limits = Limits { idle: SignedDuration::from_secs(300), hard: SignedDuration::from_secs(1800) };
+        let mut clock =
+            Clock { kind: RunKind::Messages, started_at: at(1000), last_result_at: None, limits, closing: false };
         assert_eq!(clock.due(true), (at(2800), Due::Stop), "no result yet");
-        assert_eq!(
-            clock.due(false),
-            (at(1300), Due::Close),
-            "kept warm: idle counts from the start"
-        );
+        assert_eq!(clock.due(false), (at(1300), Due::Close), "kept warm: idle counts from the start");
         clock.last_result_at = Some(at(2000));
-        assert_eq!(
-            clock.due(true),
-            (at(3800), Due::Stop),
-            "a result resets the hard limit"
-        );
+        assert_eq!(clock.due(true), (at(3800), Due::Stop), "a result resets the hard limit");
         assert_eq!(clock.due(false), (at(2300), Due::Close));
         clock.closing = true;
-        assert_eq!(
-            clock.due(false),
-            (at(3800), Due::Stop),
-            "told to close, but does not"
-        );
+        assert_eq!(clock.due(false), (at(3800), Due::Stop), "told to close, but does not");
     }
 
     #[test]
@@ -208,11 +155,7 @@ mod tests {
             (143, true, false, false),
             (0, true, false, false),
         ] {
-            assert_eq!(
-                ended_well(code, timed_out, gave_result),
-                well,
-                "{code} {timed_out} {gave_result}"
-            );
+            assert_eq!(ended_well(code, timed_out, gave_result), well, "{code} {timed_out} {gave_result}");
         }
     }
 }

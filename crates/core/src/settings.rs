@@ -186,9 +186,7 @@ impl Setting {
             Accepts::Text => !value.is_empty(),
             Accepts::Optional => true,
             Accepts::Bool => matches!(value, "true" | "false"),
-            Accepts::Number { min, max, .. } => value
-                .parse::<u64>()
-                .is_ok_and(|number| (min..=max).contains(&number)),
+            Accepts::Number { min, max, .. } => value.parse::<u64>().is_ok_and(|number| (min..=max).contains(&number)),
             Accepts::Choice(choices) => choices.contains(&value),
             Accepts::Zone => value.is_empty() || TimeZone::get(value).is_ok(),
         };
@@ -199,11 +197,7 @@ impl Setting {
             key: self.name.to_owned(),
             value: value.chars().take(100).collect(),
             allowed: self.allowed(),
-            used: if self.default.is_empty() {
-                "the default".to_owned()
-            } else {
-                self.default.to_owned()
-            },
+            used: if self.default.is_empty() { "the default".to_owned() } else { self.default.to_owned() },
         })
     }
 
@@ -305,19 +299,12 @@ impl Settings {
             own_number: value("ASSISTANT_HAS_OWN_NUMBER") == "true",
             container_timeout: number(value("CONTAINER_TIMEOUT")),
             idle_timeout: number(value("IDLE_TIMEOUT")),
-            max_output: usize::try_from(number(value("CONTAINER_MAX_OUTPUT_SIZE")))
-                .unwrap_or(usize::MAX),
-            max_containers: usize::try_from(number(value("MAX_CONCURRENT_CONTAINERS")))
-                .unwrap_or(1)
-                .max(1),
+            max_output: usize::try_from(number(value("CONTAINER_MAX_OUTPUT_SIZE"))).unwrap_or(usize::MAX),
+            max_containers: usize::try_from(number(value("MAX_CONCURRENT_CONTAINERS"))).unwrap_or(1).max(1),
             memory: number(value("CONTAINER_MEMORY")),
             cpus: number(value("CONTAINER_CPUS")),
             pids_limit: number(value("PIDS_LIMIT")),
-            zone: if zone.is_empty() {
-                system_zone
-            } else {
-                TimeZone::get(&zone).unwrap_or(TimeZone::UTC)
-            },
+            zone: if zone.is_empty() { system_zone } else { TimeZone::get(&zone).unwrap_or(TimeZone::UTC) },
             kiro_agent: optional(value("KIRO_AGENT_NAME")),
             kiro_model: optional(value("KIRO_MODEL")),
             kiro_mode: match value("KIRO_MODE").as_str() {
@@ -327,11 +314,7 @@ impl Settings {
             },
             kiro_cli_path: optional(value("KIRO_CLI_PATH")),
             agent_image: value("AGENT_IMAGE"),
-            runtime: if value("AGENT_RUNTIME") == "host" {
-                Runtime::Host
-            } else {
-                Runtime::Docker
-            },
+            runtime: if value("AGENT_RUNTIME") == "host" { Runtime::Host } else { Runtime::Docker },
             one_shot: value("AGENT_ONE_SHOT") == "true",
             engine_socket: optional(value("ENGINE_SOCKET")),
             log_level: value("LOG_LEVEL"),
@@ -357,12 +340,8 @@ mod tests {
     use serde_json::json;
 
     fn resolve(file: Value, environment: &[(&str, &str)]) -> (Settings, Vec<Trouble>) {
-        let lookup = |name: &str| {
-            environment
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
+        let lookup =
+            |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         Settings::resolve(file.as_object().unwrap(), lookup, TimeZone::UTC)
     }
 
@@ -377,14 +356,8 @@ mod tests {
     #[test]
     fn environment_over_file_over_default() {
         let file = json!({"ASSISTANT_NAME": "Ben", "IDLE_TIMEOUT": 1000, "ASSISTANT_HAS_OWN_NUMBER": true});
-        let (settings, troubles) = resolve(
-            file,
-            &[
-                ("ASSISTANT_NAME", "Cleo"),
-                ("NANOCLAW_ASSISTANT_NAME", "Dora"),
-                ("TZ", "Asia/Tokyo"),
-            ],
-        );
+        let (settings, troubles) =
+            resolve(file, &[("ASSISTANT_NAME", "Cleo"), ("NANOCLAW_ASSISTANT_NAME", "Dora"), ("TZ", "Asia/Tokyo")]);
         assert_eq!(troubles, []);
         assert_eq!(settings.assistant_name, "Dora");
         assert_eq!(settings.idle_timeout, 1000);
@@ -408,15 +381,9 @@ mod tests {
             let (settings, troubles) = resolve(json!({ key: bad }), &[]);
             assert_eq!(troubles.len(), 1, "{key}");
             let problem = troubles[0].problem();
-            assert!(
-                problem.text.contains(key) && !problem.cure.is_empty(),
-                "{problem:?}"
-            );
+            assert!(problem.text.contains(key) && !problem.cure.is_empty(), "{problem:?}");
             assert_eq!(settings.max_containers, 5);
         }
-        assert_eq!(
-            resolve(json!({"TYPO": 1}), &[]).1[0].code(),
-            "unknown-setting"
-        );
+        assert_eq!(resolve(json!({"TYPO": 1}), &[]).1[0].code(), "unknown-setting");
     }
 }

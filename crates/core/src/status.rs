@@ -104,12 +104,7 @@ pub struct SignInStatus {
 
 impl SignInStatus {
     pub fn new(whoami: Whoami, at: Timestamp) -> Self {
-        SignInStatus {
-            state: whoami.state,
-            account: whoami.account,
-            text: whoami.text,
-            at,
-        }
+        SignInStatus { state: whoami.state, account: whoami.account, text: whoami.text, at }
     }
 }
 
@@ -317,16 +312,8 @@ impl Facts {
                 push_name,
                 qr,
                 pairing_code,
-                retry_at: if let Link::Offline { retry_at } = &self.link {
-                    *retry_at
-                } else {
-                    None
-                },
-                until: if let Link::Banned { until } = &self.link {
-                    *until
-                } else {
-                    None
-                },
+                retry_at: if let Link::Offline { retry_at } = &self.link { *retry_at } else { None },
+                until: if let Link::Banned { until } = &self.link { *until } else { None },
                 queued_out: self.queued_out,
                 failed_out: self.failed_out,
             },
@@ -354,18 +341,14 @@ impl Facts {
             match (self.engine.state, self.engine.image.state) {
                 (EngineState::Absent, _) => troubles.push(Trouble::EngineAbsent),
                 (EngineState::Ready, ImageState::Missing | ImageState::Failed) => {
-                    troubles.push(Trouble::ImageMissing {
-                        image: self.image.clone(),
-                    });
+                    troubles.push(Trouble::ImageMissing { image: self.image.clone() });
                 }
                 _ => {}
             }
         }
         match self.kiro_host.state {
             SignIn::Missing => troubles.push(Trouble::KiroMissing),
-            SignIn::SignedOut if self.kiro_mode == KiroMode::Shared => {
-                troubles.push(Trouble::KiroSignedOut)
-            }
+            SignIn::SignedOut if self.kiro_mode == KiroMode::Shared => troubles.push(Trouble::KiroSignedOut),
             _ => {}
         }
         troubles.extend(self.troubles.iter().cloned());
@@ -386,19 +369,9 @@ impl Facts {
         }
         if self.runtime == Runtime::Docker {
             if self.engine.state == EngineState::Ready
-                && matches!(
-                    self.engine.image.state,
-                    ImageState::Missing | ImageState::Failed
-                )
+                && matches!(self.engine.image.state, ImageState::Missing | ImageState::Failed)
             {
-                return headline(
-                    Level::NeedsYou,
-                    Trouble::ImageMissing {
-                        image: self.image.clone(),
-                    }
-                    .problem()
-                    .text,
-                );
+                return headline(Level::NeedsYou, Trouble::ImageMissing { image: self.image.clone() }.problem().text);
             }
             if self.engine.state == EngineState::Absent {
                 return headline(Level::Offline, Trouble::EngineAbsent.problem().text);
@@ -411,16 +384,9 @@ impl Facts {
             _ => {}
         }
         if self.wanted == Wanted::Paused {
-            return headline(
-                Level::Paused,
-                "Paused. Messages are kept, nothing runs.".to_owned(),
-            );
+            return headline(Level::Paused, "Paused. Messages are kept, nothing runs.".to_owned());
         }
-        let busy = self
-            .runs
-            .iter()
-            .filter(|run| matches!(run.state, RunState::Starting | RunState::Working))
-            .count();
+        let busy = self.runs.iter().filter(|run| matches!(run.state, RunState::Starting | RunState::Working)).count();
         match busy {
             0 => headline(Level::Ready, "All is well.".to_owned()),
             1 => headline(Level::Working, "Working in one chat.".to_owned()),
@@ -447,10 +413,7 @@ mod millis_option {
     use jiff::Timestamp;
     use serde::Serializer;
 
-    pub fn serialize<S: Serializer>(
-        at: &Option<Timestamp>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         match at {
             Some(at) => super::millis::serialize(at, serializer),
             None => serializer.serialize_none(),

@@ -16,15 +16,8 @@ impl Trigger {
         if group.is_main() || !group.requires_trigger {
             return Trigger { word: None };
         }
-        let word = group
-            .trigger
-            .as_deref()
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-            .unwrap_or(assistant);
-        Trigger {
-            word: Some(word.strip_prefix('@').unwrap_or(word).to_owned()),
-        }
+        let word = group.trigger.as_deref().map(str::trim).filter(|word| !word.is_empty()).unwrap_or(assistant);
+        Trigger { word: Some(word.strip_prefix('@').unwrap_or(word).to_owned()) }
     }
 
     pub fn matches(&self, text: &str) -> bool {
@@ -34,11 +27,8 @@ impl Trigger {
         };
         let mut said = text.chars();
         let same = |a: char, b: char| a == b || a.to_lowercase().eq(b.to_lowercase());
-        word.chars()
-            .all(|wanted| said.next().is_some_and(|c| same(c, wanted)))
-            && said
-                .next()
-                .is_none_or(|after| !after.is_alphanumeric() && after != '_')
+        word.chars().all(|wanted| said.next().is_some_and(|c| same(c, wanted)))
+            && said.next().is_none_or(|after| !after.is_alphanumeric() && after != '_')
     }
 }
 
@@ -56,11 +46,7 @@ mod tests {
             requires_trigger: true,
             timeout: None,
         };
-        assert_eq!(
-            Trigger::of(&group, "Andy").matches(text),
-            expect,
-            "{trigger:?} {text:?}"
-        );
+        assert_eq!(Trigger::of(&group, "Andy").matches(text), expect, "{trigger:?} {text:?}");
     }
 
     #[test]

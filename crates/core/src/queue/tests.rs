@@ -24,21 +24,9 @@ fn told(effects: Vec<Effect>) -> Vec<String> {
     effects
         .into_iter()
         .map(|effect| match effect {
-            Effect::Start {
-                folder,
-                work: Work::Messages,
-                ..
-            } => format!("start {folder} messages"),
-            Effect::Start {
-                folder,
-                work: Work::Task(task),
-                ..
-            } => format!("start {folder} task {task}"),
-            Effect::Start {
-                folder,
-                work: Work::KeepWarm,
-                ..
-            } => format!("start {folder} warm"),
+            Effect::Start { folder, work: Work::Messages, .. } => format!("start {folder} messages"),
+            Effect::Start { folder, work: Work::Task(task), .. } => format!("start {folder} task {task}"),
+            Effect::Start { folder, work: Work::KeepWarm, .. } => format!("start {folder} warm"),
             Effect::Pipe { folder, .. } => format!("pipe {folder}"),
             Effect::Close(run) => format!("close {}", group(&run)),
             Effect::GiveUp(folder) => format!("give up {folder}"),
@@ -60,14 +48,7 @@ impl Queue {
         self.tell(Event::Idle(self.run(name)), seconds)
     }
     fn end(&mut self, name: &str, outcome: Outcome, more: bool, seconds: i64) -> Vec<String> {
-        self.tell(
-            Event::Ended {
-                run: self.run(name),
-                outcome,
-                more,
-            },
-            seconds,
-        )
+        self.tell(Event::Ended { run: self.run(name), outcome, more }, seconds)
     }
     fn done(&mut self, name: &str, seconds: i64) -> Vec<String> {
         self.end(name, Outcome::Done, false, seconds)
@@ -91,10 +72,7 @@ fn a_message_that_came_while_the_run_ended_is_not_lost() {
     // Q1, C1
     let mut queue = ready(5);
     queue.message("main", 1);
-    assert_eq!(
-        queue.end("main", Outcome::Done, true, 2),
-        ["start main messages"]
-    );
+    assert_eq!(queue.end("main", Outcome::Done, true, 2), ["start main messages"]);
 }
 
 #[test]
@@ -105,14 +83,7 @@ fn at_most_the_cap_and_served_in_order() {
     assert_eq!(queue.message("b", 2), ["start b messages"]);
     assert_eq!(queue.message("c", 3), [""; 0]);
     assert_eq!(queue.message("d", 4), [""; 0]);
-    assert_eq!(
-        queue
-            .waiting()
-            .iter()
-            .map(|w| w.folder.as_str().to_owned())
-            .collect::<Vec<_>>(),
-        ["c", "d"]
-    );
+    assert_eq!(queue.waiting().iter().map(|w| w.folder.as_str().to_owned()).collect::<Vec<_>>(), ["c", "d"]);
     assert_eq!(queue.done("b", 5), ["start c messages"]);
     assert_eq!(queue.done("a", 6), ["start d messages"]);
 }
@@ -126,11 +97,7 @@ fn the_longest_idle_run_gives_way_at_the_cap() {
     queue.idle("b", 2);
     queue.idle("a", 3);
     assert_eq!(queue.message("c", 4), ["close b"]);
-    assert_eq!(
-        queue.message("b", 5),
-        [""; 0],
-        "b is closing, so its message waits"
-    );
+    assert_eq!(queue.message("b", 5), [""; 0], "b is closing, so its message waits");
     assert_eq!(queue.done("b", 6), ["start c messages", "close a"]);
     assert_eq!(queue.done("a", 7), ["start b messages"]);
 }
@@ -139,10 +106,7 @@ fn the_longest_idle_run_gives_way_at_the_cap() {
 fn a_kept_warm_run_counts_takes_messages_and_gives_way() {
     // Q2, R3, T3
     let mut queue = ready(1);
-    assert_eq!(
-        queue.tell(Event::KeepWarm(folder("a")), 1),
-        ["start a warm"]
-    );
+    assert_eq!(queue.tell(Event::KeepWarm(folder("a")), 1), ["start a warm"]);
     assert_eq!(queue.message("a", 2), ["pipe a"]);
     queue.idle("a", 3);
     assert_eq!(queue.message("b", 4), ["close a"]);
@@ -153,31 +117,13 @@ fn tasks_go_first_once_and_close_their_groups_idle_run() {
     // Q2, Q3
     let mut queue = ready(5);
     queue.message("main", 1);
-    assert_eq!(
-        queue.tell(Event::Task(folder("main"), "t1".into()), 2),
-        [""; 0]
-    );
-    assert_eq!(
-        queue.tell(Event::Task(folder("main"), "t1".into()), 2),
-        [""; 0]
-    );
+    assert_eq!(queue.tell(Event::Task(folder("main"), "t1".into()), 2), [""; 0]);
+    assert_eq!(queue.tell(Event::Task(folder("main"), "t1".into()), 2), [""; 0]);
     assert_eq!(queue.idle("main", 3), ["close main"]);
-    assert_eq!(
-        queue.message("main", 4),
-        [""; 0],
-        "a closing run takes no messages"
-    );
+    assert_eq!(queue.message("main", 4), [""; 0], "a closing run takes no messages");
     assert_eq!(queue.done("main", 5), ["start main task t1"]);
-    assert_eq!(
-        queue.message("main", 6),
-        [""; 0],
-        "S6: a task's run takes no follow-ups"
-    );
-    assert_eq!(
-        queue.tell(Event::Task(folder("main"), "t1".into()), 6),
-        [""; 0],
-        "it runs already"
-    );
+    assert_eq!(queue.message("main", 6), [""; 0], "S6: a task's run takes no follow-ups");
+    assert_eq!(queue.tell(Event::Task(folder("main"), "t1".into()), 6), [""; 0], "it runs already");
     assert_eq!(queue.done("main", 7), ["start main messages"]);
 }
 
@@ -191,24 +137,13 @@ fn failures_wait_longer_each_time_then_are_given_up() {
         assert_eq!(queue.end("main", Outcome::Failed, true, now), [""; 0]);
         assert_eq!(queue.wake_at(), Some(at(now + wait)));
         assert_eq!(queue.tell(Event::Tick, now + wait - 1), [""; 0]);
-        assert_eq!(
-            queue.message("main", now + wait - 1),
-            [""; 0],
-            "it joins the retry"
-        );
+        assert_eq!(queue.message("main", now + wait - 1), [""; 0], "it joins the retry");
         now += wait;
         assert_eq!(queue.tell(Event::Tick, now), ["start main messages"]);
     }
-    assert_eq!(
-        queue.end("main", Outcome::Failed, true, now),
-        ["give up main"]
-    );
+    assert_eq!(queue.end("main", Outcome::Failed, true, now), ["give up main"]);
     assert_eq!(queue.wake_at(), None);
-    assert_eq!(
-        queue.message("main", now + 1),
-        ["start main messages"],
-        "a new message starts again"
-    );
+    assert_eq!(queue.message("main", now + 1), ["start main messages"], "a new message starts again");
 }
 
 #[test]
@@ -220,10 +155,7 @@ fn without_an_engine_work_waits_and_nothing_counts() {
     assert_eq!(queue.end("a", Outcome::Lost, true, 2), [""; 0]);
     assert_eq!(queue.message("b", 3), [""; 0]);
     assert_eq!(queue.waiting()[0].attempt, 0);
-    assert_eq!(
-        queue.tell(Event::EngineReady(true), 4),
-        ["start a messages", "start b messages"]
-    );
+    assert_eq!(queue.tell(Event::EngineReady(true), 4), ["start a messages", "start b messages"]);
 }
 
 #[test]
