@@ -37,20 +37,10 @@ impl Engine {
             return None;
         }
         let named = std::env::var("DOCKER_HOST").ok();
-        let context = || {
-            answer(program("docker").args([
-                "context",
-                "inspect",
-                "--format",
-                "{{.Endpoints.docker.Host}}",
-            ]))
-            .ok()
-        };
+        let context =
+            || answer(program("docker").args(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])).ok();
         let candidates = [named, context(), Some(own_host())];
-        let host = candidates
-            .into_iter()
-            .flatten()
-            .find(|host| answers(host))?;
+        let host = candidates.into_iter().flatten().find(|host| answers(host))?;
         Some(Self { host, child: None })
     }
 
@@ -58,10 +48,7 @@ impl Engine {
     pub fn find_or_start() -> Result<Self> {
         match Self::find() {
             Some(engine) => Ok(engine),
-            None => Ok(Self {
-                host: own_host(),
-                child: Some(start(false)?),
-            }),
+            None => Ok(Self { host: own_host(), child: Some(start(false)?) }),
         }
     }
 
@@ -124,24 +111,17 @@ pub fn stop() -> Result<()> {
 /// Starts our own. `stay`: it outlives us and the terminal's Ctrl-C.
 fn start(stay: bool) -> Result<Child> {
     if !cfg!(target_os = "linux") {
-        bail!(
-            "no Docker engine answers. Start Docker Desktop, Colima or OrbStack, then try again."
-        );
+        bail!("no Docker engine answers. Start Docker Desktop, Colima or OrbStack, then try again.");
     }
     if !rustix::process::geteuid().is_root() {
-        bail!(
-            "no Docker engine answers, and only root can start one here: `sudo systemctl start docker`, or as root"
-        );
+        bail!("no Docker engine answers, and only root can start one here: `sudo systemctl start docker`, or as root");
     }
     needs::for_engine()?;
     let (sockets, data) = (socket_folder(), folder());
     fs::create_dir_all(&data)?;
     let _ = fs::remove_dir_all(&sockets);
     fs::create_dir_all(&sockets)?;
-    fs::set_permissions(
-        &sockets,
-        std::os::unix::fs::PermissionsExt::from_mode(0o700),
-    )?;
+    fs::set_permissions(&sockets, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
 
     let log = fs::File::create(log_file())?;
     let mut dockerd = program("dockerd");
@@ -163,11 +143,7 @@ fn start(stay: bool) -> Result<Child> {
     while !answers(&own_host()) {
         if child.try_wait()?.is_some() || since.elapsed() > PATIENCE {
             terminate(child.id());
-            bail!(
-                "dockerd does not come up. The end of {}:\n{}",
-                log_file().display(),
-                end_of(&log_file())
-            );
+            bail!("dockerd does not come up. The end of {}:\n{}", log_file().display(), end_of(&log_file()));
         }
         sleep(Duration::from_millis(100));
     }
@@ -175,11 +151,7 @@ fn start(stay: bool) -> Result<Child> {
 }
 
 fn answers(host: &str) -> bool {
-    succeeds(
-        program("docker")
-            .args(["version", "--format", "{{.Server.Version}}"])
-            .env("DOCKER_HOST", host),
-    )
+    succeeds(program("docker").args(["version", "--format", "{{.Server.Version}}"]).env("DOCKER_HOST", host))
 }
 
 fn terminate(pid: u32) {
@@ -192,9 +164,7 @@ fn terminate(pid: u32) {
 fn own_pid() -> Option<u32> {
     let pid: u32 = fs::read_to_string(pid_file()).ok()?.trim().parse().ok()?;
     let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    String::from_utf8_lossy(&words)
-        .contains(&own_host())
-        .then_some(pid)
+    String::from_utf8_lossy(&words).contains(&own_host()).then_some(pid)
 }
 
 /// What our own engine keeps: images, containers, its log.

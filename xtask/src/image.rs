@@ -77,12 +77,7 @@ fn bootstrap(tar: &Path) -> Result<()> {
     eprintln!("    making {TEST_BASE}: Debian {TEST_BASE_SUITE} with {TEST_BASE_PACKAGES}");
     let log = fs::File::create(engine::folder().join("debootstrap.log"))?;
     run(as_root("debootstrap")?
-        .args([
-            "--variant=minbase",
-            "--include",
-            TEST_BASE_PACKAGES,
-            TEST_BASE_SUITE,
-        ])
+        .args(["--variant=minbase", "--include", TEST_BASE_PACKAGES, TEST_BASE_SUITE])
         .arg(&folder)
         .arg(mirror)
         .stdout(log))
@@ -123,25 +118,19 @@ pub fn static_runner() -> Result<()> {
     let Some(target) = linux_target()? else {
         return Ok(());
     };
-    run(cargo()
-        .current_dir(root().join("container"))
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "nanoclaw-agent",
-            "--target",
-            &target,
-        ]))?;
+    run(cargo().current_dir(root().join("container")).env("RUSTFLAGS", "-C target-feature=+crt-static").args([
+        "build",
+        "--release",
+        "--package",
+        "nanoclaw-agent",
+        "--target",
+        &target,
+    ]))?;
     let machine = target.split('-').next().unwrap_or_default();
     let prebuilt = root().join("container/prebuilt");
     fs::create_dir_all(&prebuilt)?;
     fs::copy(
-        root()
-            .join("container/target")
-            .join(&target)
-            .join("release/nanoclaw-agent"),
+        root().join("container/target").join(&target).join("release/nanoclaw-agent"),
         prebuilt.join(format!("nanoclaw-agent-{machine}")),
     )?;
     Ok(())
@@ -149,9 +138,13 @@ pub fn static_runner() -> Result<()> {
 
 fn static_fake_kiro() -> Result<PathBuf> {
     let target = linux_target()?.context("fake-kiro for a container is compiled on Linux only")?;
-    run(cargo()
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .args(["build", "--package", "fake-kiro", "--target", &target]))?;
+    run(cargo().env("RUSTFLAGS", "-C target-feature=+crt-static").args([
+        "build",
+        "--package",
+        "fake-kiro",
+        "--target",
+        &target,
+    ]))?;
     Ok(root().join("target").join(&target).join("debug/kiro-cli"))
 }
 
@@ -159,9 +152,6 @@ fn static_fake_kiro() -> Result<PathBuf> {
 /// dynamic while the program is linked statically.
 fn linux_target() -> Result<Option<String>> {
     let version = answer(program("rustc").arg("-vV"))?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("rustc names no host")?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
     Ok(host.ends_with("-linux-gnu").then(|| host.to_owned()))
 }

@@ -76,11 +76,7 @@ fn main() -> ExitCode {
 
 fn perform(task: Task) -> Result<()> {
     match task {
-        Task::Run {
-            headless,
-            release,
-            arguments,
-        } => run::app(headless, release, &arguments),
+        Task::Run { headless, release, arguments } => run::app(headless, release, &arguments),
         Task::Test { nextest } => test::test(&nextest),
         Task::Image { test } => {
             let engine = engine::found()?;
@@ -91,18 +87,12 @@ fn perform(task: Task) -> Result<()> {
                 image::agent(&engine)
             }
         }
-        Task::Engine {
-            action: Action::Start,
-        } => {
+        Task::Engine { action: Action::Start } => {
             say(&format!("DOCKER_HOST={}", engine::start_and_leave()?));
             Ok(())
         }
-        Task::Engine {
-            action: Action::Stop,
-        } => engine::stop(),
-        Task::Engine {
-            action: Action::Status,
-        } => {
+        Task::Engine { action: Action::Stop } => engine::stop(),
+        Task::Engine { action: Action::Status } => {
             let engine = engine::found()?;
             say(&format!("DOCKER_HOST={}", engine.host));
             Ok(())
@@ -110,10 +100,7 @@ fn perform(task: Task) -> Result<()> {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "an address on stdout is the answer that a script reads"
-)]
+#[expect(clippy::print_stdout, reason = "an address on stdout is the answer that a script reads")]
 fn say(answer: &str) {
     println!("{answer}");
 }

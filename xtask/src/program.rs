@@ -10,10 +10,7 @@ use anyhow::{Context, Result, bail};
 
 /// The folder of the root Cargo.toml. xtask is only ever run by cargo, from its own checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// A program started in the checkout's root, with the project's own tools (`target/tools/bin`) found first, and the
@@ -28,17 +25,12 @@ pub fn program(name: impl AsRef<OsStr>) -> Command {
 pub fn search_path() -> String {
     let tools = root().join("target/tools/bin");
     let inherited = std::env::var("PATH").unwrap_or_default();
-    format!(
-        "{}:{inherited}:/usr/local/sbin:/usr/sbin:/sbin",
-        tools.display()
-    )
+    format!("{}:{inherited}:/usr/local/sbin:/usr/sbin:/sbin", tools.display())
 }
 
 /// Whether a program of that name would be found.
 pub fn is_installed(name: &str) -> bool {
-    search_path()
-        .split(':')
-        .any(|folder| Path::new(folder).join(name).is_file())
+    search_path().split(':').any(|folder| Path::new(folder).join(name).is_file())
 }
 
 /// Cargo itself, the one that runs us.
@@ -49,9 +41,7 @@ pub fn cargo() -> Command {
 /// Runs to the end with our stdout and stderr; a failure is an error naming the whole command line.
 pub fn run(command: &mut Command) -> Result<()> {
     let line = line_of(command);
-    let status = command
-        .status()
-        .with_context(|| format!("could not start `{line}`"))?;
+    let status = command.status().with_context(|| format!("could not start `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }
@@ -61,16 +51,9 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// Runs to the end silently and gives its stdout, trimmed; a failure is an error with its stderr.
 pub fn answer(command: &mut Command) -> Result<String> {
     let line = line_of(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("could not start `{line}`"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("could not start `{line}`"))?;
     if !output.status.success() {
-        bail!(
-            "`{line}` failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("`{line}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
@@ -95,8 +78,5 @@ pub fn as_root(name: &str) -> Result<Command> {
 
 fn line_of(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

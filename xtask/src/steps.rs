@@ -11,10 +11,7 @@ pub struct Steps {
 
 impl Steps {
     pub fn begin() -> Self {
-        Self {
-            started: Instant::now(),
-            done: Vec::new(),
-        }
+        Self { started: Instant::now(), done: Vec::new() }
     }
 
     /// # Errors

@@ -13,12 +13,8 @@ use crate::steps::Steps;
 use crate::{image, needs};
 
 /// What the whole root workspace is built with; no manifest may say it (the walls test holds that).
-const ROOT: [&str; 4] = [
-    "--workspace",
-    "--all-targets",
-    "--features",
-    "nanoclaw/fake-peers,fake-whatsapp/client-tests",
-];
+const ROOT: [&str; 4] =
+    ["--workspace", "--all-targets", "--features", "nanoclaw/fake-peers,fake-whatsapp/client-tests"];
 const CONTAINER: [&str; 2] = ["--workspace", "--all-targets"];
 
 /// All checks and tests; or, with arguments for nextest, only the root workspace's tests that they choose.
@@ -30,46 +26,22 @@ pub fn test(nextest: &[String]) -> Result<()> {
             run(cargo().args(["fmt", "--all", "--check"]))?;
             run(in_container().args(["fmt", "--all", "--check"]))
         })?;
-        let deny = [
-            "deny",
-            "--log-level",
-            "error",
-            "check",
-            "bans",
-            "licenses",
-            "sources",
-        ];
+        let deny = ["deny", "--log-level", "error", "check", "bans", "licenses", "sources"];
         steps.step("dependencies", || {
             run(cargo().args(deny))?;
             run(in_container().args(deny))
         })?;
         steps.step("clippy, container", || {
-            run(in_container()
-                .arg("clippy")
-                .args(CONTAINER)
-                .args(["--", "-Dwarnings"]))
+            run(in_container().arg("clippy").args(CONTAINER).args(["--", "-Dwarnings"]))
         })?;
         steps.step("tests, container", || {
-            run(in_container()
-                .args(["nextest", "run"])
-                .args(CONTAINER)
-                .args(profile()))
+            run(in_container().args(["nextest", "run"]).args(CONTAINER).args(profile()))
         })?;
-        steps.step("clippy, root", || {
-            run(cargo().arg("clippy").args(ROOT).args(["--", "-Dwarnings"]))
-        })?;
+        steps.step("clippy, root", || run(cargo().arg("clippy").args(ROOT).args(["--", "-Dwarnings"])))?;
     }
     steps.step("build", || run(cargo().arg("build").args(ROOT)))?;
     let engine = steps.step("engine", Engine::find_or_start)?;
-    eprintln!(
-        "    {}{}",
-        engine.host,
-        if engine.is_ours() {
-            ", ours until the end"
-        } else {
-            ""
-        }
-    );
+    eprintln!("    {}{}", engine.host, if engine.is_ours() { ", ours until the end" } else { "" });
     steps.step("base image", || image::test_base(&engine))?;
     steps.step("agent image", || image::agent_for_tests(&engine))?;
     steps.step("tests, root", || {
@@ -85,15 +57,7 @@ pub fn test(nextest: &[String]) -> Result<()> {
     if nextest.is_empty() {
         // Last, because it puts a nanoclawctl without the fake peers where the tests above take theirs from.
         steps.step("tests, without the fake peers", || {
-            run(cargo()
-                .args([
-                    "nextest",
-                    "run",
-                    "--workspace",
-                    "--test",
-                    "without_fake_peers",
-                ])
-                .args(profile()))
+            run(cargo().args(["nextest", "run", "--workspace", "--test", "without_fake_peers"]).args(profile()))
         })?;
     }
     steps.end();
@@ -110,12 +74,6 @@ fn in_container() -> Command {
 /// own, so the file is named.
 fn profile() -> Vec<String> {
     let file = root().join(".config/nextest.toml").display().to_string();
-    let name = if std::env::var_os("CI").is_some() {
-        "ci"
-    } else {
-        "default"
-    };
-    ["--config-file", &file, "--profile", name]
-        .map(str::to_owned)
-        .to_vec()
+    let name = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
+    ["--config-file", &file, "--profile", name].map(str::to_owned).to_vec()
 }

@@ -1,0 +1,123 @@
+//! The engine as a story sees it: the containers that belong to its own scene.
+//!
+//! Several stories share one engine. A container belongs to a scene if it is labelled as ours and mounts from the
+//! scene's folder.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use bollard::Docker;
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::{
+    EventsOptionsBuilder, KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::PATIENCE;
+
+const LABEL: &str = "com.nanoclaw.install";
+
+/// The containers of one scene.
+pub struct Containers {
+    docker: Docker,
+    pub(crate) folder: PathBuf,
+}
+
+/// One container, running or not.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub id: String,
+    /// Without the leading slash.
+    pub name: String,
+    /// The engine's word: `created`, `running`, `exited`…
+    pub state: String,
+    /// All labels, `com.nanoclaw.…` among them.
+    pub labels: HashMap<String, String>,
+}
+
+impl Container {
+    /// The group's folder, from its label.
+    pub fn group(&self) -> &str {
+        self.labels.get("com.nanoclaw.group").map_or("", String::as_str)
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.state == "running"
+    }
+}
+
+impl Containers {
+    /// Of the engine that `DOCKER_HOST` names. `folder`: the scene's.
+    pub async fn of(folder: PathBuf) -> Result<Self> {
+        let docker = Docker::connect_with_defaults()?;
+        docker.ping().await.context("no engine answers: `cargo xtask engine start`, and export its DOCKER_HOST")?;
+        Ok(Self { docker, folder })
+    }
+
+    /// Those of the scene that there are now.
+    pub async fn list(&self) -> Result<Vec<Container>> {
+        let filters = HashMap::from([("label", vec![LABEL])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let all = self.docker.list_containers(Some(options)).await?;
+        Ok(all.into_iter().filter(|container| self.is_of_scene(container)).map(Container::from).collect())
+    }
+
+    /// Waits until the scene's containers are so, looking again at each of the engine's events.
+    pub async fn until(&self, what: &str, holds: impl Fn(&[Container]) -> bool) -> Result<Vec<Container>> {
+        let filters = HashMap::from([("label", vec![LABEL])]);
+        let mut events = self.docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build()));
+        let wait = async {
+            loop {
+                let now = self.list().await?;
+                if holds(&now) {
+                    return Ok(now);
+                }
+                events.next().await.context("the engine's events ended")??;
+            }
+        };
+        match timeout(PATIENCE, wait).await {
+            Ok(outcome) => outcome,
+            Err(_) => anyhow::bail!("not in {PATIENCE:?}: {what}; now: {:?}", self.list().await?),
+        }
+    }
+
+    /// Everything that the engine knows of one, as its API gives it (`HostConfig`, `Mounts`, `Config`…).
+    pub async fn inspect(&self, name: &str) -> Result<Value> {
+        Ok(serde_json::to_value(self.docker.inspect_container(name, None).await?)?)
+    }
+
+    /// Kills one behind NanoClaw's back.
+    pub async fn kill(&self, name: &str) -> Result<()> {
+        Ok(self.docker.kill_container(name, None::<KillContainerOptions>).await?)
+    }
+
+    /// Removes what the scene left.
+    pub async fn clear(&self) -> Result<()> {
+        let force = RemoveContainerOptionsBuilder::new().force(true).build();
+        for container in self.list().await? {
+            // An auto-removed container may be gone by itself.
+            let _ = self.docker.remove_container(&container.id, Some(force.clone())).await;
+        }
+        Ok(())
+    }
+
+    fn is_of_scene(&self, container: &ContainerSummary) -> bool {
+        let mounts = container.mounts.iter().flatten();
+        mounts.filter_map(|mount| mount.source.as_ref()).any(|source| PathBuf::from(source).starts_with(&self.folder))
+    }
+}
+
+impl From<ContainerSummary> for Container {
+    fn from(summary: ContainerSummary) -> Self {
+        let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+        Self {
+            id: summary.id.unwrap_or_default(),
+            name: name.trim_start_matches('/').to_owned(),
+            state: summary.state.map(|state| state.to_string()).unwrap_or_default(),
+            labels: summary.labels.unwrap_or_default(),
+        }
+    }
+}

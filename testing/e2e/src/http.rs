@@ -1,0 +1,58 @@
+//! The few HTTP calls that the fake server's admin side needs: one request a connection, JSON in and out, loopback only.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An HTTP server's address, as `host:port`.
+#[derive(Debug, Clone)]
+pub struct Http {
+    authority: String,
+}
+
+impl Http {
+    /// # Errors
+    /// The address is not `http://host:port`.
+    pub fn at(url: &str) -> Result<Self> {
+        let rest = url.strip_prefix("http://").with_context(|| format!("{url} is not an http address"))?;
+        let authority = rest.split('/').next().unwrap_or(rest).to_owned();
+        Ok(Self { authority })
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.call("GET", path, "").await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call("POST", path, &body.to_string()).await
+    }
+
+    /// A POST whose body is text as it is.
+    pub async fn post_text(&self, path: &str, body: &str) -> Result<Value> {
+        self.call("POST", path, body).await
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &str) -> Result<Value> {
+        let authority = &self.authority;
+        let mut stream = TcpStream::connect(authority).await.with_context(|| format!("no server at {authority}"))?;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        let answer = String::from_utf8(answer).context("the answer is not UTF-8")?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no end of headers")?;
+        let status = head.split(' ').nth(1).unwrap_or_default();
+        if !status.starts_with('2') {
+            bail!("{method} {path}: {status} {body}");
+        }
+        if body.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(body).with_context(|| format!("{method} {path}: the answer is not JSON: {body}"))
+    }
+}

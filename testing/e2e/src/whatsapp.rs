@@ -1,0 +1,232 @@
+//! The people of a story and the server between them: `fake-whatsapp serve` as a process, its admin calls as deeds.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
+
+use crate::http::Http;
+use crate::{PATIENCE, built};
+
+/// The server. It dies with this value.
+pub struct WhatsApp {
+    /// Where a client connects: `ws://127.0.0.1:PORT/ws/chat`.
+    pub url: String,
+    admin: Http,
+    process: Child,
+}
+
+impl WhatsApp {
+    /// Starts it on a free port; its log goes to `whatsapp.log` in `folder`.
+    pub async fn start(folder: &Path) -> Result<Self> {
+        let mut process = Command::new(built("fake-whatsapp")?)
+            .args(["serve", "--port", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(folder.join("whatsapp.log"))?)
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = process.stdout.take().context("no stdout")?;
+        let line = timeout(PATIENCE, BufReader::new(stdout).lines().next_line()).await??;
+        let line = line.context("fake-whatsapp ended without a line: see whatsapp.log")?;
+        let said: Value = serde_json::from_str(&line).with_context(|| format!("not its JSON line: {line}"))?;
+        let url = said["url"].as_str().context("no url")?.to_owned();
+        let admin = Http::at(said["adminUrl"].as_str().context("no adminUrl")?)?;
+        Ok(Self { url, admin, process })
+    }
+
+    /// A new account with a phone that is always on. `pn`: digits.
+    pub async fn phone(&self, pn: &str, name: &str) -> Result<Phone> {
+        let lid = format!("9{pn}");
+        self.admin.post("/admin/accounts", &json!({"pn": pn, "lid": lid, "pushName": name})).await?;
+        Ok(Phone { pn: pn.to_owned(), name: name.to_owned(), admin: self.admin.clone(), heard: Mutex::new(0) })
+    }
+
+    /// A group chat. `jid`: `…@g.us`.
+    pub async fn group(&self, jid: &str, subject: &str, members: &[&Phone]) -> Result<()> {
+        let members: Vec<&str> = members.iter().map(|phone| phone.pn.as_str()).collect();
+        let group = json!({"jid": jid, "subject": subject, "members": members, "addressing": "pn"});
+        self.admin.post("/admin/groups", &group).await?;
+        Ok(())
+    }
+
+    /// Makes something go wrong for an account; `more` adds to the kind (`{"code": 401}`, `{"ms": 200}`…).
+    pub async fn fault(&self, phone: &Phone, kind: &str, more: Value) -> Result<()> {
+        let mut fault = json!({"pn": phone.pn, "kind": kind});
+        if let (Some(fault), Some(more)) = (fault.as_object_mut(), more.as_object()) {
+            fault.extend(more.clone());
+        }
+        self.admin.post("/admin/fault", &fault).await?;
+        Ok(())
+    }
+
+    /// Cuts the companion's connection once; it may come back at once.
+    pub async fn drop_connection(&self, phone: &Phone) -> Result<()> {
+        self.admin.post(&format!("/admin/drop?pn={}", phone.pn), &json!({})).await?;
+        Ok(())
+    }
+
+    /// `{companions:[{pn, device, online}], queued:{}}`.
+    pub async fn state(&self) -> Result<Value> {
+        self.admin.get("/admin/state").await
+    }
+
+    /// Ends it now, as a crash of the network would: connections break, nobody listens.
+    pub async fn stop(&mut self) -> Result<()> {
+        Ok(self.process.kill().await?)
+    }
+}
+
+/// A person with a phone.
+pub struct Phone {
+    /// The number, digits.
+    pub pn: String,
+    /// The name that others see.
+    pub name: String,
+    admin: Http,
+    /// The last item that this person has attended to, so that a later wait goes on behind it.
+    heard: Mutex<u64>,
+}
+
+/// One thing that reached an account.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub seq: u64,
+    /// `text`, `receipt`, `chatstate` or `presence`.
+    pub kind: String,
+    pub from: String,
+    pub to: String,
+    pub chat: String,
+    pub id: String,
+    pub text: String,
+    /// A receipt's or chat state's own kind: `read`, `composing`…
+    pub detail: String,
+}
+
+impl Phone {
+    /// The address of a direct chat with this person.
+    pub fn jid(&self) -> String {
+        format!("{}@s.whatsapp.net", self.pn)
+    }
+
+    /// Holds the camera to a QR (`whatsapp.qr.data` of a status).
+    pub async fn scans(&self, qr: &str) -> Result<()> {
+        self.admin.post_text(&format!("/admin/scan?pn={}", self.pn), qr).await?;
+        Ok(())
+    }
+
+    /// Types a pairing code.
+    pub async fn enters(&self, code: &str) -> Result<()> {
+        self.admin.post_text(&format!("/admin/enter-code?pn={}", self.pn), code).await?;
+        Ok(())
+    }
+
+    /// Unlinks all companions in the phone's own settings.
+    pub async fn unlinks(&self) -> Result<()> {
+        self.admin.post(&format!("/admin/revoke?pn={}", self.pn), &json!({})).await?;
+        Ok(())
+    }
+
+    /// Writes to another person; gives the message's id.
+    pub async fn writes_to(&self, other: &Phone, text: &str) -> Result<String> {
+        self.sends(&other.pn, text).await
+    }
+
+    /// Writes into a group.
+    pub async fn writes_in(&self, group: &str, text: &str) -> Result<String> {
+        self.sends(group, text).await
+    }
+
+    /// Writes with this phone itself into one of its chats; a linked companion sees it as from-me.
+    pub async fn writes_as_owner(&self, chat: &str, text: &str) -> Result<String> {
+        let message = json!({"owner": self.pn, "chat": chat, "text": text});
+        id_of(&self.admin.post("/admin/own-phone", &message).await?)
+    }
+
+    async fn sends(&self, to: &str, text: &str) -> Result<String> {
+        id_of(&self.admin.post("/admin/send", &json!({"from": self.pn, "to": to, "text": text})).await?)
+    }
+
+    /// Waits for this very text, passing over others.
+    pub async fn hears(&self, text: &str) -> Result<Item> {
+        self.gets(&format!("the text {text:?}"), |item| item.kind == "text" && item.text == text).await
+    }
+
+    /// Waits for a text that holds this.
+    pub async fn hears_of(&self, part: &str) -> Result<Item> {
+        self.gets(&format!("a text with {part:?}"), |item| item.kind == "text" && item.text.contains(part)).await
+    }
+
+    /// Waits for a chat state: `composing`, `paused`.
+    pub async fn sees(&self, state: &str) -> Result<Item> {
+        self.gets(&format!("the chat state {state}"), |item| item.kind == "chatstate" && item.detail == state).await
+    }
+
+    /// Waits for the first item behind the last one awaited that matches; `what` names it should it never come.
+    pub async fn gets(&self, what: &str, matches: impl Fn(&Item) -> bool) -> Result<Item> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut since = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let all: Vec<String> = self.got().await?.iter().map(|item| format!("{item:?}")).collect();
+                bail!("{} did not get {what} in {PATIENCE:?}; all that came:\n{}", self.name, all.join("\n"));
+            }
+            let (items, next) = self.received(since, left.as_millis().min(10_000)).await?;
+            if let Some(item) = items.into_iter().find(|item| matches(item)) {
+                *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = item.seq;
+                return Ok(item);
+            }
+            since = next;
+        }
+    }
+
+    /// Everything that ever reached this phone.
+    pub async fn got(&self) -> Result<Vec<Item>> {
+        Ok(self.received(0, 0).await?.0)
+    }
+
+    /// The texts that ever reached this phone, in order.
+    pub async fn texts(&self) -> Result<Vec<String>> {
+        Ok(self.got().await?.into_iter().filter(|item| item.kind == "text").map(|item| item.text).collect())
+    }
+
+    /// What came for this phone behind `since`, and where to go on.
+    async fn received(&self, since: u64, wait_ms: u128) -> Result<(Vec<Item>, u64)> {
+        let answer = self.admin.get(&format!("/admin/received?since={since}&wait={wait_ms}")).await?;
+        let all = answer["items"].as_array().context("no items")?;
+        let mine = all.iter().map(Item::from_json).filter(|item| user_of(&item.to) == self.pn).collect();
+        Ok((mine, answer["next"].as_u64().context("no next")?))
+    }
+}
+
+impl Item {
+    fn from_json(item: &Value) -> Self {
+        let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
+        Self {
+            seq: item["seq"].as_u64().unwrap_or_default(),
+            kind: text("kind"),
+            from: text("from"),
+            to: text("to"),
+            chat: text("chat"),
+            id: text("id"),
+            text: text("text"),
+            detail: text("type"),
+        }
+    }
+}
+
+fn id_of(answer: &Value) -> Result<String> {
+    Ok(answer["id"].as_str().context("the server gave the message no id")?.to_owned())
+}
+
+/// The user of an address: `4915…` of `4915…:2@s.whatsapp.net`.
+fn user_of(address: &str) -> &str {
+    address.split(['@', ':']).next().unwrap_or(address)
+}
