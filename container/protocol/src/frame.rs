@@ -51,12 +51,7 @@ pub struct FrameParser {
 impl FrameParser {
     /// Frames whose JSON is longer than `max_frame_bytes` are dropped with [`FrameError::TooLarge`].
     pub fn new(max_frame_bytes: usize) -> Self {
-        Self {
-            place: Place::Outside,
-            max_frame_bytes,
-            line: Vec::new(),
-            line_cut: false,
-        }
+        Self { place: Place::Outside, max_frame_bytes, line: Vec::new(), line_cut: false }
     }
 
     /// What the next bytes complete, in order.
@@ -181,10 +176,7 @@ mod tests {
     }
 
     fn good(turn: u64) -> Output {
-        Output::success(
-            turn,
-            format!("naïve 🦀 {turn}\n{OUTPUT_END}\n{OUTPUT_START}"),
-        )
+        Output::success(turn, format!("naïve 🦀 {turn}\n{OUTPUT_END}\n{OUTPUT_START}"))
     }
 
     fn log(text: &str) -> Piece {
@@ -248,15 +240,13 @@ mod tests {
         check(&format!("{start}{end}"), bad_json);
         check(&start, unfinished);
         check(&format!("{start}{{\"status\":\"success\"}}\n"), unfinished);
-        check(
-            &format!("{start}{{\"status\":\"success\"}}\noops\n"),
-            |pieces| pieces == [Piece::Bad(FrameError::Unfinished), log("oops")],
-        );
+        check(&format!("{start}{{\"status\":\"success\"}}\noops\n"), |pieces| {
+            pieces == [Piece::Bad(FrameError::Unfinished), log("oops")]
+        });
         check(&end, |pieces| pieces == [Piece::Bad(FrameError::StrayEnd)]);
-        check(
-            &format!("{start}{}\n{end}", "x".repeat(LIMIT + 1)),
-            |pieces| pieces == [Piece::Bad(FrameError::TooLarge { limit: LIMIT })],
-        );
+        check(&format!("{start}{}\n{end}", "x".repeat(LIMIT + 1)), |pieces| {
+            pieces == [Piece::Bad(FrameError::TooLarge { limit: LIMIT })]
+        });
     }
 
     // R4: a stream that ends inside a frame.
@@ -266,21 +256,12 @@ mod tests {
         let whole = frame.len() - 1; // the last line break may be missing
         for at in 1..whole {
             let pieces = parse(&[&frame.as_bytes()[..at]]);
-            assert!(
-                !pieces.iter().any(|p| matches!(p, Piece::Output(_))),
-                "cut at {at}: {pieces:?}"
-            );
+            assert!(!pieces.iter().any(|p| matches!(p, Piece::Output(_))), "cut at {at}: {pieces:?}");
             if at >= OUTPUT_START.len() {
-                assert!(
-                    pieces.iter().any(|p| matches!(p, Piece::Bad(_))),
-                    "cut at {at}"
-                );
+                assert!(pieces.iter().any(|p| matches!(p, Piece::Bad(_))), "cut at {at}");
             }
         }
-        assert_eq!(
-            parse(&[&frame.as_bytes()[..whole]]),
-            [Piece::Output(good(1))]
-        );
+        assert_eq!(parse(&[&frame.as_bytes()[..whole]]), [Piece::Output(good(1))]);
     }
 
     // R4: bytes that are no text, and memory that doesn't grow with them.

@@ -177,30 +177,19 @@ mod tests {
             assert_eq!((read.id, &read.request), (None, &request));
 
             shape["id"] = json!("req-1");
-            let file = IpcFile {
-                id: Some("req-1".into()),
-                request,
-            };
+            let file = IpcFile { id: Some("req-1".into()), request };
             assert_eq!(serde_json::to_value(&file).unwrap(), shape);
             assert_eq!(serde_json::from_value::<IpcFile>(shape).unwrap(), file);
         }
         let task_id = || "task-1".to_owned();
         check(
             json!({"type": "message", "chatJid": "1@g.us", "text": "hi"}),
-            IpcRequest::Message {
-                chat_jid: "1@g.us".into(),
-                text: "hi".into(),
-                sender: None,
-            },
+            IpcRequest::Message { chat_jid: "1@g.us".into(), text: "hi".into(), sender: None },
             MESSAGES,
         );
         check(
             json!({"type": "message", "chatJid": "1@g.us", "text": "hi", "sender": "Researcher"}),
-            IpcRequest::Message {
-                chat_jid: "1@g.us".into(),
-                text: "hi".into(),
-                sender: Some("Researcher".into()),
-            },
+            IpcRequest::Message { chat_jid: "1@g.us".into(), text: "hi".into(), sender: Some("Researcher".into()) },
             MESSAGES,
         );
         check(
@@ -235,11 +224,7 @@ mod tests {
             },
             TASKS,
         );
-        check(
-            json!({"type": "refresh_groups"}),
-            IpcRequest::RefreshGroups,
-            TASKS,
-        );
+        check(json!({"type": "refresh_groups"}), IpcRequest::RefreshGroups, TASKS);
         check(
             json!({"type": "register_group", "jid": "2@g.us", "name": "Family", "folder": "family",
                    "trigger": "@Andy", "requiresTrigger": false,
@@ -269,10 +254,7 @@ mod tests {
     fn result_shapes() {
         for (shape, result) in [
             (json!({"ok": true}), IpcResult::Ok(true)),
-            (
-                json!({"error": "no such task"}),
-                IpcResult::Error("no such task".into()),
-            ),
+            (json!({"error": "no such task"}), IpcResult::Error("no such task".into())),
         ] {
             assert_eq!(serde_json::to_value(&result).unwrap(), shape);
             assert_eq!(serde_json::from_value::<IpcResult>(shape).unwrap(), result);
@@ -315,14 +297,9 @@ mod tests {
     // I1, I8: an id that would leave its folder is none.
     #[test]
     fn ids() {
-        for (id, expect) in [
-            ("req-1", true),
-            ("", false),
-            ("../x", false),
-            ("a.b", false),
-            ("a b", false),
-            (&"a".repeat(65), false),
-        ] {
+        for (id, expect) in
+            [("req-1", true), ("", false), ("../x", false), ("a.b", false), ("a b", false), (&"a".repeat(65), false)]
+        {
             assert_eq!(is_id(id), expect, "{id}");
         }
     }

@@ -110,9 +110,9 @@ mod tests {
              ---NANOCLAW_OUTPUT_END---\n"
         );
         let error = Output::error(None, Cause::SignedOut, "sign in");
-        assert!(error.to_frame().contains(
-            r#"{"status":"error","result":null,"error":"sign in","cause":"signed-out"}"#
-        ));
+        assert!(
+            error.to_frame().contains(r#"{"status":"error","result":null,"error":"sign in","cause":"signed-out"}"#)
+        );
     }
 
     // R4: a runner that knows more causes or fields than this host.

@@ -111,9 +111,7 @@ mod tests {
             ..request()
         };
         let line = full.to_line();
-        assert!(
-            line.contains(r#""sessionId":"s-1""#) && line.contains(r#""isScheduledTask":true"#)
-        );
+        assert!(line.contains(r#""sessionId":"s-1""#) && line.contains(r#""isScheduledTask":true"#));
         assert!(line.contains(r#""secrets":{"KIRO_API_KEY":"k"}"#));
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), full);
     }
@@ -121,30 +119,18 @@ mod tests {
     // R3
     #[test]
     fn follow_up_lines() {
-        let message = FollowUp::Message {
-            turn: 8,
-            text: "and\nthis".into(),
-        };
-        assert_eq!(
-            message.to_line(),
-            "{\"type\":\"message\",\"turn\":8,\"text\":\"and\\nthis\"}\n"
-        );
+        let message = FollowUp::Message { turn: 8, text: "and\nthis".into() };
+        assert_eq!(message.to_line(), "{\"type\":\"message\",\"turn\":8,\"text\":\"and\\nthis\"}\n");
         assert_eq!(FollowUp::Close.to_line(), "{\"type\":\"close\"}\n");
         for follow_up in [message, FollowUp::Close] {
-            assert_eq!(
-                serde_json::from_str::<FollowUp>(&follow_up.to_line()).unwrap(),
-                follow_up
-            );
+            assert_eq!(serde_json::from_str::<FollowUp>(&follow_up.to_line()).unwrap(), follow_up);
         }
     }
 
     // R3: secrets never reach a log.
     #[test]
     fn debug_shows_no_secret() {
-        let secret = Request {
-            secrets: [("KIRO_API_KEY".to_owned(), "ksk-hidden".to_owned())].into(),
-            ..request()
-        };
+        let secret = Request { secrets: [("KIRO_API_KEY".to_owned(), "ksk-hidden".to_owned())].into(), ..request() };
         let shown = format!("{secret:?}");
         assert!(!shown.contains("ksk-hidden"), "{shown}");
         assert!(shown.contains("KIRO_API_KEY"), "{shown}");

@@ -1,0 +1,136 @@
+//! What Kiro's failures mean, told from their texts (A5; facts of kiro-cli). Pure; used by [`crate::kiro`].
+
+use nanoclaw_protocol::Cause;
+
+/// Lower-case pieces of text, in the order of asking. A sign-in failure often brings the network's words along, so it is first.
+const TABLE: [(Cause, &[&str]); 9] = [
+    (
+        Cause::Browser,
+        &[
+            "failed to open browser",
+            "--use-device-flow",
+            "failed to open url",
+            "failed to initialize auth portal",
+            "auth portal timed out",
+            "all callback ports are in use",
+        ],
+    ),
+    (
+        Cause::Expired,
+        &[
+            "expiredtoken",
+            "token has expired",
+            "token is expired",
+            "token expired",
+            "session has expired",
+            "bearer token included in the request is invalid",
+            "failed to refresh token",
+        ],
+    ),
+    (
+        Cause::SignedOut,
+        &["not logged in", "set the kiro_api_key", "run `kiro-cli login`", "please log in", "authentication required"],
+    ),
+    (Cause::DiskFull, &["no space left on device", "disk quota exceeded", "disk is full"]),
+    (
+        Cause::Quota,
+        &[
+            "throttl",
+            "too many requests",
+            "rate limit",
+            "rate exceeded",
+            "quota",
+            "usage limit",
+            "monthly limit",
+            "request limit",
+            "out of credits",
+            "insufficient credits",
+        ],
+    ),
+    (
+        Cause::Model,
+        &[
+            "invalid model",
+            "unknown model",
+            "model not found",
+            "no such model",
+            "model is not available",
+            "model is unavailable",
+            "invalid_model_id",
+        ],
+    ),
+    (
+        Cause::Agent,
+        &[
+            "agent not found",
+            "agent/not_found",
+            "no such agent",
+            "no agent with name",
+            "invalid agent config",
+            "agent config is invalid",
+        ],
+    ),
+    (Cause::Mcp, &["mcp server", "mcp startup", "mcp/server_init_failure"]),
+    (
+        Cause::Network,
+        &[
+            "dispatch failure",
+            "dns error",
+            "failed to lookup address",
+            "could not resolve host",
+            "connection refused",
+            "connection reset",
+            "network is unreachable",
+            "error sending request",
+            "tls handshake",
+            "timed out",
+        ],
+    ),
+];
+
+/// None where the text says nothing that is known.
+pub fn of(text: &str) -> Option<Cause> {
+    let text = text.to_lowercase();
+    TABLE.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign))).map(|(cause, _)| *cause)
+}
+
+/// The same, for sign-in failures alone: these end a wait that could otherwise last minutes.
+pub fn of_sign_in(text: &str) -> Option<Cause> {
+    of(text).filter(|cause| matches!(cause, Cause::Browser | Cause::Expired | Cause::SignedOut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A5: the texts of the facts page, and some neighbours.
+    #[test]
+    fn causes() {
+        use Cause::*;
+        for (text, cause) in [
+            ("error: Failed to open browser for authentication", Some(Browser)),
+            ("Please try again with: kiro-cli login --use-device-flow", Some(Browser)),
+            ("Failed to open URL", Some(Browser)),
+            ("Failed to initialize auth portal", Some(Browser)),
+            ("Auth portal timed out", Some(Browser)),
+            ("All callback ports are in use", Some(Browser)),
+            (
+                "Not logged in. Set the KIRO_API_KEY environment variable or run `kiro-cli login` first.",
+                Some(SignedOut),
+            ),
+            ("You are not logged in", Some(SignedOut)),
+            ("ExpiredTokenException: The security token is expired (dispatch failure)", Some(Expired)),
+            ("ThrottlingException: Rate exceeded", Some(Quota)),
+            ("write failed: No space left on device (os error 28)", Some(DiskFull)),
+            ("Invalid model ID: claude-9", Some(Model)),
+            ("no agent with name x found", Some(Agent)),
+            ("MCP server fetch failed to start", Some(Mcp)),
+            ("dispatch failure: dns error", Some(Network)),
+            ("something else", None),
+        ] {
+            assert_eq!(of(text), cause, "{text}");
+        }
+        assert_eq!(of_sign_in("You are not logged in"), Some(SignedOut));
+        assert_eq!(of_sign_in("Rate exceeded"), None);
+    }
+}
