@@ -121,3 +121,62 @@ impl From<ContainerSummary> for Container {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
+    use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
+
+    use super::*;
+
+    /// A container as NanoClaw would start it, mounting `folder`.
+    async fn begin(docker: &Docker, name: &str, folder: &std::path::Path) {
+        let mount = Mount {
+            typ: Some(MountType::BIND),
+            source: Some(folder.display().to_string()),
+            target: Some("/workspace/group".to_owned()),
+            ..Mount::default()
+        };
+        let body = ContainerCreateBody {
+            image: Some(std::env::var("NANOCLAW_TEST_IMAGE").unwrap()),
+            entrypoint: Some(vec!["sleep".to_owned(), "600".to_owned()]),
+            labels: Some(HashMap::from([
+                (LABEL.to_owned(), "an-install".to_owned()),
+                ("com.nanoclaw.group".to_owned(), "main".to_owned()),
+            ])),
+            host_config: Some(HostConfig {
+                mounts: Some(vec![mount]),
+                auto_remove: Some(true),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        docker.create_container(Some(options), body).await.unwrap();
+        docker.start_container(name, None::<StartContainerOptions>).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_scene_sees_its_own_containers_and_no_others() {
+        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (seeing, other) =
+            (Containers::of(ours.path().into()).await.unwrap(), Containers::of(theirs.path().into()).await.unwrap());
+        let (name, neighbour) = (format!("seen-{}", std::process::id()), format!("unseen-{}", std::process::id()));
+        begin(&seeing.docker, &neighbour, theirs.path()).await;
+        begin(&seeing.docker, &name, ours.path()).await;
+
+        let there = seeing.until("ours runs", |all| all.iter().any(Container::is_running)).await.unwrap();
+        assert_eq!(
+            there.iter().map(|one| (one.name.as_str(), one.group())).collect::<Vec<_>>(),
+            [(name.as_str(), "main")]
+        );
+        let inspected = seeing.inspect(&name).await.unwrap();
+        assert_eq!(inspected["Mounts"][0]["Destination"], "/workspace/group");
+
+        seeing.kill(&name).await.unwrap();
+        seeing.until("ours is gone", <[Container]>::is_empty).await.unwrap();
+        assert_eq!(other.list().await.unwrap().len(), 1, "the neighbour's goes on");
+        other.clear().await.unwrap();
+        other.until("all are gone", <[Container]>::is_empty).await.unwrap();
+    }
+}

@@ -56,3 +56,40 @@ impl Http {
         serde_json::from_str(body).with_context(|| format!("{method} {path}: the answer is not JSON: {body}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one call with these bytes and gives what it was asked.
+    async fn serve_once(answer: &'static str) -> (Http, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = Http::at(&format!("http://{}/admin", listener.local_addr().unwrap())).unwrap();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        (http, asked)
+    }
+
+    #[tokio::test]
+    async fn a_call_carries_json_both_ways() {
+        let (http, asked) = serve_once("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"id\":\"x\"}").await;
+        assert_eq!(http.post("/admin/send", &json!({"to": 1})).await.unwrap(), json!({"id": "x"}));
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("POST /admin/send HTTP/1.1\r\n") && asked.ends_with("\r\n\r\n{\"to\":1}"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_error_with_the_servers_words() {
+        let (http, _asked) = serve_once("HTTP/1.1 404 Not Found\r\n\r\n{\"error\":\"no such account\"}").await;
+        let refusal = http.get("/admin/state").await.unwrap_err().to_string();
+        assert!(refusal.contains("404") && refusal.contains("no such account"), "{refusal}");
+    }
+}

@@ -5,9 +5,7 @@
 //! seen through the command line, the fake server's admin calls, the engine and the files of the Home. Used by `tests/`.
 //!
 //! A story reads so:
-//! ```no_run
-//! # async fn story() -> anyhow::Result<()> {
-//! use nanoclaw_e2e::Scene;
+//! ```text
 //! let mut scene = Scene::begin("a_question_is_answered").await?;
 //! let andy = scene.phone("4915110000001", "Andy").await?;
 //! let alice = scene.phone("4915110000002", "Alice").await?;
@@ -16,7 +14,6 @@
 //! alice.writes_to(&andy, "hello").await?;
 //! alice.hears("Andy: echo: hello").await?;
 //! scene.end().await
-//! # }
 //! ```
 //! Nothing sleeps: each wait is for an event and has a deadline ([`PATIENCE`]). A story that does not reach
 //! [`Scene::end`] leaves everything that it made in `target/artefacts/<name>/`.
