@@ -1,1 +1,106 @@
-fn main() {}
+//! A kiro-cli for tests and the demo: the same commands, texts and exit codes (facts of kiro-cli), the answers from a script.
+//!
+//! Owns: the command line. `script` says what it plays, `account` signs in and out, `turn` answers one prompt, `acp` and
+//! `chat` are the two ways of being asked, `mcp` calls a server's tool as Kiro would.
+//! Must not: depend on anything of the product, so that it can't share its mistakes. A fake records, it does not assert.
+//!
+//! The script is JSON at `$FAKE_KIRO_SCRIPT`, else `$HOME/.kiro/fake-kiro.json`, else it is signed in and echoes. It is read
+//! again for each turn. What it was asked goes to `$HOME/.kiro/fake-kiro.log`, a JSON object a line.
+
+#![allow(clippy::print_stdout)] // its stdout is its answer
+
+mod account;
+mod acp;
+mod chat;
+mod mcp;
+mod script;
+mod turn;
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::script::{Capabilities, Script};
+
+/// What a program that doesn't know its arguments exits with.
+const BAD_ARGUMENTS: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has_key = std::env::var_os("KIRO_API_KEY").is_some();
+    script::log(&json!({"event": "start", "arguments": arguments, "apiKey": has_key}));
+    let script = Script::read();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let code = match arguments.first().map_or("", String::as_str) {
+        "--version" | "-V" => print("kiro-cli 2.29.0"),
+        "" | "--help" | "-h" => print(&help(&script.capabilities)),
+        "whoami" => account::whoami(&script, rest),
+        "login" => account::login(script, rest),
+        "logout" => account::logout(script),
+        "acp" if script.capabilities.acp => {
+            let help = acp_help(&script.capabilities);
+            refused(rest, &help).unwrap_or_else(|| {
+                if rest.iter().any(|a| a == "--help") { print(&help) } else { acp::serve(&script, rest) }
+            })
+        }
+        "chat" => {
+            let help = chat_help(&script.capabilities);
+            refused(rest, &help).unwrap_or_else(|| {
+                if rest.iter().any(|a| a == "--help") { print(&help) } else { chat::answer(&script, rest) }
+            })
+        }
+        other => {
+            eprintln!("error: unrecognized subcommand '{other}'\n\nUsage: kiro-cli [OPTIONS] [COMMAND]");
+            BAD_ARGUMENTS
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn print(text: &str) -> u8 {
+    println!("{text}");
+    0
+}
+
+/// As its argument parser does it: an option that the help doesn't name ends the program.
+fn refused(arguments: &[String], help: &str) -> Option<u8> {
+    let named = |option: &&String| !help.split([' ', ',', '\n']).any(|word| word == option.as_str());
+    let unknown = arguments.iter().filter(|a| a.starts_with('-') && *a != "--help").find(named)?;
+    eprintln!("error: unexpected argument '{unknown}' found\n\nFor more information, try '--help'.");
+    Some(BAD_ARGUMENTS)
+}
+
+/// The value behind any of `names`.
+fn option<'a>(arguments: &'a [String], names: &[&str]) -> Option<&'a str> {
+    let at = arguments.iter().position(|a| names.contains(&a.as_str()))?;
+    arguments.get(at + 1).map(String::as_str)
+}
+
+fn help(capabilities: &Capabilities) -> String {
+    let acp = if capabilities.acp { "\n  acp     Agent Client Protocol on stdio" } else { "" };
+    format!(
+        "Usage: kiro-cli [OPTIONS] [COMMAND]\n\nCommands:{acp}\n  chat    Chat in the terminal\n  login   Login\n  \
+         logout  Logout\n  whoami  Who is signed in"
+    )
+}
+
+fn acp_help(capabilities: &Capabilities) -> String {
+    if capabilities.v3 {
+        return "Usage: kiro-cli acp [OPTIONS]\n\nOptions:\n  --auth-method <METHOD>\n  -h, --help".into();
+    }
+    let engine = if capabilities.agent_engine { "\n  --agent-engine <v1|v2|v3>" } else { "" };
+    format!(
+        "Usage: kiro-cli acp [OPTIONS]\n\nOptions:{engine}\n  --agent <AGENT>\n  --model <MODEL>\n  --effort <EFFORT>\n  \
+         -a, --trust-all-tools\n  --trust-tools <TOOLS>\n  -h, --help"
+    )
+}
+
+fn chat_help(capabilities: &Capabilities) -> String {
+    let format = if capabilities.stream_json { "\n  --output-format <text|stream-json>" } else { "" };
+    let engine = if capabilities.agent_engine { "\n  --agent-engine <v1|v2|v3>" } else { "" };
+    format!(
+        "Usage: kiro-cli chat [OPTIONS] [INPUT]\n\nOptions:{format}{engine}\n  --no-interactive\n  -a, --trust-all-tools\n  \
+         --trust-tools <TOOLS>\n  --wrap <always|never|auto>\n  --agent <AGENT>\n  --model <MODEL>\n  -r, --resume\n  \
+         --resume-id <ID>\n  -l, --list-sessions\n  --require-mcp-startup\n  -h, --help"
+    )
+}

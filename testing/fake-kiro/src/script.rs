@@ -1,0 +1,158 @@
+//! What the fake plays: the script's shape, and where it, the log and the sessions lie.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Script {
+    pub auth: Auth,
+    pub login: Login,
+    pub capabilities: Capabilities,
+    /// The first whose `match` fits the prompt is played; none fits: it echoes.
+    pub turns: Vec<Turn>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Auth {
+    /// `signed-in`, `signed-out`, `expired` (a prompt fails), `browser` (a start tries to open a browser and hangs),
+    /// `unreachable` (whoami can't tell).
+    pub state: String,
+    /// `BuilderId`, `IamIdentityCenter`, `Social`, `ExternalIdP`.
+    pub account_type: String,
+    pub email: String,
+    /// With a profile, lines follow whoami's JSON.
+    pub profile: bool,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Login {
+    pub code: String,
+    pub url: String,
+    /// How long the person takes, in ms.
+    pub after_ms: u64,
+    /// `success`, `expired` or `denied`.
+    pub outcome: String,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Capabilities {
+    pub acp: bool,
+    pub stream_json: bool,
+    pub agent_engine: bool,
+    /// `acp` takes `--auth-method` only.
+    pub v3: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Turn {
+    /// A regular expression, looked for in the whole prompt.
+    #[serde(rename = "match")]
+    pub pattern: String,
+    pub delay_ms: u64,
+    /// The answer, piece by piece. `{output}` is what `tool` or `run` gave, `{text}` the last message's text, `{count}` the
+    /// session's prompts so far. Without parts the output is the answer.
+    pub parts: Vec<String>,
+    pub tool: Option<Tool>,
+    /// A shell command in the session's folder, as Kiro's own tools would run one.
+    pub run: Option<String>,
+    /// Asks for permission before `tool` and `run`, even with `--trust-all-tools`.
+    pub ask: bool,
+    pub stderr: Option<String>,
+    /// Ends the program in the middle of the turn, after the parts.
+    pub exit: Option<u8>,
+    /// A JSON-RPC error in place of the answer.
+    pub error: Option<String>,
+}
+
+/// A call to a server that came with the session.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Tool {
+    pub server: String,
+    pub name: String,
+    pub args: Value,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        let (state, account_type) = ("signed-in".into(), "BuilderId".into());
+        Self { state, account_type, email: "alice@example.com".into(), profile: false }
+    }
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self {
+            code: "ABCD-EFGH".into(),
+            url: "https://view.awsapps.com/start/#/device?user_code=ABCD-EFGH".into(),
+            after_ms: 1000,
+            outcome: "success".into(),
+        }
+    }
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self { acp: true, stream_json: true, agent_engine: true, v3: false }
+    }
+}
+
+impl Script {
+    /// A script that can't be parsed is said on stderr and counts as none.
+    pub fn read() -> Self {
+        let Ok(text) = fs::read_to_string(path()) else {
+            return Self::default();
+        };
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            eprintln!("fake-kiro: {}: {error}", path().display());
+            Self::default()
+        })
+    }
+
+    /// Keeps a sign-in or sign-out: the script is the account's only store.
+    pub fn write(&self) -> std::io::Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        if let Some(folder) = path().parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(path(), text)
+    }
+}
+
+fn path() -> PathBuf {
+    std::env::var_os("FAKE_KIRO_SCRIPT").map_or_else(|| kiro_folder().join("fake-kiro.json"), PathBuf::from)
+}
+
+fn kiro_folder() -> PathBuf {
+    std::env::var_os("HOME").map_or_else(|| "/tmp".into(), PathBuf::from).join(".kiro")
+}
+
+/// Where sessions are kept; under /tmp where Kiro's folder is read-only.
+pub fn sessions() -> PathBuf {
+    let folder = kiro_folder().join("sessions/cli");
+    let probe = folder.join(format!(".probe-{}", std::process::id()));
+    if fs::create_dir_all(&folder).and_then(|()| fs::write(&probe, "")).is_ok() {
+        let _ = fs::remove_file(probe);
+        return folder;
+    }
+    let folder = PathBuf::from("/tmp/fake-kiro-sessions");
+    let _ = fs::create_dir_all(&folder);
+    folder
+}
+
+/// Appends to the log, where it can be written.
+pub fn log(entry: &Value) {
+    let path = kiro_folder().join("fake-kiro.log");
+    if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path) {
+        let _ = file.write_all(format!("{entry}\n").as_bytes());
+    }
+}
