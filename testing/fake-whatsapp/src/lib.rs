@@ -1,0 +1,25 @@
+//! A small WhatsApp that speaks the real protocol (Noise, binary nodes, Signal), for tests and the demo.
+//!
+//! Simulated contacts live inside; linked devices are real clients on the websocket `/ws/chat`. The same port answers
+//! the admin calls under `/admin` (see `admin`), which `Server`'s methods mirror one by one. It records and never
+//! asserts. Its stanzas are what real clients accept; fidelity beyond that is not promised.
+#![allow(clippy::needless_update, reason = "a protobuf message has more fields with other features of its crate")]
+
+mod admin;
+mod bounded;
+mod device;
+mod directory;
+mod faults;
+mod iq;
+mod journal;
+mod phone;
+mod queue;
+mod router;
+mod server;
+mod stanza;
+mod transport;
+
+pub use directory::Addressing;
+pub use faults::Fault;
+pub use journal::{Item, ItemKind, Received};
+pub use server::{CompanionState, Server, State};

@@ -1,0 +1,190 @@
+//! The admin calls over HTTP: JSON in and out, errors 4xx `{error}`. Each is a `Server` method; nothing else is here.
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::directory::Addressing;
+use crate::faults::Fault;
+use crate::server::World;
+use crate::stanza::lock;
+use crate::transport;
+
+/// The longest time that a reader may wait for the next item.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// `/ws/chat` for WhatsApp clients, and the admin calls.
+pub(crate) fn routes(world: Arc<World>) -> Router {
+    Router::new()
+        .route("/ws/chat", get(chat))
+        .route("/admin/accounts", post(accounts))
+        .route("/admin/groups", post(groups))
+        .route("/admin/scan", post(scan))
+        .route("/admin/enter-code", post(enter_code))
+        .route("/admin/send", post(send))
+        .route("/admin/own-phone", post(own_phone))
+        .route("/admin/received", get(received))
+        .route("/admin/fault", post(fault))
+        .route("/admin/revoke", post(revoke))
+        .route("/admin/drop", post(drop_connections))
+        .route("/admin/state", get(state))
+        .fallback(|| async { Refusal(StatusCode::NOT_FOUND, anyhow!("there is no such admin call")) })
+        .with_state(world)
+}
+
+/// Why a call was not carried out.
+struct Refusal(StatusCode, anyhow::Error);
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self(StatusCode::BAD_REQUEST, error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": format!("{:#}", self.1) }))).into_response()
+    }
+}
+
+type Answer = Result<Json<Value>, Refusal>;
+type Shared = State<Arc<World>>;
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+#[derive(Deserialize)]
+struct Pn {
+    pn: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewAccount {
+    pn: String,
+    lid: String,
+    push_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewGroup {
+    jid: String,
+    subject: String,
+    members: Vec<String>,
+    #[serde(default)]
+    addressing: Addressing,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    from: String,
+    to: String,
+    text: String,
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnText {
+    owner: String,
+    chat: String,
+    text: String,
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Since {
+    #[serde(default)]
+    since: u64,
+    #[serde(default)]
+    wait: u64,
+}
+
+async fn chat(State(world): Shared, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(|socket| transport::serve(world, socket))
+}
+
+async fn accounts(State(world): Shared, body: Bytes) -> Answer {
+    let NewAccount { pn, lid, push_name } = read(&body)?;
+    lock(&world.directory).add_account(&pn, &lid, &push_name)?;
+    done()
+}
+
+async fn groups(State(world): Shared, body: Bytes) -> Answer {
+    let NewGroup { jid, subject, members, addressing } = read(&body)?;
+    world.put_group(&jid, &subject, members, addressing)?;
+    done()
+}
+
+async fn scan(State(world): Shared, asked: Asked<Pn>, body: String) -> Answer {
+    let device = world.scan(&query(asked)?.pn, &body).await?;
+    Ok(Json(json!({ "device": device })))
+}
+
+async fn enter_code(State(world): Shared, asked: Asked<Pn>, body: String) -> Answer {
+    let device = world.enter_code(&query(asked)?.pn, &body).await?;
+    Ok(Json(json!({ "device": device })))
+}
+
+async fn send(State(world): Shared, body: Bytes) -> Answer {
+    let Text { from, to, text, id } = read(&body)?;
+    let id = world.send_text(&from, &to, &text, id.as_deref()).await?;
+    Ok(Json(json!({ "id": id })))
+}
+
+async fn own_phone(State(world): Shared, body: Bytes) -> Answer {
+    let OwnText { owner, chat, text, id } = read(&body)?;
+    let id = world.send_text(&owner, &chat, &text, id.as_deref()).await?;
+    Ok(Json(json!({ "id": id })))
+}
+
+async fn received(State(world): Shared, asked: Asked<Since>) -> Result<Response, Refusal> {
+    let Since { since, wait } = query(asked)?;
+    let page = world.journal.received(since, Duration::from_millis(wait).min(LONGEST_WAIT)).await;
+    Ok(Json(page).into_response())
+}
+
+async fn fault(State(world): Shared, body: Bytes) -> Answer {
+    let mut order: serde_json::Map<String, Value> = read(&body)?;
+    let pn = order.remove("pn").and_then(|pn| pn.as_str().map(str::to_owned)).context("missing field `pn`")?;
+    let fault: Fault = serde_json::from_value(Value::Object(order)).context("not a fault that this server knows")?;
+    world.fault(&pn, &fault)?;
+    done()
+}
+
+async fn revoke(State(world): Shared, asked: Asked<Pn>) -> Answer {
+    world.revoke(&query(asked)?.pn)?;
+    done()
+}
+
+async fn drop_connections(State(world): Shared, asked: Asked<Pn>) -> Answer {
+    world.fault(&query(asked)?.pn, &Fault::Drop {})?;
+    done()
+}
+
+async fn state(State(world): Shared) -> Response {
+    Json(world.state()).into_response()
+}
+
+fn done() -> Answer {
+    Ok(Json(json!({})))
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+    Ok(serde_json::from_slice(body).context("the body can't be read")?)
+}
+
+fn query<T>(asked: Asked<T>) -> Result<T, Refusal> {
+    Ok(asked.map(|Query(query)| query).map_err(|rejection| anyhow!("{}", rejection.body_text()))?)
+}

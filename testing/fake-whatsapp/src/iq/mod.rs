@@ -1,0 +1,112 @@
+//! Requests of a linked device and their answers. Each answer is what clients need to go on; a request that is not known
+//! gets an error, and a line in the log.
+pub(crate) mod groups;
+pub(crate) mod keys;
+mod usync;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use wacore_binary::Node;
+
+use crate::phone::app_state;
+use crate::server::World;
+use crate::stanza::{USER_DOMAIN, attr, children, lock, node};
+use crate::transport::Connection;
+
+impl World {
+    pub(crate) async fn on_iq(self: &Arc<Self>, connection: &Connection, iq: &Node) -> Result<()> {
+        let (kind, namespace) = (attr(iq, "type"), attr(iq, "xmlns"));
+        if kind == "result" || kind == "error" {
+            return self.on_pairing_answer(connection, iq);
+        }
+        let child = iq.children().and_then(<[Node]>::first);
+        let tag = child.map(|child| child.tag.as_ref()).unwrap_or_default();
+        match (namespace.as_str(), kind.as_str(), tag) {
+            ("md", "set", "link_code_companion_reg") => {
+                return self.on_link_code(connection, iq, child.context("an empty request")?);
+            }
+            ("md", "set", "remove-companion-device") => {
+                self.answer(connection, iq, []);
+                lock(&self.directory).unlink(&connection.companion()?.address);
+            }
+            ("w:p" | "urn:xmpp:ping", ..) => self.answer(connection, iq, []),
+            ("encrypt", ..) => return self.on_key_request(connection, iq, kind.as_str(), tag).await,
+            ("usync", "get", "usync") => {
+                let list = self.usync(child.context("an empty request")?)?;
+                self.answer(connection, iq, [list]);
+            }
+            ("w:g2", "get", "participating" | "query") => return self.on_group_request(connection, iq, tag),
+            ("passive", "set", "active") => {
+                self.answer(connection, iq, []);
+                let companion = connection.companion()?;
+                companion.mailbox.activate(self.faults.next_backlog_is_cut(&companion.address.pn));
+            }
+            ("w:sync:app:state", "set", "sync") => {
+                let collections = self.sync(connection, child.context("an empty request")?)?;
+                self.answer(connection, iq, [collections]);
+            }
+            ("abt" | "w", "get", "props") => self.answer(connection, iq, [props()]),
+            ("blocklist", "get", _) => {
+                self.answer(connection, iq, [node("list").attr("dhash", "none").build()]);
+            }
+            ("privacy", "get", "privacy") => self.answer(connection, iq, [privacy()]),
+            ("passive" | "privacy" | "w:stats" | "w:web", "set", _)
+            | ("urn:xmpp:whatsapp:dirty" | "urn:xmpp:whatsapp:account", ..) => self.answer(connection, iq, []),
+            _ => {
+                tracing::warn!("an unknown request was refused: {namespace} {kind} {tag}");
+                self.refuse(connection, iq, 501, "feature-not-implemented");
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn answer(&self, connection: &Connection, iq: &Node, children: impl IntoIterator<Item = Node>) {
+        connection.link.send(&reply(iq, "result", children.into_iter().collect()));
+    }
+
+    pub(crate) fn refuse(&self, connection: &Connection, iq: &Node, code: u16, text: &'static str) {
+        let error = node("error").attr("code", u32::from(code)).attr("text", text).build();
+        connection.link.send(&reply(iq, "error", vec![error]));
+    }
+
+    /// The account's settings: the push name is the only one there is. What devices write is acknowledged by version.
+    fn sync(&self, connection: &Connection, sync: &Node) -> Result<Node> {
+        let phone = lock(&self.directory).account(&connection.companion()?.address.pn)?.phone.clone();
+        let collections = children(sync, "collection").map(|asked| {
+            let (name, version) = (attr(asked, "name"), attr(asked, "version").parse::<u64>().unwrap_or_default());
+            let written = asked.get_optional_child("patch").is_some();
+            let answer =
+                node("collection").attr("name", name.as_str()).attr("type", "result").attr("has_more_patches", "false");
+            if name == app_state::COLLECTION && version == 0 && !written {
+                let patch = node("patch").bytes(phone.app_state.push_name_patch.clone()).build();
+                return answer.attr("version", 1u32).children([node("patches").children([patch]).build()]).build();
+            }
+            answer.attr("version", version + u64::from(written)).build()
+        });
+        Ok(node("sync").children(collections.collect::<Vec<_>>()).build())
+    }
+}
+
+fn reply(iq: &Node, kind: &'static str, children: Vec<Node>) -> Node {
+    let to = attr(iq, "to");
+    let from = if to.is_empty() { USER_DOMAIN.to_owned() } else { to };
+    let reply = node("iq").attr("from", from).attr("type", kind).attr("id", attr(iq, "id"));
+    if children.is_empty() { reply.build() } else { reply.children(children).build() }
+}
+
+fn props() -> Node {
+    node("props")
+        .attr("protocol", "1")
+        .attr("ab_key", "x")
+        .attr("hash", "h1")
+        .attr("refresh", "86400")
+        .attr("refresh_id", "1")
+        .build()
+}
+
+fn privacy() -> Node {
+    let categories = ["readreceipts", "profile", "status", "last", "online", "groupadd"];
+    let categories = categories.map(|name| node("category").attr("name", name).attr("value", "all").build());
+    node("privacy").children(categories).build()
+}

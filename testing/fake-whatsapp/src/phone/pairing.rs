@@ -1,0 +1,192 @@
+//! Linking a device by QR (facts/whatsapp.md, "The fake server"): the offer of refs, the scan, the device's signature.
+//! Owns what is known of devices that are not linked yet. The code way (`link_code`) ends in the same `introduce`.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use tokio::sync::oneshot;
+use wacore_binary::{Jid, Node};
+
+use super::adv;
+use super::link_code::LinkCode;
+use crate::directory::{Address, Companion};
+use crate::queue::Mailbox;
+use crate::server::World;
+use crate::stanza::{USER_DOMAIN, attr, content, lock, node, stanza_id, unix_seconds};
+use crate::transport::{Connection, Link};
+
+const REFS: usize = 6;
+/// How long the device has to sign after the phone has agreed.
+const SIGN_TIME: Duration = Duration::from_secs(15);
+/// The form in which newer clients wrap the QR's text.
+const QR_PREFIX: &str = "https://wa.me/settings/linked_devices#";
+
+/// A device that has connected and waits to be linked.
+pub(crate) struct Offer {
+    pub(crate) link: Link,
+    refs: Vec<String>,
+    pub(crate) link_code: Option<LinkCode>,
+    introduced: Option<Introduced>,
+    /// Who waits for the outcome.
+    pub(crate) outcome: Option<oneshot::Sender<Result<u16>>>,
+}
+
+/// The account's word was sent; the device's signature is awaited.
+struct Introduced {
+    iq: String,
+    address: Address,
+    identity: [u8; 32],
+    details: Vec<u8>,
+}
+
+/// By the device's Noise key, which the QR names.
+pub(crate) type Offers = HashMap<[u8; 32], Offer>;
+
+impl World {
+    /// Sends the refs that the device makes its QR codes of.
+    pub(crate) fn offer_pairing(&self, client_key: [u8; 32], link: &Link) {
+        let refs: Vec<String> =
+            (0..REFS).map(|_| format!("2@{}", BASE64_STANDARD.encode(rand::random::<[u8; 32]>()))).collect();
+        let nodes = refs.iter().map(|reference| node("ref").bytes(reference.as_bytes()).build());
+        let iq = node("iq")
+            .attr("from", USER_DOMAIN)
+            .attr("type", "set")
+            .attr("id", stanza_id())
+            .attr("xmlns", "md")
+            .children([node("pair-device").children(nodes).build()])
+            .build();
+        let offer = Offer { link: link.clone(), refs, link_code: None, introduced: None, outcome: None };
+        lock(&self.offers).insert(client_key, offer);
+        link.send(&iq);
+    }
+
+    /// The account's phone scans a QR code. Returns the linked device's number. Errors: not a QR code of a device that
+    /// waits here, or the device's signature is wrong or does not come.
+    pub(crate) async fn scan(&self, pn: &str, qr: &str) -> Result<u16> {
+        let qr = qr.trim();
+        let parts: Vec<&str> = qr.strip_prefix(QR_PREFIX).unwrap_or(qr).split(',').collect();
+        let [reference, noise_key, identity, secret, ..] = parts.as_slice() else {
+            return Err(anyhow!("a QR code's text has at least four parts, this has {}", parts.len()));
+        };
+        let (noise_key, identity) = (key(noise_key)?, key(identity)?);
+        let secret = BASE64_STANDARD.decode(secret).context("the secret is not base64")?;
+        let outcome = self.await_outcome(&noise_key, |offer| {
+            offer.refs.iter().any(|known| known == reference).then_some(()).context("this QR code is not valid here")
+        })?;
+        self.introduce(pn, noise_key, &identity, &secret)?;
+        outcome.finish().await
+    }
+
+    /// Registers interest in how the pairing of the device with this Noise key ends.
+    pub(crate) fn await_outcome(
+        &self,
+        noise_key: &[u8; 32],
+        check: impl FnOnce(&mut Offer) -> Result<()>,
+    ) -> Result<Outcome> {
+        let mut offers = lock(&self.offers);
+        let offer = offers.get_mut(noise_key).context("the device is not connected, or it is linked already")?;
+        check(offer)?;
+        let (sender, receiver) = oneshot::channel();
+        offer.outcome = Some(sender);
+        Ok(Outcome(receiver))
+    }
+
+    /// Tells the device whose it is; it answers with its signature.
+    pub(crate) fn introduce(&self, pn: &str, noise_key: [u8; 32], identity: &[u8; 32], secret: &[u8]) -> Result<()> {
+        let (phone, lid, device) = {
+            let mut directory = lock(&self.directory);
+            let device = directory.reserve_device(pn)?;
+            let account = directory.account(pn)?;
+            (account.phone.clone(), account.lid.clone(), device)
+        };
+        let introduction = adv::introduce(&phone, u32::from(device), identity, secret)?;
+        let address = Address { pn: pn.to_owned(), device };
+        let iq = stanza_id();
+        let success = node("pair-success").children([
+            node("device-identity").bytes(introduction.envelope).build(),
+            node("device").attr("jid", address.jid()).attr("lid", Jid::lid_device(lid, device)).build(),
+            node("platform").attr("name", "android").build(),
+        ]);
+        let stanza = node("iq")
+            .attr("from", USER_DOMAIN)
+            .attr("type", "set")
+            .attr("id", iq.clone())
+            .attr("t", unix_seconds())
+            .children([success.build()])
+            .build();
+        let mut offers = lock(&self.offers);
+        let offer = offers.get_mut(&noise_key).context("the device has gone")?;
+        offer.introduced = Some(Introduced { iq, address, identity: *identity, details: introduction.details });
+        offer.link.send(&stanza);
+        Ok(())
+    }
+
+    /// The device's answer to `pair-success`: links it and asks it to log in, or turns it away.
+    pub(crate) fn on_pairing_answer(&self, connection: &Connection, answer: &Node) -> Result<()> {
+        let Some(mut offer) = lock(&self.offers).remove(&connection.client_key) else { return Ok(()) };
+        let introduced = offer.introduced.take().filter(|introduced| introduced.iq == attr(answer, "id"));
+        let Some(introduced) = introduced else {
+            lock(&self.offers).insert(connection.client_key, offer);
+            return Ok(());
+        };
+        let result = self.link_device(connection.client_key, introduced, answer);
+        let refused = result.as_ref().err().map(|error| format!("{error:#}"));
+        let code = if refused.is_none() { "515" } else { "401" };
+        offer.link.send(&node("stream:error").attr("code", code).build());
+        offer.link.close();
+        if let Some(outcome) = offer.outcome {
+            let _ = outcome.send(result);
+        }
+        refused.map_or(Ok(()), |why| Err(anyhow!("a device was not linked: {why}")))
+    }
+
+    fn link_device(&self, noise_key: [u8; 32], introduced: Introduced, answer: &Node) -> Result<u16> {
+        let Introduced { address, identity, details, .. } = introduced;
+        let signed = answer
+            .get_optional_child("pair-device-sign")
+            .and_then(|sign| sign.get_optional_child("device-identity"))
+            .context("the device refused")?;
+        let phone = lock(&self.directory).account(&address.pn)?.phone.clone();
+        let device_identity = adv::accept(&phone, &identity, &details, &content(Some(signed)))?;
+        let device = address.device;
+        let companion = Companion {
+            key_index: u32::from(device),
+            address,
+            identity,
+            device_identity,
+            keys: Mutex::new(None),
+            mailbox: Arc::new(Mailbox::new()),
+        };
+        lock(&self.directory).link(Arc::new(companion), noise_key)?;
+        Ok(device)
+    }
+
+    /// Forgets the offer of a connection that has ended.
+    pub(crate) fn end_pairing(&self, connection: &Connection) {
+        let mut offers = lock(&self.offers);
+        if offers.get(&connection.client_key).is_some_and(|offer| offer.link.is(&connection.link)) {
+            offers.remove(&connection.client_key);
+        }
+    }
+}
+
+/// The end of a pairing that is under way.
+pub(crate) struct Outcome(oneshot::Receiver<Result<u16>>);
+
+impl Outcome {
+    pub(crate) async fn finish(self) -> Result<u16> {
+        match tokio::time::timeout(SIGN_TIME, self.0).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(anyhow!("the device has hung up")),
+            Err(_) => Err(anyhow!("the device did not answer in {} s", SIGN_TIME.as_secs())),
+        }
+    }
+}
+
+fn key(base64: &str) -> Result<[u8; 32]> {
+    let bytes = BASE64_STANDARD.decode(base64).context("a key is not base64")?;
+    bytes.try_into().map_err(|bytes: Vec<u8>| anyhow!("a key is {} bytes long, not 32", bytes.len()))
+}
