@@ -94,9 +94,19 @@ pub fn of(text: &str) -> Option<Cause> {
     TABLE.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign))).map(|(cause, _)| *cause)
 }
 
-/// The same, for sign-in failures alone: these end a wait that could otherwise last minutes.
+/// Only Kiro itself says these. An MCP server or a tool that speaks of a sign-in of its own does not.
+const KIROS_OWN: [&str; 5] = [
+    "failed to open browser for authentication",
+    "failed to initialize auth portal",
+    "auth portal timed out",
+    "kiro-cli login",
+    "set the kiro_api_key",
+];
+
+/// The cause of a sign-in failure that ends a wait at once: Kiro could otherwise wait minutes for a browser.
 pub fn of_sign_in(text: &str) -> Option<Cause> {
-    of(text).filter(|cause| matches!(cause, Cause::Browser | Cause::Expired | Cause::SignedOut))
+    let lower = text.to_lowercase();
+    KIROS_OWN.iter().any(|sign| lower.contains(sign)).then(|| of(text).unwrap_or(Cause::SignedOut))
 }
 
 #[cfg(test)]
@@ -130,7 +140,16 @@ mod tests {
         ] {
             assert_eq!(of(text), cause, "{text}");
         }
-        assert_eq!(of_sign_in("You are not logged in"), Some(SignedOut));
-        assert_eq!(of_sign_in("Rate exceeded"), None);
+        for (text, cause) in [
+            ("error: Failed to open browser for authentication", Some(Browser)),
+            (
+                "error: Not logged in. Set the KIRO_API_KEY environment variable or run `kiro-cli login` first.",
+                Some(SignedOut),
+            ),
+            ("You are not logged in to the shop", None),
+            ("Rate exceeded", None),
+        ] {
+            assert_eq!(of_sign_in(text), cause, "{text}");
+        }
     }
 }

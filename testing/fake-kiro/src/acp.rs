@@ -136,7 +136,10 @@ impl Agent {
             fs::read_to_string(folder.join(format!("{id}.json"))).map_err(|_| format!("Session not found: {id}"))?;
         let session: Session = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         let holder = fs::read_to_string(folder.join(format!("{id}.lock"))).unwrap_or_default();
-        if holder != std::process::id().to_string() && PathBuf::from(format!("/proc/{holder}/stat")).exists() {
+        let alive = holder
+            .parse::<u32>()
+            .is_ok_and(|pid| pid != std::process::id() && PathBuf::from(format!("/proc/{pid}")).exists());
+        if alive {
             return Err("Session is active in another process".into());
         }
         for (prompt, answer) in &session.history {

@@ -64,9 +64,9 @@ fn print(text: &str) -> u8 {
 
 /// As its argument parser does it: an option that the help doesn't name ends the program.
 fn refused(arguments: &[String], help: &str) -> Option<u8> {
-    let named = |option: &&String| !help.split([' ', ',', '\n']).any(|word| word == option.as_str());
-    let unknown = arguments.iter().filter(|a| a.starts_with('-') && *a != "--help").find(named)?;
-    eprintln!("error: unexpected argument '{unknown}' found\n\nFor more information, try '--help'.");
+    let unknown = |option: &&String| !help.split([' ', ',', '\n']).any(|word| word == option.as_str());
+    let option = arguments.iter().filter(|a| a.starts_with('-') && *a != "--help").find(unknown)?;
+    eprintln!("error: unexpected argument '{option}' found\n\nFor more information, try '--help'.");
     Some(BAD_ARGUMENTS)
 }
 

@@ -147,7 +147,7 @@ impl Process {
     /// Why it ended, once it did.
     pub fn failure(&self) -> Failure {
         let exit = self.exit.map_or("it closed its output".into(), |exit| exit.to_string());
-        let text = format!("{}\nkiro-cli ended: {exit}", self.said);
+        let text = format!("{}kiro-cli ended: {exit}", self.said);
         let mut failure = Failure::told(&text, "");
         if failure.cause == Cause::Unknown {
             failure.cause = match self.exit_code() {
@@ -161,12 +161,13 @@ impl Process {
 
     /// Ends it: by stdin's end, or by SIGTERM if `at_once` or as soon as we get one ourselves; killed only if that fails.
     pub async fn stop(mut self, at_once: bool, terminate: &mut Listener) {
-        self.stdin = None;
         let mut asked = at_once;
         let mut deadline = Instant::now() + END_LIMIT;
         if at_once {
             self.terminate();
             deadline = Instant::now() + TERM_LIMIT;
+        } else {
+            self.stdin = None;
         }
         while self.exit.is_none() {
             let late = tokio::select! {

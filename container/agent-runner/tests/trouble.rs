@@ -1,0 +1,217 @@
+//! What a run does when something is wrong: each ends with a frame that says so, or none, never with a panic.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests may stop at the first surprise
+
+mod harness;
+
+use std::time::{Duration, Instant};
+
+use harness::{Ended, Home, Runner, request};
+use nanoclaw_protocol::{Cause, FollowUp, MAX_LINE_BYTES, Output, Status};
+use serde_json::json;
+
+/// The one frame of a run that failed.
+fn error(ended: &Ended, code: i32) -> &Output {
+    assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+    assert_eq!(ended.outputs.len(), 1, "{:?}", ended.outputs);
+    assert_eq!(ended.outputs[0].status, Status::Error);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    &ended.outputs[0]
+}
+
+fn fed(text: &str) -> Ended {
+    let home = Home::echo();
+    let mut runner = home.run();
+    runner.write(text);
+    runner.end_stdin();
+    runner.ended()
+}
+
+// R3: rubbish on stdin is said, never a panic.
+#[test]
+fn no_request() {
+    for (text, expect) in [
+        ("", "No request came"),
+        ("\n \n", "No request came"),
+        ("hello\n", "not understood"),
+        ("\u{0}\u{1}\n", "not understood"),
+        ("{\"turn\":1}\n", "missing field"),
+        ("[]\n", "not understood"),
+        (&request(1, "cut off").to_line()[..40], "not understood"),
+        (&format!("{}\n", "[".repeat(100_000)), "not understood"),
+    ] {
+        let ended = fed(text);
+        let output = error(&ended, 2);
+        assert!(output.error.as_ref().unwrap().contains(expect), "{output:?}");
+        assert_eq!(output.turn, None);
+    }
+}
+
+// R3: a line without end doesn't fill the memory.
+#[test]
+fn oversized_request() {
+    let ended = fed(&format!("{}\n", "x".repeat(MAX_LINE_BYTES + 1)));
+    assert!(error(&ended, 2).error.as_ref().unwrap().contains("longer than 8388608 bytes"));
+}
+
+// R3: the longest line that is allowed.
+#[test]
+fn longest_request() {
+    let home = Home::new(json!({"turns": [{"match": "", "parts": ["read"]}]}));
+    let short = request(1, "").to_line().len() - 1;
+    let mut runner = home.ask(&request(1, &"x".repeat(MAX_LINE_BYTES - short)));
+    assert_eq!(runner.output().result.as_deref(), Some("read"));
+}
+
+// A3, R3: the turn under way is answered first.
+#[test]
+fn bad_follow_up() {
+    let home = Home::new(json!({"turns": [{"match": "slow", "delayMs": 300, "parts": ["done"]}]}));
+    let mut runner = home.ask(&request(1, "slow"));
+    runner.write("{\"type\":\"dance\"}\n");
+    assert_eq!(runner.output().result.as_deref(), Some("done"));
+    let ended = runner.ended();
+    assert!(error(&ended, 2).error.as_ref().unwrap().contains("dance"));
+}
+
+// A5: each way of being signed out has its cause, at once.
+#[test]
+fn signed_out() {
+    for (state, cause, text) in [
+        ("signed-out", Cause::SignedOut, "Not logged in."),
+        ("browser", Cause::Browser, "Failed to open browser for authentication"),
+        ("expired", Cause::Expired, "ExpiredTokenException"),
+    ] {
+        let begun = Instant::now();
+        let home = Home::new(json!({"auth": {"state": state}}));
+        let mut runner = home.ask(&request(7, "hello"));
+        let output = runner.output();
+        assert!(begun.elapsed() < Duration::from_secs(10), "{state}: {:?}", begun.elapsed());
+        assert_eq!((output.status, output.turn, output.cause), (Status::Error, Some(7), Some(cause)), "{output:?}");
+        let error = output.error.unwrap();
+        assert!(error.contains(text) && !error.contains("Opening browser"), "{error}");
+        runner.terminate();
+        assert_ne!(runner.ended().code, Some(0));
+    }
+}
+
+// A5: what a tool or an MCP server says of a sign-in of its own is no failure of Kiro's.
+#[test]
+fn a_tools_sign_in() {
+    let home = Home::new(
+        json!({"turns": [{"match": "", "stderr": "You are not logged in to the shop.", "parts": ["Fine."]}]}),
+    );
+    let mut runner = home.ask(&request(1, "hello"));
+    assert_eq!(runner.output().result.as_deref(), Some("Fine."));
+}
+
+// A5: other causes, told from a JSON-RPC error or from stderr.
+#[test]
+fn causes() {
+    let home = Home::new(json!({"turns": [
+        {"match": "quota", "error": "ThrottlingException: Rate exceeded"},
+        {"match": "network", "stderr": "error: dispatch failure: dns error", "parts": ["par"], "exit": 1},
+        {"match": "crash", "stderr": "out of luck", "exit": 101},
+        {"match": "mcp", "exit": 3},
+    ]}));
+    for (prompt, cause, text) in [
+        ("quota", Cause::Quota, "ThrottlingException: Rate exceeded"),
+        ("network", Cause::Network, "dns error"),
+        ("crash", Cause::Unknown, "out of luck\nkiro-cli ended: exit status: 101"),
+        ("mcp", Cause::Mcp, "exit status: 3"),
+    ] {
+        let ended = home.ask(&request(1, prompt)).ended();
+        let output = error(&ended, 1);
+        assert_eq!((output.cause, output.turn), (Some(cause), Some(1)), "{output:?}");
+        assert!(output.error.as_ref().unwrap().contains(text), "{output:?}");
+    }
+}
+
+// A4: of an error the end is kept.
+#[test]
+fn long_error() {
+    let text = format!("{} the end", "x".repeat(5000));
+    let home = Home::new(json!({"turns": [{"match": "", "error": text}]}));
+    let ended = home.ask(&request(1, "hello")).ended();
+    let kept = error(&ended, 1).error.clone().unwrap();
+    assert_eq!(kept.chars().count(), 1000);
+    assert!(kept.ends_with(" the end"));
+}
+
+// A5: no kiro-cli, or one that is too old to know ACP.
+#[test]
+fn no_kiro() {
+    let home = Home::echo();
+    let mut runner = home.run_with(&[("NANOCLAW_KIRO_CLI_PATH", "/nowhere/kiro-cli")]);
+    runner.write(&request(1, "hello").to_line());
+    assert_eq!(error(&runner.ended(), 1).cause, Some(Cause::Missing));
+
+    let ended = Home::new(json!({"capabilities": {"acp": false}})).ask(&request(1, "hello")).ended();
+    assert!(error(&ended, 1).error.as_ref().unwrap().contains("unrecognized subcommand 'acp'"));
+}
+
+// R4: Kiro's end between turns ends the run; the next message finds no runner that swallows it.
+#[test]
+fn kiro_ends_between_turns() {
+    let home = Home::new(
+        json!({"turns": [{"match": "", "run": "(sleep 0.3; kill -9 $PPID) >/dev/null 2>&1 &", "parts": ["done"]}]}),
+    );
+    let mut runner = home.ask(&request(1, "hello"));
+    assert_eq!(runner.output().result.as_deref(), Some("done"));
+    let ended = runner.ended();
+    assert_eq!(error(&ended, 1).turn, None);
+}
+
+// A4: SIGTERM reaches Kiro; a turn cut this way is no success; nor is it a failure that the host would report.
+#[test]
+fn terminated() {
+    let home = Home::new(json!({"turns": [{"match": "slow", "delayMs": 20_000, "parts": ["never"]}]}));
+    for prompt in ["slow", ""] {
+        let runner = home.ask(&request(1, prompt));
+        if prompt.is_empty() {
+            let mut warm = runner;
+            warm.message(2, "ready?");
+            warm.output();
+            stop(&home, warm, 2);
+        } else {
+            home.wait_for_prompts(1);
+            stop(&home, runner, 1);
+        }
+    }
+
+    fn stop(home: &Home, runner: Runner, terminations: usize) {
+        let begun = Instant::now();
+        runner.terminate();
+        let ended = runner.ended();
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        assert_eq!((ended.code, ended.outputs.len()), (Some(143), 0), "{}", ended.stderr);
+        assert_eq!(home.logged("terminated").len(), terminations);
+    }
+}
+
+// A4: before the request too.
+#[test]
+fn terminated_before_the_request() {
+    let home = Home::echo();
+    let mut runner = home.run();
+    // A line of white space shows that it reads.
+    runner.write("\n");
+    std::thread::sleep(Duration::from_millis(300));
+    runner.terminate();
+    assert_eq!(runner.ended().code, Some(143));
+}
+
+// R3: follow-ups that nobody answered any more do no harm.
+#[test]
+fn messages_after_close() {
+    let home = Home::echo();
+    let mut runner = home.ask(&request(1, "hello"));
+    runner.output();
+    runner.write(&format!(
+        "{}{}",
+        FollowUp::Close.to_line(),
+        FollowUp::Message { turn: 2, text: "late".into() }.to_line()
+    ));
+    let ended = runner.ended();
+    assert_eq!((ended.code, ended.outputs.len()), (Some(0), 0));
+}
