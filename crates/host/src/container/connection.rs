@@ -1,0 +1,139 @@
+//! Keeps the connection to the engine: whether it is there, whether the image is, and who may use it.
+//!
+//! While the engine is there its own events tell what changes, and nothing is asked on a clock. While it is away it is looked
+//! for every [`RETRY`]. Must not: run containers. Called by nobody; it tells the runs by a watched value and the loop by
+//! [`FromEngine::Status`].
+
+use std::{
+    convert::Infallible,
+    pin::pin,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, bail};
+use bollard::{Docker, errors::Error, query_parameters::EventsOptionsBuilder};
+use futures_util::StreamExt;
+use nanoclaw_core::status::{EngineState, EngineStatus, ImageState, ImageStatus};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use super::{
+    Edge,
+    discovery::{self, Engine, Found},
+    reconcile::reap_all_but,
+};
+use crate::ports::FromEngine;
+
+/// How often an absent engine is looked for.
+const RETRY: Duration = Duration::from_secs(5);
+/// How long runs are held for an engine that went away: a restart that keeps containers takes a few seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// Events of this past are asked for too: the engine's clock may lag behind, and nothing may fall between two looks.
+const OVERLAP: Duration = Duration::from_secs(60);
+
+/// The engine as runs see it.
+#[derive(Clone)]
+pub(super) enum Reach {
+    Here(Docker),
+    /// Gone a moment ago; runs wait for it.
+    Away,
+    /// Gone for good, or never seen: runs end.
+    GivenUp,
+}
+
+pub(super) struct Connection {
+    edge: Edge,
+    reach: watch::Sender<Reach>,
+    told: Option<EngineStatus>,
+    image: ImageStatus,
+}
+
+impl Connection {
+    pub(super) fn new(edge: Edge, reach: watch::Sender<Reach>) -> Self {
+        let image = ImageStatus { state: ImageState::Missing, id: None, progress: None };
+        Connection { edge, reach, told: None, image }
+    }
+
+    /// Never ends by itself.
+    pub(super) async fn keep(mut self) {
+        let mut away_since = Instant::now();
+        loop {
+            match discovery::find(self.edge.config.socket.as_deref()).await {
+                Found::Ready(engine) => {
+                    let since = Instant::now();
+                    let Err(lost) = self.watch(&engine).await;
+                    tracing::warn!(reason = %format_args!("{lost:#}"), "Lost the engine");
+                    away_since = Instant::now();
+                    if matches!(*self.reach.borrow(), Reach::Here(_)) {
+                        self.reach.send_replace(Reach::Away);
+                    }
+                    // One that was there for long may be back at once; one that fails again and again is not chased.
+                    if since.elapsed() > RETRY {
+                        continue;
+                    }
+                    self.tell(EngineState::Absent, None, None, None);
+                }
+                Found::Starting(address) => self.tell(EngineState::Starting, None, None, Some(address)),
+                Found::Nothing => self.tell(EngineState::Absent, None, None, None),
+            }
+            if away_since.elapsed() >= PATIENCE {
+                self.reach.send_replace(Reach::GivenUp);
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Makes the engine usable and watches it, until it is lost.
+    async fn watch(&mut self, Engine { docker, address }: &Engine) -> Result<Infallible> {
+        let version = docker.version().await.context("asking for the engine's version")?;
+        let platform = version.platform.map(|platform| platform.name).unwrap_or_default();
+        let component = version.components.unwrap_or_default().into_iter().next().map(|part| part.name);
+        let name = discovery::name(address, &platform, &component.unwrap_or_default());
+        let tell = |this: &mut Self, state| {
+            this.tell(state, Some(name.clone()), version.version.clone(), Some(address.clone()));
+        };
+        tell(self, EngineState::Starting);
+        reap_all_but(docker, &self.edge.config.install, &self.edge.runs.ids()).await.context("listing containers")?;
+
+        let since = SystemTime::now().checked_sub(OVERLAP).unwrap_or(UNIX_EPOCH);
+        let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let filters = [("type", vec!["image"])].into();
+        let events = EventsOptionsBuilder::new().since(&since.to_string()).filters(&filters).build();
+        let mut events = pin!(docker.events(Some(events)));
+        self.look_for_image(docker).await?;
+        self.reach.send_replace(Reach::Here(docker.clone()));
+        loop {
+            tell(self, EngineState::Ready);
+            tokio::select! {
+                event = events.next() => match event {
+                    // An event that this client can't read is an event.
+                    Some(Ok(_) | Err(Error::JsonDataError { .. })) => {}
+                    Some(Err(error)) => return Err(error).context("watching the engine"),
+                    None => bail!("the engine closed the connection"),
+                },
+                () = self.edge.image_missing.notified() => {}
+            }
+            self.look_for_image(docker).await?;
+        }
+    }
+
+    async fn look_for_image(&mut self, docker: &Docker) -> Result<()> {
+        let (state, id) = match docker.inspect_image(&self.edge.config.image).await {
+            Ok(image) => (ImageState::Ready, image.id),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => (ImageState::Missing, None),
+            Err(error) => return Err(error).context("looking for the image"),
+        };
+        self.image = ImageStatus { state, id, progress: None };
+        Ok(())
+    }
+
+    fn tell(&mut self, state: EngineState, name: Option<String>, version: Option<String>, socket: Option<String>) {
+        let status = EngineStatus { state, name, version, socket, image: self.image.clone() };
+        if self.told.as_ref() != Some(&status) {
+            self.told = Some(status.clone());
+            self.edge.tell(FromEngine::Status(status));
+        }
+    }
+}

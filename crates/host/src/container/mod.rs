@@ -1,0 +1,133 @@
+//! The engine edge: containers are started, talked to, ended and, when nobody runs them any more, removed.
+//!
+//! It takes [`ToEngine`] and gives [`FromEngine`], and decides nothing: when a run starts and what its end means is the
+//! loop's. Each run is a task of its own, so that no container holds up another; one more keeps the connection.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `discovery` | which engine |
+//! | `connection` | whether it is there, and the image |
+//! | `reconcile` | what an earlier process left behind (Q6) |
+//! | `folders` | what is mounted, as far as it exists (R2) |
+//! | `spec` | what a container may do (R1) |
+//! | `run` | one container, from its creation to its end (R3, R4, R6) |
+//! | `run_log` | what is kept of it (R7) |
+//!
+//! When the engine goes away (Q7), the runs are held: an engine that comes back soon may still have their containers, and a
+//! run that goes on has lost nothing. [`connection::PATIENCE`] later, or when the container turns out to be gone, the run
+//! has ended with [`RunEnd::EngineLost`](crate::ports::RunEnd::EngineLost).
+
+mod connection;
+pub mod discovery;
+mod folders;
+mod reconcile;
+mod run;
+mod run_log;
+mod spec;
+
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::FutureExt;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinSet,
+};
+
+pub use folders::prepare;
+pub use spec::{LABEL_GROUP, LABEL_INSTALL, LABEL_KIND, LABEL_RUN};
+
+use crate::ports::{FromEngine, RunEnd, ToEngine};
+use connection::{Connection, Reach};
+use run::{Order, Run};
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This install's id, the value of the label `com.nanoclaw.install` (Q6).
+    pub install: String,
+    /// ENGINE_SOCKET: an address or a path; found by itself without it.
+    pub socket: Option<String>,
+    /// AGENT_IMAGE.
+    pub image: String,
+}
+
+/// What the tasks of the edge share.
+#[derive(Clone)]
+struct Edge {
+    config: Arc<Config>,
+    events: mpsc::UnboundedSender<FromEngine>,
+    runs: Arc<Runs>,
+    /// Told when a run found the image missing.
+    image_missing: Arc<Notify>,
+}
+
+impl Edge {
+    fn tell(&self, event: FromEngine) {
+        // Nobody listens any more while everything ends.
+        let _ = self.events.send(event);
+    }
+}
+
+/// The runs of this process, and where each takes its orders.
+#[derive(Default)]
+struct Runs(Mutex<HashMap<String, mpsc::UnboundedSender<Order>>>);
+
+impl Runs {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Order>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ids(&self) -> HashSet<String> {
+        self.all().keys().cloned().collect()
+    }
+
+    fn order(&self, run: &str, order: Order) {
+        if let Some(orders) = self.all().get(run) {
+            let _ = orders.send(order);
+        }
+    }
+}
+
+/// Starts the edge. It ends, leaving containers as they are, by [`ToEngine::Shutdown`] or when the sender is dropped.
+pub fn start(config: Config, events: mpsc::UnboundedSender<FromEngine>) -> mpsc::UnboundedSender<ToEngine> {
+    let (commands, inbox) = mpsc::unbounded_channel();
+    let edge = Edge { config: Arc::new(config), events, runs: Arc::default(), image_missing: Arc::default() };
+    tokio::spawn(serve(edge, inbox));
+    commands
+}
+
+async fn serve(edge: Edge, mut inbox: mpsc::UnboundedReceiver<ToEngine>) {
+    let (reach, reached) = watch::channel(Reach::GivenUp);
+    // Dropped, and with it all tasks ended, when this function ends.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Connection::new(edge.clone(), reach).keep());
+    loop {
+        tokio::select! {
+            command = inbox.recv() => match command {
+                Some(ToEngine::Start(spec)) => {
+                    let (orders, taken) = mpsc::unbounded_channel();
+                    edge.runs.all().insert(spec.run.clone(), orders);
+                    tasks.spawn(oversee(Run::new(*spec, edge.clone(), reached.clone(), taken), edge.clone()));
+                }
+                Some(ToEngine::Write { run, line }) => edge.runs.order(&run, Order::Line(line)),
+                Some(ToEngine::Stop { run, grace }) => edge.runs.order(&run, Order::Stop(grace)),
+                Some(ToEngine::Shutdown) | None => return,
+            },
+            Some(_) = tasks.join_next() => {}
+        }
+    }
+}
+
+/// A run is reported as ended whatever happens in it: a chat must not wait for ever.
+async fn oversee(run: Run, edge: Edge) {
+    let id = run.id().to_owned();
+    let end = AssertUnwindSafe(run.finish()).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(run = id, "A run broke");
+        RunEnd::NotStarted { reason: "NanoClaw made a mistake; its log says more".to_owned() }
+    });
+    edge.runs.all().remove(&id);
+    edge.tell(FromEngine::Ended { run: id, end });
+}

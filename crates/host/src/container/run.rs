@@ -1,0 +1,417 @@
+//! One run: its container from creation to end.
+//!
+//! Reads frames from stdout (R4), writes lines to stdin (R3), keeps what R6 allows and leaves a log (R7). It outlives a
+//! short absence of the engine (Q7). Must not: decide when to write or to stop. Called by the edge, one task a run.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow};
+use bollard::{
+    Docker,
+    container::{AttachContainerResults, LogOutput},
+    errors::Error,
+    query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, WaitContainerOptionsBuilder},
+};
+use bytes::BytesMut;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, MaybeDone, maybe_done},
+};
+use jiff::Timestamp;
+use nanoclaw_protocol::{FrameParser, Piece, Status};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+use tracing::{Instrument, Level};
+
+use super::{
+    Edge,
+    connection::Reach,
+    discovery::answers,
+    reconcile::{reap_run, stop},
+    run_log::{Captured, Report, Tail},
+    spec::{self, next_name},
+};
+use crate::ports::{FromEngine, RunEnd, RunSpec};
+
+/// How many names are tried: as many as containers may be created at once, and more.
+const NAMES: usize = 100;
+/// What is still in the pipes when a container has ended is there at once; a stuck engine must not hold the end up.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Between two looks for an engine that doesn't answer although nobody says that it is gone.
+const RECHECK: Duration = Duration::from_secs(1);
+/// An exit that the engine has forgotten.
+const UNKNOWN_EXIT: i64 = -1;
+
+pub(super) enum Order {
+    /// For stdin, with its line break.
+    Line(String),
+    /// SIGTERM, and a kill after this.
+    Stop(Duration),
+}
+
+type Exit = BoxFuture<'static, Result<i64, Error>>;
+
+/// The streams of a container, and its end.
+struct Attached {
+    streams: AttachContainerResults,
+    exit: Pin<Box<MaybeDone<Exit>>>,
+}
+
+/// Why a container is attached to no longer.
+enum Parted {
+    Refused(Error),
+    Exited(i64),
+    /// The engine doesn't answer as it should.
+    Lost,
+}
+
+pub(super) struct Run {
+    spec: RunSpec,
+    edge: Edge,
+    reach: watch::Receiver<Reach>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    /// What stdin has not taken yet.
+    pending: BytesMut,
+    frames: FrameParser,
+    stdout: Captured,
+    stderr: Captured,
+    tail: Tail,
+    /// At debug level: what was said may be written down (R7).
+    debug: bool,
+    failed: bool,
+    stopping: bool,
+    /// The engine was away at some time during the run.
+    was_away: bool,
+}
+
+impl Run {
+    pub(super) fn new(
+        spec: RunSpec,
+        edge: Edge,
+        reach: watch::Receiver<Reach>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Self {
+        let max = spec.max_output;
+        Run {
+            pending: BytesMut::from(spec.request.to_line().as_bytes()),
+            frames: FrameParser::new(max),
+            stdout: Captured::new(max),
+            stderr: Captured::new(max),
+            tail: Tail::default(),
+            debug: tracing::enabled!(Level::DEBUG),
+            failed: false,
+            stopping: false,
+            was_away: false,
+            spec,
+            edge,
+            reach,
+            orders,
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.spec.run
+    }
+
+    /// The run as a whole. When this is done its output has been told, its log written, and nothing of it is left on an
+    /// engine that can be reached.
+    pub(super) async fn finish(mut self) -> RunEnd {
+        let span = tracing::info_span!("run", id = self.spec.run, group = self.spec.folder.as_str());
+        async move {
+            let (began, clock) = (Timestamp::now(), Instant::now());
+            let end = self.drive().await;
+            self.clean_up(&end).await;
+            self.log(began, clock.elapsed(), end).await
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn drive(&mut self) -> RunEnd {
+        let Some(mut docker) = here(&self.reach) else { return RunEnd::EngineLost };
+        let (id, mut attached) = match self.create(&docker).await {
+            Ok(created) => created,
+            Err(error) => return self.refused(error).await,
+        };
+        let mut fresh = true;
+        loop {
+            match self.attend(&docker, &id, attached, fresh).await {
+                Parted::Refused(error) => return self.refused(error).await,
+                // An engine that is going down takes its containers along: no failure of theirs (facts: docker).
+                Parted::Exited(_) if !self.stopping && !answers(&docker).await => return RunEnd::EngineLost,
+                Parted::Exited(code) => {
+                    return RunEnd::Exited { code, stderr: self.tail.text(&self.spec.request.secrets) };
+                }
+                Parted::Lost => {}
+            }
+            fresh = false;
+            loop {
+                let Some(engine) = self.engine_back().await else { return RunEnd::EngineLost };
+                docker = engine;
+                match self.attach_again(&docker, &id).await {
+                    Ok(Some(again)) => {
+                        attached = again;
+                        break;
+                    }
+                    Ok(None) if self.was_away => return RunEnd::EngineLost,
+                    Ok(None) => {
+                        let stderr = self.tail.text(&self.spec.request.secrets);
+                        return RunEnd::Exited { code: UNKNOWN_EXIT, stderr };
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "The engine was lost again");
+                        sleep(RECHECK).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Creates the container and attaches to it, so that nothing it does can be missed once it is started.
+    async fn create(&mut self, docker: &Docker) -> Result<(String, Attached), Error> {
+        let body = spec::body(&self.spec, &self.edge.config.install);
+        let mut tries = 0;
+        let created = loop {
+            tries += 1;
+            let options = CreateContainerOptionsBuilder::new().name(&self.spec.container).build();
+            match docker.create_container(Some(options), body.clone()).await {
+                Err(Error::DockerResponseServerError { status_code: 409, .. }) if tries < NAMES => {
+                    self.spec.container = next_name(&self.spec.container);
+                }
+                created => break created?,
+            }
+        };
+        let attached = attach(docker, &created.id, false).await?;
+        Ok((created.id, attached))
+    }
+
+    /// Carries what goes in and out, until the container has ended or is out of reach. `fresh`: it is to be started first.
+    async fn attend(&mut self, docker: &Docker, id: &str, attached: Attached, fresh: bool) -> Parted {
+        let Attached { streams: AttachContainerResults { mut output, mut input }, mut exit } = attached;
+        let mut start = fresh.then(|| {
+            let group = self.spec.folder.as_str();
+            tracing::info!(
+                runtime = "docker",
+                group,
+                container = self.spec.container.as_str(),
+                "Spawning agent process"
+            );
+            docker.start_container(id, None).boxed()
+        });
+        let (mut readable, mut writable) = (true, true);
+        let mut stop_under_way: Option<BoxFuture<'_, Result<(), Error>>> = None;
+        loop {
+            tokio::select! {
+                started = async { start.as_mut()?.await.into() }, if start.is_some() => {
+                    start = None;
+                    if let Some(Err(error)) = started {
+                        return Parted::Refused(error);
+                    }
+                    let (run, container) = (self.spec.run.clone(), self.spec.container.clone());
+                    self.edge.tell(FromEngine::Started { run, container });
+                }
+                chunk = output.next(), if readable && start.is_none() => match chunk {
+                    Some(Ok(chunk)) => self.take(&chunk),
+                    // Closed by the container, or cut: then the wait for its exit is cut as well.
+                    Some(Err(_)) | None => readable = false,
+                },
+                // Already before the container is started: the request waits for its reader, not the other way round.
+                written = input.write_buf(&mut self.pending), if writable && !self.pending.is_empty() => {
+                    writable = matches!(written, Ok(1..));
+                }
+                // Not before the container runs: a stop would find nothing to stop.
+                order = self.orders.recv(), if start.is_none() => match order {
+                    Some(Order::Line(line)) => self.pending.extend_from_slice(line.as_bytes()),
+                    Some(Order::Stop(grace)) => {
+                        self.stopping = true;
+                        stop_under_way = Some(stop(docker, id, grace).boxed());
+                    }
+                    None => return Parted::Lost,
+                },
+                stopped = async { stop_under_way.as_mut()?.await.into() }, if stop_under_way.is_some() => {
+                    stop_under_way = None;
+                    if let Some(Err(error)) = stopped {
+                        tracing::warn!(%error, "A container can't be stopped");
+                    }
+                }
+                () = exit.as_mut(), if start.is_none() => {
+                    let Some(Ok(code)) = exit.as_mut().take_output() else { return Parted::Lost };
+                    if readable {
+                        let rest = async { while let Some(Ok(chunk)) = output.next().await { self.take(&chunk); } };
+                        if timeout(DRAIN, rest).await.is_err() {
+                            tracing::warn!("The output of a container that has ended does not end");
+                        }
+                    }
+                    let last = self.frames.finish();
+                    self.pieces(last);
+                    return Parted::Exited(code);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, chunk: &LogOutput) {
+        match chunk {
+            LogOutput::StdOut { message } => {
+                let pieces = self.frames.push(message);
+                self.pieces(pieces);
+            }
+            LogOutput::StdErr { message } => {
+                self.tail.push(message);
+                self.stderr.push(&String::from_utf8_lossy(message));
+            }
+            LogOutput::StdIn { .. } | LogOutput::Console { .. } => {}
+        }
+    }
+
+    fn pieces(&mut self, pieces: Vec<Piece>) {
+        for piece in pieces {
+            let shown = match &piece {
+                Piece::Output(output) if self.debug => serde_json::to_string(output).unwrap_or_default(),
+                Piece::Output(_) => String::new(),
+                Piece::Log(line) => {
+                    tracing::debug!(line, "From the container");
+                    line.clone()
+                }
+                Piece::Bad(error) => {
+                    tracing::warn!(%error, "A result from the container can't be used");
+                    format!("[{error}]")
+                }
+            };
+            if !shown.is_empty() {
+                self.stdout.push(&shown);
+                self.stdout.push("\n");
+            }
+            if let Piece::Output(output) = piece {
+                self.failed |= output.status == Status::Error;
+                self.edge.tell(FromEngine::Output { run: self.spec.run.clone(), output });
+            }
+        }
+    }
+
+    /// Waits for an engine that answers, as long as runs are held for one. A stop ends the wait: there is nothing to stop.
+    async fn engine_back(&mut self) -> Option<Docker> {
+        loop {
+            let reach = self.reach.borrow_and_update().clone();
+            let moment = match reach {
+                Reach::GivenUp => return None,
+                Reach::Here(docker) if answers(&docker).await => return Some(docker),
+                Reach::Here(_) => RECHECK,
+                Reach::Away => Duration::MAX,
+            };
+            self.was_away = true;
+            tokio::select! {
+                changed = self.reach.changed() => changed.ok()?,
+                () = sleep(moment) => {}
+                order = self.orders.recv() => match order? {
+                    Order::Line(line) => self.pending.extend_from_slice(line.as_bytes()),
+                    Order::Stop(_) => return None,
+                },
+            }
+        }
+    }
+
+    /// Attaches to a container that may have gone on alone; `None` when it has ended.
+    ///
+    /// What it wrote meanwhile is in the engine's log, so all is read anew from its beginning: a frame that is read twice is
+    /// one message (C1).
+    async fn attach_again(&mut self, docker: &Docker, id: &str) -> Result<Option<Attached>, Error> {
+        let gone = |error: &Error| matches!(error, Error::DockerResponseServerError { .. });
+        let state = match docker.inspect_container(id, None).await {
+            Ok(container) => container.state,
+            Err(error) if gone(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !state.and_then(|state| state.running).unwrap_or(false) {
+            return Ok(None);
+        }
+        let attached = match attach(docker, id, true).await {
+            Err(error) if gone(&error) => return Ok(None),
+            attached => attached?,
+        };
+        tracing::info!(container = self.spec.container, "The container went on while the engine was away");
+        let max = self.spec.max_output;
+        self.frames = FrameParser::new(max);
+        (self.stdout, self.stderr, self.tail) = (Captured::new(max), Captured::new(max), Tail::default());
+        Ok(Some(attached))
+    }
+
+    /// The engine said no, or nothing at all.
+    async fn refused(&mut self, error: Error) -> RunEnd {
+        let Error::DockerResponseServerError { status_code, message } = error else {
+            tracing::warn!(%error, "The engine was lost while a container was started");
+            self.engine_back().await;
+            return RunEnd::EngineLost;
+        };
+        if status_code == 404 {
+            self.edge.image_missing.notify_one();
+        }
+        RunEnd::NotStarted { reason: message }
+    }
+
+    /// A container whose end was not seen may be there still: created but not started, or left alone by a lost engine.
+    async fn clean_up(&self, end: &RunEnd) {
+        if matches!(end, RunEnd::Exited { .. }) {
+            return;
+        }
+        let Some(docker) = here(&self.reach) else { return };
+        if let Err(error) = reap_run(&docker, &self.edge.config.install, &self.spec.run).await {
+            tracing::warn!(%error, "What is left of a run can't be removed");
+        }
+    }
+
+    async fn log(self, began: Timestamp, duration: Duration, end: RunEnd) -> RunEnd {
+        let Run { spec, stdout, stderr, debug, failed, .. } = self;
+        let failed = failed || !matches!(end, RunEnd::Exited { code: 0, .. });
+        let told = end.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let (spec, end, stdout, stderr) = (&spec, &told, &stdout, &stderr);
+            let report = Report { spec, began, duration, end, failed, debug, stdout, stderr };
+            report.write().with_context(|| spec.log.display().to_string())
+        });
+        if let Err(error) = written.await.unwrap_or_else(|error| Err(anyhow!(error))) {
+            tracing::warn!(error = %format_args!("{error:#}"), "A run's log can't be written");
+        }
+        end
+    }
+}
+
+fn here(reach: &watch::Receiver<Reach>) -> Option<Docker> {
+    match &*reach.borrow() {
+        Reach::Here(docker) => Some(docker.clone()),
+        Reach::Away | Reach::GivenUp => None,
+    }
+}
+
+/// Attaches to a container and registers for its exit. `again`: it runs already, and what it has written so far is wanted.
+async fn attach(docker: &Docker, id: &str, again: bool) -> Result<Attached, Error> {
+    // Of a container that is not started yet, `not-running` is true already.
+    let condition = if again { "not-running" } else { "next-exit" };
+    let options = WaitContainerOptionsBuilder::new().condition(condition).build();
+    let mut waiting = docker.wait_container(id, Some(options)).boxed();
+    let exit = async move {
+        match waiting.next().await {
+            Some(Ok(exit)) => Ok(exit.status_code),
+            Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(error),
+            None => Err(Error::RequestTimeoutError),
+        }
+    };
+    let mut exit = Box::pin(maybe_done(exit.boxed()));
+    let options = AttachContainerOptionsBuilder::new().stdin(true).stdout(true).stderr(true).stream(true).logs(again);
+    let mut streams = Box::pin(docker.attach_container(id, Some(options.build())));
+    // Both requests are on their way before anything is started: a wait that is registered after the end of a container that
+    // removes itself finds nothing (facts: docker).
+    let streams = poll_fn(|context| {
+        let _ = exit.as_mut().poll(context);
+        streams.as_mut().poll(context)
+    });
+    Ok(Attached { streams: streams.await?, exit })
+}
