@@ -4,6 +4,7 @@
 //! another form (an engine of another vendor, a nextest of one's own). Called by `run`, `test` and `image`.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use anyhow::{Result, bail};
 
@@ -91,11 +92,12 @@ fn install(lists: &[&[Need]]) -> Result<()> {
         eprintln!("    {trouble:#}; going on with the lists that are there");
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package()).collect::<Result<_>>()?;
-    eprintln!("    installing with apt (and what they depend on): {}", packages.join(" "));
+    eprintln!("    installing with apt, and what they depend on (some minutes): {}", packages.join(" "));
     run(as_root("apt-get")?
         .env("DEBIAN_FRONTEND", "noninteractive")
         .args(["install", "-y", "-qq", "--no-install-recommends"])
-        .args(packages))
+        .args(packages)
+        .stdout(Stdio::null()))
 }
 
 fn cargo_programs() -> Result<()> {
