@@ -1,7 +1,7 @@
 //! A run and its turns: what was handed over, what was answered, when it ends (C1, R5).
 //!
-//! A turn is one hand-over of messages: the cursor advances with it. Kiro takes turns one after the other, so a result that
-//! names a turn answers all turns before it too.
+//! A turn is one hand-over of messages: the cursor advances with it. A turn is open until its first result is in the outbox.
+//! Kiro takes turns one after the other, so a result that names a turn answers all turns before it too.
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -14,8 +14,6 @@ pub struct Turn {
     pub id: u64,
     pub from: Seq,
     pub to: Seq,
-    /// Something of its answer went into the outbox.
-    pub sent: bool,
 }
 
 /// The open turns that a result answers: all up to the one it names, or all when it names none.
@@ -23,9 +21,10 @@ pub fn answered(open: &[Turn], named: Option<u64>) -> Vec<u64> {
     open.iter().map(|turn| turn.id).filter(|id| named.is_none_or(|named| *id <= named)).collect()
 }
 
-/// Where the cursor goes back to when a run ends with these turns open: before the first of which nothing was sent (C1).
+/// Where the cursor goes back to when a run ends with these turns open: before the first of them (C1). Of an open turn
+/// nothing was sent, whatever earlier turns sent.
 pub fn rollback(open: &[Turn]) -> Option<Seq> {
-    open.iter().filter(|turn| !turn.sent).map(|turn| turn.from).min()
+    open.iter().map(|turn| turn.from).min()
 }
 
 /// The WhatsApp message id of a reply: the same for the same run, turn and part, so that a frame read twice is one message
@@ -68,17 +67,24 @@ pub struct Clock {
     pub started_at: Timestamp,
     pub last_result_at: Option<Timestamp>,
     pub limits: Limits,
-    /// `close` was written.
-    pub closing: bool,
+    /// When `close` was written.
+    pub closing_at: Option<Timestamp>,
 }
+
+/// How long a run that has nothing to do may take to end after `close`.
+const CLOSING: SignedDuration = SignedDuration::from_secs(30);
 
 impl Clock {
     /// The next deadline. `busy`: a turn is open. Only results push the hard limit back; while the run waits for follow-ups
     /// the idle limit counts, from the last result or, kept warm, from the start.
     pub fn due(&self, busy: bool) -> (Timestamp, Due) {
+        let after = |since: Timestamp, wait: SignedDuration| since.checked_add(wait).unwrap_or(Timestamp::MAX);
         let since = self.last_result_at.unwrap_or(self.started_at);
-        let after = |wait: SignedDuration| since.checked_add(wait).unwrap_or(Timestamp::MAX);
-        if busy || self.closing { (after(self.limits.hard), Due::Stop) } else { (after(self.limits.idle), Due::Close) }
+        match self.closing_at {
+            _ if busy => (after(since, self.limits.hard), Due::Stop),
+            Some(closing_at) => (after(closing_at, CLOSING), Due::Stop),
+            None => (after(since, self.limits.idle), Due::Close),
+        }
     }
 }
 
@@ -91,14 +97,14 @@ pub fn ended_well(code: i64, timed_out: bool, gave_result: bool) -> bool {
 mod tests {
     use super::*;
 
-    fn turn(id: u64, from: Seq, to: Seq, sent: bool) -> Turn {
-        Turn { id, from, to, sent }
+    fn turn(id: u64, from: Seq, to: Seq) -> Turn {
+        Turn { id, from, to }
     }
 
     #[test]
     fn a_result_answers_its_turn_and_those_before() {
         // C1, A3
-        let open = [turn(1, 0, 2, false), turn(2, 2, 3, false), turn(3, 3, 9, false)];
+        let open = [turn(1, 0, 2), turn(2, 2, 3), turn(3, 3, 9)];
         assert_eq!(answered(&open, Some(2)), [1, 2]);
         assert_eq!(answered(&open, None), [1, 2, 3]);
         assert_eq!(answered(&open, Some(0)), [0; 0]);
@@ -108,9 +114,7 @@ mod tests {
     fn only_what_was_not_answered_goes_back() {
         // C1
         assert_eq!(rollback(&[]), None);
-        assert_eq!(rollback(&[turn(1, 0, 2, true)]), None, "something was sent: no duplicate answer");
-        assert_eq!(rollback(&[turn(1, 0, 2, true), turn(2, 2, 5, false)]), Some(2), "whatever earlier turns sent");
-        assert_eq!(rollback(&[turn(1, 0, 2, false), turn(2, 2, 5, false)]), Some(0));
+        assert_eq!(rollback(&[turn(2, 2, 5), turn(3, 5, 6)]), Some(2));
     }
 
     #[test]
@@ -135,14 +139,15 @@ mod tests {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let limits = Limits { idle: SignedDuration::from_secs(300), hard: SignedDuration::from_secs(1800) };
         let mut clock =
-            Clock { kind: RunKind::Messages, started_at: at(1000), last_result_at: None, limits, closing: false };
+            Clock { kind: RunKind::Messages, started_at: at(1000), last_result_at: None, limits, closing_at: None };
         assert_eq!(clock.due(true), (at(2800), Due::Stop), "no result yet");
         assert_eq!(clock.due(false), (at(1300), Due::Close), "kept warm: idle counts from the start");
         clock.last_result_at = Some(at(2000));
         assert_eq!(clock.due(true), (at(3800), Due::Stop), "a result resets the hard limit");
         assert_eq!(clock.due(false), (at(2300), Due::Close));
-        clock.closing = true;
-        assert_eq!(clock.due(false), (at(3800), Due::Stop), "told to close, but does not");
+        clock.closing_at = Some(at(2300));
+        assert_eq!(clock.due(false), (at(2330), Due::Stop), "told to close, but does not");
+        assert_eq!(clock.due(true), (at(3800), Due::Stop), "told to close, and still answering");
     }
 
     #[test]

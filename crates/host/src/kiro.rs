@@ -10,11 +10,16 @@ use std::{
     time::Duration,
 };
 
-use nanoclaw_core::{kiro::Whoami, mounts::Places, settings::Settings};
+use nanoclaw_core::{
+    kiro::{SignIn, Whoami},
+    mounts::Places,
+    settings::Settings,
+};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::Command,
+    sync::mpsc,
     time::timeout,
 };
 
@@ -23,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kill at once can leave kiro-cli's data recreated empty (facts/kiro-cli, Files): it is asked to end first.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long an answer is good: a sign-in rarely ends by itself, while one that is missing may be made at any moment.
+const SIGNED_IN_FOR: Duration = Duration::from_secs(600);
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Bytes of each output that are read; what is beyond is drained.
 const LONGEST_OUTPUT: u64 = 64 << 10;
@@ -57,6 +66,27 @@ fn find_in(named: Option<&str>, path: Option<&OsStr>, user: &Path) -> Option<Pat
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The agent that the user's own configuration names (KIRO_AGENT_NAME's default); `None` where it names none.
+pub fn agent_name(places: &Places) -> Option<String> {
+    let text = std::fs::read_to_string(places.user.join(".kiro/agents/agent_config.json")).ok()?;
+    let config: serde_json::Value = serde_json::from_str(&text).ok()?;
+    Some(config.get("name")?.as_str()?.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Tells who is signed in, now and whenever that is asked anew, until nobody listens.
+pub async fn watch(settings: Settings, places: Places, tell: mpsc::Sender<Whoami>) {
+    loop {
+        let told = match find(&settings, &places) {
+            Some(program) => whoami(&program).await,
+            None => Whoami::missing(),
+        };
+        let good_for = if told.state == SignIn::SignedIn { SIGNED_IN_FOR } else { ASK_AGAIN };
+        if tell.send(told).await.is_err() || timeout(good_for, tell.closed()).await.is_ok() {
+            return;
+        }
+    }
 }
 
 /// Asks kiro-cli who is signed in. Takes up to 22 s and never fails: what can't be told is "can't tell".
@@ -128,7 +158,7 @@ impl Drop for Group {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
 
-    use nanoclaw_core::kiro::SignIn;
+    use jiff::tz::TimeZone;
 
     use super::*;
 
@@ -185,6 +215,27 @@ mod tests {
 
     fn is_zombie(pid: Pid) -> bool {
         fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).is_ok_and(|stat| stat.contains(") Z "))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_signed_in_is_asked_again() {
+        // K1
+        let place = tempfile::tempdir().unwrap();
+        let places = Places { home: place.path().into(), user: place.path().into(), kiro_data: place.path().into() };
+        let named = place.path().join("kiro-cli");
+        let environment = |name: &str| (name == "KIRO_CLI_PATH").then(|| named.display().to_string());
+        let settings = Settings::resolve(&Default::default(), environment, TimeZone::UTC).0;
+        let (tell, mut told) = mpsc::channel(1);
+        let begun = tokio::time::Instant::now();
+        let watching = tokio::spawn(watch(settings, places, tell));
+        assert_eq!(told.recv().await.unwrap().state, SignIn::Missing);
+        script(place.path(), r#"echo '{"accountType":"ApiKey"}'"#);
+        tokio::time::advance(ASK_AGAIN).await;
+        tokio::time::resume();
+        assert_eq!(told.recv().await.unwrap().state, SignIn::SignedIn);
+        assert!(begun.elapsed() < SIGNED_IN_FOR);
+        drop(told);
+        timeout(GRACE, watching).await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -15,5 +15,6 @@ pub mod logging;
 pub mod orchestrator;
 pub mod paths;
 pub mod ports;
+pub mod scheduler;
 pub mod settings;
 pub mod store;

@@ -101,6 +101,11 @@ impl Home {
         self.groups().join(folder.as_str())
     }
 
+    /// The log of the run that was started then (R7). It lies where the agent can write: links in it are not followed.
+    pub fn run_log(&self, folder: &Folder, started_at: jiff::Timestamp) -> PathBuf {
+        self.group(folder).join("logs").join(format!("agent-{}.log", started_at.strftime("%Y-%m-%dT%H-%M-%S-%3fZ")))
+    }
+
     pub fn ipc(&self) -> PathBuf {
         self.root.join("ipc")
     }

@@ -1,0 +1,248 @@
+//! What a person asks for (core's `command`), done.
+
+use anyhow::Result;
+use nanoclaw_core::{
+    chat::{Jid, is_ignored},
+    command::{Answer, Command},
+    group::{Folder, Group},
+    link::{LinkState, phone_digits},
+    problem::Trouble,
+    prompt,
+    queue::{Event, RunId},
+    run,
+    status::{GroupStatus, Wanted},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{State, now, runs::Stopped};
+use crate::{
+    ports::ToChannel,
+    store::{chats, groups, outbox::Outgoing},
+};
+
+/// WhatsApp's own limit for a text, in characters.
+const LONGEST_TEXT: usize = 65_536;
+
+impl State {
+    pub(super) async fn obey(&mut self, command: Command) -> Answer {
+        match command {
+            Command::Status {} => json_of(&self.facts().status(now())),
+            Command::Pair { phone, cancel, yes } => self.pair(phone, cancel, yes),
+            Command::Logout { yes } => {
+                if !yes {
+                    return Err(Trouble::NeedsYes { what: "unlink NanoClaw from your phone".to_owned() });
+                }
+                self.send_channel(ToChannel::Logout);
+                done()
+            }
+            Command::Chats {} => json_of(&self.kept(self.store.read(chats::list).await)?),
+            Command::GroupsList {} => json_of(&self.groups.values().map(GroupStatus::from).collect::<Vec<_>>()),
+            Command::GroupsRegister { jid, name, folder, trigger, no_trigger } => {
+                self.register(jid, name, &folder, trigger, no_trigger).await
+            }
+            Command::GroupsRemove { target } => self.remove(&target).await,
+            Command::GroupsMoveMain { jid } => self.move_main(jid).await,
+            Command::ContainersList {} => json_of(&self.facts().runs),
+            Command::ContainersStart { target } => {
+                let folder = self.group_named(&target)?.folder.clone();
+                self.tell_queue(Event::KeepWarm(folder)).await;
+                done()
+            }
+            Command::ContainersStop { target } => self.stop(&target, Stopped::Dropped),
+            Command::ContainersRestart { target } => self.stop(&target, Stopped::Restart),
+            Command::Logs { run } => self.log_path(run),
+            Command::Send { to, text, any } => self.send(to, &text, any).await,
+            Command::Pause {} => self.want(Wanted::Paused).await,
+            Command::Resume {} => self.want(Wanted::Running).await,
+            Command::Quit {} => {
+                self.wanted = Wanted::Quitting;
+                self.tell_queue(Event::Quit).await;
+                done()
+            }
+        }
+    }
+
+    fn pair(&self, phone: Option<String>, cancel: bool, yes: bool) -> Answer {
+        if cancel {
+            self.send_channel(ToChannel::CancelPairing);
+            return done();
+        }
+        let phone = match phone {
+            Some(typed) => Some(phone_digits(&typed).ok_or(Trouble::BadPhone { phone: typed })?),
+            None => None,
+        };
+        let linked = matches!(
+            self.link.state(),
+            LinkState::Connecting | LinkState::Connected | LinkState::Offline | LinkState::Replaced
+        );
+        if linked && !yes {
+            return Err(Trouble::AlreadyLinked);
+        }
+        self.send_channel(ToChannel::Pair { phone });
+        done()
+    }
+
+    async fn register(
+        &mut self,
+        jid: Jid,
+        name: String,
+        folder: &str,
+        trigger: Option<String>,
+        no_trigger: bool,
+    ) -> Answer {
+        if is_ignored(&jid) {
+            return Err(Trouble::UnknownChat { jid: jid.to_string() });
+        }
+        let name = name.trim().to_owned();
+        let fits = |text: &str| !text.is_empty() && text.chars().count() <= 200;
+        if !fits(&name) || trigger.as_deref().is_some_and(|trigger| !fits(trigger.trim())) {
+            return Err(Trouble::BadName);
+        }
+        let folder = Folder::new(folder).map_err(|error| Trouble::BadFolder { reason: error.to_string() })?;
+        if self.group_of(&jid).is_some() {
+            return Err(Trouble::AlreadyRegistered { jid: jid.to_string() });
+        }
+        if self.groups.contains_key(&folder) {
+            return Err(Trouble::FolderTaken { folder: folder.to_string() });
+        }
+        let requires_trigger = !no_trigger && !folder.is_main();
+        let group = Group { jid, name, folder, trigger, requires_trigger, timeout: None };
+        let added = group.clone();
+        let all = self.kept(
+            self.store
+                .write(move |db| {
+                    groups::add(db, &added, now())?;
+                    groups::list(db)
+                })
+                .await,
+        )?;
+        self.take_groups(all);
+        json_of(&GroupStatus::from(&group))
+    }
+
+    async fn remove(&mut self, target: &str) -> Answer {
+        let group = self.group_named(target)?.clone();
+        if let Some(run) = self.queue.run_of(&group.folder).cloned() {
+            self.stop_run(&run, Stopped::Dropped);
+        }
+        let jid = group.jid.clone();
+        let all = self.kept(
+            self.store
+                .write(move |db| {
+                    groups::remove(db, &jid)?;
+                    groups::list(db)
+                })
+                .await,
+        )?;
+        self.take_groups(all);
+        self.tell_queue(Event::Removed(group.folder)).await;
+        done()
+    }
+
+    async fn move_main(&mut self, jid: Jid) -> Answer {
+        if is_ignored(&jid) {
+            return Err(Trouble::UnknownChat { jid: jid.to_string() });
+        }
+        // A run works for a folder: the two that change hands end first, and what they were at goes back.
+        let concerned = [Some(Folder::main()), self.group_of(&jid).map(|group| group.folder.clone())];
+        for folder in concerned.into_iter().flatten() {
+            if let Some(run) = self.queue.run_of(&folder).cloned() {
+                self.stop_run(&run, Stopped::Restart);
+            }
+        }
+        let all = self.kept(
+            self.store
+                .write(move |db| {
+                    let name = chats::list(db)?.into_iter().find(|chat| chat.jid == jid).map(|chat| chat.name);
+                    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| jid.to_string());
+                    groups::move_main(db, &jid, &name, now())?;
+                    groups::list(db)
+                })
+                .await,
+        )?;
+        self.take_groups(all);
+        done()
+    }
+
+    fn stop(&mut self, target: &str, how: Stopped) -> Answer {
+        let run = self.run_named(target)?;
+        self.stop_run(&run, how);
+        done()
+    }
+
+    fn log_path(&self, run: Option<String>) -> Answer {
+        let path = match run {
+            None => self.home.log(),
+            Some(run) => {
+                let unknown = || Trouble::UnknownRun { run: run.clone() };
+                let (folder, millis) = run.rsplit_once('-').ok_or_else(unknown)?;
+                let folder = Folder::new(folder).map_err(|_| unknown())?;
+                let at = millis.parse().ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+                let path = self.home.run_log(&folder, at.ok_or_else(unknown)?);
+                if !path.is_file() {
+                    return Err(unknown());
+                }
+                path
+            }
+        };
+        Ok(json!({ "path": path }))
+    }
+
+    async fn send(&mut self, to: Jid, text: &str, any: bool) -> Answer {
+        let text = text.trim();
+        if text.is_empty() || text.chars().count() > LONGEST_TEXT {
+            return Err(Trouble::EmptyText);
+        }
+        if is_ignored(&to) {
+            return Err(Trouble::UnknownChat { jid: to.to_string() });
+        }
+        if !any && self.group_of(&to).is_none() {
+            return Err(Trouble::NotRegistered { jid: to.to_string() });
+        }
+        let id = run::message_id(&format!("send {to} {}", now().as_nanosecond()), 0, 0);
+        let text = prompt::signed(text, &self.settings.assistant_name, self.settings.own_number);
+        let said = self.say(Outgoing { id: id.clone(), chat: to, text }).await;
+        self.kept(said)?;
+        Ok(json!({ "id": id }))
+    }
+
+    async fn want(&mut self, wanted: Wanted) -> Answer {
+        if self.wanted != Wanted::Quitting {
+            self.wanted = wanted;
+            self.tell_queue(Event::Paused(wanted == Wanted::Paused)).await;
+        }
+        done()
+    }
+
+    fn group_named(&self, target: &str) -> Result<&Group, Trouble> {
+        self.groups
+            .values()
+            .find(|group| group.folder.as_str() == target || group.jid.as_str() == target)
+            .ok_or_else(|| Trouble::UnknownGroup { target: target.to_owned() })
+    }
+
+    fn run_named(&self, target: &str) -> Result<RunId, Trouble> {
+        self.runs
+            .iter()
+            .find(|(id, run)| [id.as_str(), &run.container, run.folder.as_str(), run.chat.as_str()].contains(&target))
+            .map(|(id, _)| id.clone())
+            .ok_or_else(|| Trouble::UnknownContainer { target: target.to_owned() })
+    }
+
+    /// What the store could not do, as a person sees it.
+    fn kept<T>(&self, result: Result<T>) -> Result<T, Trouble> {
+        result.map_err(|error| {
+            tracing::error!("{error:#}");
+            Trouble::Internal { reason: format!("{error:#}") }
+        })
+    }
+}
+
+fn done() -> Answer {
+    Ok(json!({}))
+}
+
+fn json_of(value: &impl Serialize) -> Answer {
+    serde_json::to_value(value).map_err(|error| Trouble::Internal { reason: error.to_string() })
+}

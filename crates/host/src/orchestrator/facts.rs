@@ -1,0 +1,87 @@
+//! What is told about all that: the state folded into facts, and published as AppStatus when it changed.
+
+use std::sync::Arc;
+
+use nanoclaw_core::{
+    group::Group,
+    status::{AppStatus, Facts, QueueStatus, RunState, RunStatus, SchedulerState, SchedulerStatus, Wanted},
+};
+use tokio::sync::watch;
+
+use super::{State, now, runs::LiveRun};
+
+impl State {
+    pub(super) fn publish(&self, publish: &watch::Sender<Arc<AppStatus>>) {
+        let status = self.facts().status(now());
+        publish.send_if_modified(|last| {
+            let same = AppStatus { at: last.at, ..status.clone() } == **last;
+            if !same {
+                *last = Arc::new(status);
+            }
+            !same
+        });
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let (queued_out, failed_out) = self.waiting_out;
+        Facts {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            wanted: self.wanted,
+            runtime: self.settings.runtime,
+            link: self.link.clone(),
+            queued_out,
+            failed_out,
+            kiro_mode: self.settings.kiro_mode,
+            kiro_host: self.kiro_host.clone(),
+            engine: self.engine.clone(),
+            image: self.settings.agent_image.clone(),
+            runs: self.runs.iter().map(|(id, run)| self.run_status(id, run)).collect(),
+            queue: self.queue_status(),
+            groups: self.groups.values().cloned().collect::<Vec<Group>>(),
+            scheduler: SchedulerStatus {
+                state: match self.wanted {
+                    Wanted::Running => SchedulerState::Running,
+                    Wanted::Paused => SchedulerState::Paused,
+                    Wanted::Quitting => SchedulerState::Stopped,
+                },
+                next: self.scheduler.next(),
+            },
+            autostart: None,
+            troubles: self.recorded.iter().cloned().collect(),
+        }
+    }
+
+    fn run_status(&self, id: &str, run: &LiveRun) -> RunStatus {
+        RunStatus {
+            id: id.to_owned(),
+            container: run.container.clone(),
+            group: run.folder.to_string(),
+            chat: run.chat.clone(),
+            kind: run.clock.kind,
+            state: match self.queue.run_state(id) {
+                Some(state) if run.is_up => state,
+                Some(RunState::Stopping) | None => RunState::Stopping,
+                Some(_) => RunState::Starting,
+            },
+            started_at: run.clock.started_at,
+            last_result_at: run.clock.last_result_at,
+            memory_bytes: None,
+            cpu_percent: None,
+            mounts: run.mounts.clone(),
+        }
+    }
+
+    fn queue_status(&self) -> Vec<QueueStatus> {
+        self.queue
+            .waiting()
+            .into_iter()
+            .map(|waiting| QueueStatus {
+                group: waiting.folder.to_string(),
+                messages: u64::from(waiting.messages),
+                tasks: waiting.tasks as u64,
+                retry_at: waiting.retry_at,
+                attempt: waiting.attempt,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! What arrives from WhatsApp, until it is durable (M12). Called by the channel, before it acknowledges.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::{Result, ensure};
+use async_trait::async_trait;
+use nanoclaw_core::{
+    chat::{Inbound, Message},
+    queue::Event,
+    router::{self, Route},
+    trigger::Trigger,
+};
+use tokio::sync::mpsc;
+
+use super::State;
+use crate::{
+    ports::Intake,
+    store::{
+        Store,
+        messages::{self, Assistant},
+    },
+};
+
+pub(super) struct StoreIntake {
+    pub store: Store,
+    pub assistant: Assistant,
+    /// Told what is new, once it is durable.
+    pub arrivals: mpsc::UnboundedSender<Vec<Message>>,
+    /// Off while quitting: what is not accepted is delivered again after the next start (Q6).
+    pub accepting: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Intake for StoreIntake {
+    async fn accept(&self, batch: Vec<Inbound>) -> Result<()> {
+        ensure!(self.accepting.load(Ordering::SeqCst), "NanoClaw is quitting");
+        let assistant = self.assistant.clone();
+        let new = self.store.write(move |db| messages::accept(db, &batch, &assistant)).await?;
+        if !new.is_empty() {
+            // Without a loop nobody answers now; the next start finds the messages unseen (C3).
+            let _ = self.arrivals.send(new);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    pub(super) async fn arrived(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            let Some(group) = self.group_of(&message.chat) else { continue };
+            let trigger = Trigger::of(group, &self.settings.assistant_name);
+            let folder = group.folder.clone();
+            match router::route(&message, &trigger, self.queue.takes_messages(&folder)) {
+                Route::Ignore => {}
+                // The queue decides the same way, and remembers.
+                Route::Pipe | Route::Enqueue => self.tell_queue(Event::Message(folder)).await,
+            }
+        }
+    }
+}

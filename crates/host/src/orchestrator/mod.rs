@@ -1,0 +1,445 @@
+//! The one loop: next event → core → effects → publish.
+//!
+//! It alone owns the state. The edges (channel, containers, control socket, store) are tasks that only translate; what
+//! happens at them comes in as values, what the rules decide goes out as values. Callers hold an [`Orchestrator`].
+//!
+//! | module | owns |
+//! |---|---|
+//! | `mod` | starting and ending, and the order in which events are taken |
+//! | `intake` | what arrives from WhatsApp, until it is durable (M12) |
+//! | `runs` | hand-overs, results and ends of runs (C1, Q5, R5) |
+//! | `outgoing` | the way from the outbox to WhatsApp (M13) |
+//! | `commands` | what a person asks for |
+//! | `facts` | what is told about all that (AppStatus) |
+//!
+//! Architecture invariant: nothing here names SQLite, Docker or WhatsApp's library.
+
+mod commands;
+mod facts;
+mod intake;
+mod outgoing;
+mod runs;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Result;
+use jiff::Timestamp;
+use nanoclaw_core::{
+    chat::{Jid, Message},
+    group::{Folder, Group},
+    kiro::Whoami,
+    link::Link,
+    problem::Trouble,
+    queue::{Event, Queue, RunId},
+    settings::Settings,
+    status::{AppStatus, EngineState, EngineStatus, ImageState, ImageStatus, SignInStatus, Wanted},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    channel, container,
+    control::{self, HomeLock},
+    kiro,
+    paths::Home,
+    ports::{Ask, FromChannel, FromEngine, ToChannel, ToEngine},
+    scheduler,
+    store::{self, Store, messages::Assistant},
+};
+use runs::LiveRun;
+
+/// How long working runs may go on after a person quits, before they are stopped (Q6).
+const FINISH: Duration = Duration::from_secs(10);
+/// How long a stopped container has between SIGTERM and a kill (Q6, R5).
+const GRACE: Duration = Duration::from_secs(15);
+/// How long the last texts may take to go out while quitting.
+const LAST_TEXTS: Duration = Duration::from_secs(3);
+
+/// A running orchestrator. It ends after `Command::Quit`.
+#[derive(Debug)]
+pub struct Orchestrator {
+    /// The newest AppStatus; a late or slow reader needs no other.
+    pub status: watch::Receiver<Arc<AppStatus>>,
+    /// Where commands go in; see [`Ask::send`].
+    pub commands: mpsc::Sender<Ask>,
+    task: JoinHandle<()>,
+}
+
+impl Orchestrator {
+    /// Takes the Home and starts everything. An absent engine, a missing kiro-cli and bad settings don't hold it up: they
+    /// are problems in the status.
+    ///
+    /// # Errors
+    /// The trouble that makes a start impossible: the Home is in use, or the database can't be used. Nothing was changed.
+    pub async fn start(home: Home) -> Result<Orchestrator, Trouble> {
+        home.create().map_err(|error| Trouble::Internal { reason: error.to_string() })?;
+        let lock = HomeLock::take(&home)?;
+        let (settings, troubles) = crate::settings::load(&home);
+        for trouble in &troubles {
+            tracing::warn!(code = trouble.code(), "{}", trouble.problem().text);
+        }
+        let store = Store::open(&home.database())?;
+        let internal = |error: anyhow::Error| Trouble::Internal { reason: format!("{error:#}") };
+        let (install, groups) = store
+            .write(|db| {
+                store::cursors::settle_all(db)?;
+                Ok((store::install_id(db)?, store::groups::list(db)?))
+            })
+            .await
+            .map_err(internal)?;
+        let listener = control::listen(&home, &lock).map_err(internal)?;
+
+        let (arrivals, arrived) = mpsc::unbounded_channel();
+        let (from_channel, channel_events) = mpsc::unbounded_channel();
+        let (from_engine, engine_events) = mpsc::unbounded_channel();
+        let (commands, asked) = mpsc::channel(64);
+        let (signed_in, whoami) = mpsc::channel(1);
+
+        let accepting = Arc::new(AtomicBool::new(true));
+        let intake = Arc::new(intake::StoreIntake {
+            store: store.clone(),
+            assistant: Assistant { name: settings.assistant_name.clone(), own_number: settings.own_number },
+            arrivals,
+            accepting: accepting.clone(),
+        });
+        let (to_channel, channel_task) =
+            channel::whatsapp::start(channel::whatsapp::Config::new(home.auth()), intake, from_channel);
+        let to_engine = container::start(
+            container::Config { install, socket: settings.engine_socket.clone(), image: settings.agent_image.clone() },
+            from_engine,
+        );
+        let program = kiro::find(&settings, &home.places());
+        tokio::spawn(async move {
+            let whoami = match program {
+                Some(program) => kiro::whoami(&program).await,
+                None => Whoami::missing(),
+            };
+            // Nobody asks any more while everything ends.
+            let _ = signed_in.send(whoami).await;
+        });
+        let scheduler = scheduler::start(store.clone());
+
+        let mut state = State {
+            queue: Queue::new(settings.max_containers),
+            groups: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            wanted: Wanted::Running,
+            link: Link::Starting,
+            engine: unknown_engine(),
+            kiro_host: SignInStatus::new(Whoami::unknown("Not asked yet."), now()),
+            recorded: troubles.into_iter().collect(),
+            in_flight: HashMap::new(),
+            resend_at: None,
+            waiting_out: (0, 0),
+            accepting,
+            home,
+            settings,
+            store,
+            to_channel,
+            to_engine,
+            scheduler,
+        };
+        state.take_groups(groups);
+        if running_as_root() {
+            state.recorded.insert(Trouble::RunningAsRoot);
+        }
+        let (publish, status) = watch::channel(Arc::new(state.facts().status(now())));
+        let inputs = Inputs { arrived, channel_events, engine_events, asked, whoami };
+        let server = tokio::spawn(control::serve(listener, commands.clone(), status.clone()));
+        let task = tokio::spawn(async move {
+            state.live(inputs, &publish).await;
+            let _ = tokio::time::timeout(Duration::from_secs(6), channel_task).await;
+            server.abort();
+            drop(lock);
+        });
+        Ok(Orchestrator { status, commands, task })
+    }
+
+    /// Waits until it has ended, after `Command::Quit`.
+    pub async fn ended(self) {
+        if let Err(error) = self.task.await {
+            tracing::error!("the orchestrator failed: {error}");
+        }
+    }
+}
+
+/// Everything that can come in.
+struct Inputs {
+    arrived: mpsc::UnboundedReceiver<Vec<Message>>,
+    channel_events: mpsc::UnboundedReceiver<FromChannel>,
+    engine_events: mpsc::UnboundedReceiver<FromEngine>,
+    asked: mpsc::Receiver<Ask>,
+    whoami: mpsc::Receiver<Whoami>,
+}
+
+enum Input {
+    Arrived(Vec<Message>),
+    Channel(FromChannel),
+    Engine(FromEngine),
+    Asked(Ask),
+    Whoami(Whoami),
+    /// The next task became due at another time.
+    Schedule,
+    /// A moment that something waits for has come.
+    Due,
+    /// Nothing more is there at the moment.
+    Quiet,
+}
+
+/// All that the loop knows.
+struct State {
+    home: Home,
+    settings: Settings,
+    store: Store,
+    queue: Queue,
+    groups: BTreeMap<Folder, Group>,
+    runs: BTreeMap<RunId, LiveRun>,
+    wanted: Wanted,
+    link: Link,
+    engine: EngineStatus,
+    kiro_host: SignInStatus,
+    /// Troubles that don't follow from other facts.
+    recorded: BTreeSet<Trouble>,
+    /// The text of each chat that was given to the channel and is not settled.
+    in_flight: HashMap<Jid, String>,
+    /// When texts that could not be sent are tried again.
+    resend_at: Option<Timestamp>,
+    /// Texts that wait, and that could not be sent.
+    waiting_out: (u64, u64),
+    /// Shared with the intake: off while quitting.
+    accepting: Arc<AtomicBool>,
+    to_channel: mpsc::UnboundedSender<ToChannel>,
+    to_engine: mpsc::UnboundedSender<ToEngine>,
+    scheduler: scheduler::Scheduler,
+}
+
+impl State {
+    async fn live(&mut self, mut inputs: Inputs, publish: &watch::Sender<Arc<AppStatus>>) {
+        self.begin().await;
+        let mut dirty = true;
+        let mut quitting: Option<Quitting> = None;
+        loop {
+            let input = self.next(&mut inputs, dirty, quitting.as_ref()).await;
+            if matches!(input, Input::Quiet) {
+                self.publish(publish);
+                dirty = false;
+                continue;
+            }
+            if let Err(error) = self.take(input).await {
+                // The database can't be written: nothing was acknowledged, and it is tried again with the next event.
+                tracing::error!("{error:#}");
+                self.recorded.insert(Trouble::Internal { reason: format!("{error:#}") });
+            }
+            dirty = true;
+            if self.wanted == Wanted::Quitting {
+                let quitting = quitting.get_or_insert_with(Quitting::begin);
+                if self.quit(quitting) {
+                    break;
+                }
+            }
+        }
+        self.publish(publish);
+        self.send_channel(ToChannel::Shutdown);
+        self.send_engine(ToEngine::Shutdown);
+        tracing::info!("Ended");
+    }
+
+    /// C3: groups with an unseen message that wants an answer are queued.
+    async fn begin(&mut self) {
+        for group in self.groups.values().cloned().collect::<Vec<_>>() {
+            match self.owes(&group).await {
+                Ok(true) => self.tell_queue(Event::Message(group.folder)).await,
+                Ok(false) => {}
+                Err(error) => tracing::error!("{error:#}"),
+            }
+        }
+    }
+
+    /// The next input. What waits already goes before the clock, and only when nothing waits the status is published:
+    /// so a burst costs one status, not one each.
+    async fn next(&mut self, inputs: &mut Inputs, dirty: bool, quitting: Option<&Quitting>) -> Input {
+        let due = self.due_at(quitting);
+        tokio::select! {
+            biased;
+            Some(event) = inputs.engine_events.recv() => Input::Engine(event),
+            Some(event) = inputs.channel_events.recv() => Input::Channel(event),
+            Some(messages) = inputs.arrived.recv() => Input::Arrived(messages),
+            Some(ask) = inputs.asked.recv() => Input::Asked(ask),
+            Some(whoami) = inputs.whoami.recv() => Input::Whoami(whoami),
+            () = std::future::ready(()), if dirty => Input::Quiet,
+            () = self.scheduler.changed() => Input::Schedule,
+            () = sleep_until(due) => Input::Due,
+        }
+    }
+
+    async fn take(&mut self, input: Input) -> Result<()> {
+        match input {
+            Input::Arrived(messages) => self.arrived(messages).await,
+            Input::Channel(event) => self.channel(event).await?,
+            Input::Engine(event) => self.engine(event).await?,
+            Input::Asked(ask) => {
+                let answer = self.obey(ask.command).await;
+                // The asker may have gone.
+                let _ = ask.reply.send(answer);
+            }
+            Input::Whoami(whoami) => self.kiro_host = SignInStatus::new(whoami, now()),
+            Input::Due => self.due().await?,
+            Input::Schedule | Input::Quiet => {}
+        }
+        Ok(())
+    }
+
+    async fn channel(&mut self, event: FromChannel) -> Result<()> {
+        match event {
+            FromChannel::Link(link) => {
+                self.link = link;
+                if self.link.is_connected() {
+                    self.flush().await?;
+                } else {
+                    self.in_flight.clear();
+                }
+            }
+            FromChannel::Acked { id } => self.acked(id).await?,
+            FromChannel::NotSent { id, reason, permanent } => self.not_sent(id, reason, permanent).await?,
+            FromChannel::Groups(names) => {
+                self.store
+                    .write(move |db| names.iter().try_for_each(|(jid, name)| store::chats::rename(db, jid, name)))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn engine(&mut self, event: FromEngine) -> Result<()> {
+        match event {
+            FromEngine::Status(status) => {
+                self.engine = status;
+                // Without its image no run can start: work waits, and nothing counts as a retry (Q7).
+                let ready = self.engine.state == EngineState::Ready
+                    && matches!(self.engine.image.state, ImageState::Ready | ImageState::Stale);
+                self.tell_queue(Event::EngineReady(ready)).await;
+            }
+            FromEngine::Started { run, container } => self.started(run, container).await,
+            FromEngine::Output { run, output } => self.output(run, output).await?,
+            FromEngine::Ended { run, end } => self.run_ended(run, end).await?,
+        }
+        Ok(())
+    }
+
+    /// The next moment that something waits for.
+    fn due_at(&self, quitting: Option<&Quitting>) -> Option<Timestamp> {
+        let runs = self.runs.values().map(|run| run.due().0);
+        let rest = [self.queue.wake_at(), self.resend_at, quitting.map(Quitting::next)];
+        runs.chain(rest.into_iter().flatten()).min()
+    }
+
+    async fn due(&mut self) -> Result<()> {
+        self.limit_runs();
+        if self.resend_at.is_some_and(|at| at <= now()) {
+            self.flush().await?;
+        }
+        self.tell_queue(Event::Tick).await;
+        Ok(())
+    }
+
+    /// Takes one more step towards the end (Q6); true when all is done.
+    fn quit(&mut self, quitting: &mut Quitting) -> bool {
+        if !quitting.begun {
+            quitting.begun = true;
+            self.accepting.store(false, Ordering::SeqCst);
+            let runs: Vec<_> = self.runs.keys().cloned().collect();
+            runs.iter().for_each(|run| self.close_run(run));
+        }
+        if !self.runs.is_empty() {
+            if !quitting.stopped && now() >= quitting.stop_at {
+                quitting.stopped = true;
+                for run in self.runs.keys() {
+                    self.send_engine(ToEngine::Stop { run: run.clone(), grace: GRACE });
+                }
+            }
+            return now() >= quitting.give_up_at;
+        }
+        let texts_wait = self.link.is_connected() && self.waiting_out.0 > 0;
+        let texts_by = *quitting.texts_by.get_or_insert_with(|| now() + LAST_TEXTS);
+        !texts_wait || now() >= texts_by
+    }
+
+    fn take_groups(&mut self, groups: Vec<Group>) {
+        self.groups = groups.into_iter().map(|group| (group.folder.clone(), group)).collect();
+    }
+
+    fn group_of(&self, chat: &Jid) -> Option<&Group> {
+        self.groups.values().find(|group| group.jid == *chat)
+    }
+
+    fn send_channel(&self, message: ToChannel) {
+        // The channel ends last, after us.
+        let _ = self.to_channel.send(message);
+    }
+
+    fn send_engine(&self, message: ToEngine) {
+        // The engine edge ends last, after us.
+        let _ = self.to_engine.send(message);
+    }
+}
+
+/// How far quitting has come (Q6).
+struct Quitting {
+    begun: bool,
+    stopped: bool,
+    stop_at: Timestamp,
+    give_up_at: Timestamp,
+    texts_by: Option<Timestamp>,
+}
+
+impl Quitting {
+    fn begin() -> Self {
+        let stop_at = now() + FINISH;
+        Quitting {
+            begun: false,
+            stopped: false,
+            stop_at,
+            give_up_at: stop_at + GRACE + Duration::from_secs(2),
+            texts_by: None,
+        }
+    }
+
+    fn next(&self) -> Timestamp {
+        self.texts_by.unwrap_or(if self.stopped { self.give_up_at } else { self.stop_at })
+    }
+}
+
+/// The one place where the loop reads the clock.
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+async fn sleep_until(at: Option<Timestamp>) {
+    match at {
+        Some(at) => tokio::time::sleep(Duration::try_from(at.duration_since(now())).unwrap_or_default()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn unknown_engine() -> EngineStatus {
+    EngineStatus {
+        state: EngineState::Starting,
+        name: None,
+        version: None,
+        socket: None,
+        image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
+    }
+}
+
+fn running_as_root() -> bool {
+    cfg!(unix) && rustix::process::geteuid().is_root()
+}

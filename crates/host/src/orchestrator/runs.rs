@@ -1,0 +1,451 @@
+//! Runs: what they are given, what they answer, how they end (C1, Q5, R3–R5).
+
+use std::collections::{HashMap, VecDeque};
+
+use anyhow::Result;
+use nanoclaw_core::{
+    chat::Jid,
+    group::{Folder, Group},
+    mounts::{self, Mount},
+    problem::Trouble,
+    prompt,
+    queue::{Effect, Event, Outcome, RunId, Work},
+    router,
+    run::{self, Clock, Due, Limits},
+    trigger::Trigger,
+};
+use nanoclaw_protocol::{FollowUp, Output, Request, Status};
+
+use super::{GRACE, State, now};
+use crate::{
+    container, kiro,
+    ports::{RunEnd, RunSpec, ToChannel, ToEngine},
+    store::{
+        cursors::{self, HandOver},
+        messages,
+        outbox::{self, Outgoing},
+        sessions,
+    },
+};
+
+/// The agent's image knows its own folders; what it can't know is told by these.
+const MODEL: &str = "KIRO_MODEL";
+const AGENT: &str = "KIRO_AGENT_NAME";
+
+/// A run from its start to its end.
+pub(super) struct LiveRun {
+    pub folder: Folder,
+    pub chat: Jid,
+    pub container: String,
+    pub mounts: Vec<Mount>,
+    pub clock: Clock,
+    /// The container runs.
+    pub is_up: bool,
+    /// Turns that have no result yet.
+    open: Vec<u64>,
+    /// How many results each turn gave, so that each has an id of its own.
+    parts: HashMap<u64, u64>,
+    /// What the runner said went wrong.
+    failure: Option<String>,
+    timed_out: bool,
+    stopped: Option<Stopped>,
+}
+
+/// A person stopped it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// For good: what it was given is not tried again.
+    Dropped,
+    /// To be started again.
+    Restart,
+}
+
+impl LiveRun {
+    pub fn due(&self) -> (jiff::Timestamp, Due) {
+        // A run that is being stopped ends by the engine's own deadline.
+        if self.timed_out || self.stopped.is_some() {
+            return (jiff::Timestamp::MAX, Due::Stop);
+        }
+        self.clock.due(!self.open.is_empty() || !self.is_up)
+    }
+}
+
+impl State {
+    pub(super) async fn tell_queue(&mut self, event: Event) {
+        let mut effects: VecDeque<_> = self.queue.handle(event, now()).into();
+        while let Some(effect) = effects.pop_front() {
+            match self.execute(effect).await {
+                Ok(followed) => {
+                    effects.extend(followed.map(|event| self.queue.handle(event, now())).into_iter().flatten())
+                }
+                Err(error) => {
+                    tracing::error!("{error:#}");
+                    self.recorded.insert(Trouble::Internal { reason: format!("{error:#}") });
+                }
+            }
+        }
+    }
+
+    /// Does what the queue decided; what that led to at once goes back into the queue.
+    async fn execute(&mut self, effect: Effect) -> Result<Option<Event>> {
+        match effect {
+            Effect::Start { folder, run, work } => match self.start_run(&folder, &run, work).await {
+                Ok(true) => Ok(None),
+                Ok(false) => Ok(Some(Event::Ended { run, outcome: Outcome::Done, more: false })),
+                Err(error) => {
+                    tracing::error!("the run could not be started: {error:#}");
+                    Ok(Some(Event::Ended { run, outcome: Outcome::Failed, more: true }))
+                }
+            },
+            Effect::Pipe { folder, run } => self.pipe(&folder, &run).await,
+            Effect::Close(run) => {
+                self.close_run(&run);
+                Ok(None)
+            }
+            Effect::GiveUp(folder) => {
+                self.give_up(&folder).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Hands over and starts; false when there was nothing to start for.
+    async fn start_run(&mut self, folder: &Folder, run: &RunId, work: Work) -> Result<bool> {
+        let Some(group) = self.groups.get(folder).cloned() else { return Ok(false) };
+        let (session, given) = self.hand_over(&group, run, work == Work::Messages).await?;
+        if given.is_none() && work == Work::Messages {
+            return Ok(false);
+        }
+        let started_at = now();
+        let mounts = self.mounts(&group);
+        let spec = RunSpec {
+            run: run.clone(),
+            container: container_name(run),
+            folder: folder.clone(),
+            kind: work.kind(),
+            mounts: mounts.clone(),
+            request: Request {
+                turn: given.as_ref().map_or(0, |given| given.turn),
+                prompt: given
+                    .as_ref()
+                    .map_or_else(String::new, |given| prompt::format(&given.messages, &self.settings.zone)),
+                session_id: session,
+                group_folder: folder.to_string(),
+                chat_jid: group.jid.to_string(),
+                is_main: group.is_main(),
+                is_scheduled_task: false,
+                idle_timeout: self.settings.idle_timeout,
+                secrets: Default::default(),
+            },
+            image: self.settings.agent_image.clone(),
+            env: self.environment(),
+            memory: self.settings.memory,
+            cpus: self.settings.cpus,
+            pids: self.settings.pids_limit,
+            max_output: self.settings.max_output,
+            log: self.home.run_log(folder, started_at),
+        };
+        let live = LiveRun {
+            folder: folder.clone(),
+            chat: group.jid.clone(),
+            container: spec.container.clone(),
+            mounts,
+            clock: Clock {
+                kind: work.kind(),
+                started_at,
+                last_result_at: None,
+                limits: Limits::of(&group, &self.settings),
+                closing_at: None,
+            },
+            is_up: false,
+            open: given.iter().map(|given| given.turn).collect(),
+            parts: HashMap::new(),
+            failure: None,
+            timed_out: false,
+            stopped: None,
+        };
+        if !live.open.is_empty() {
+            self.send_channel(ToChannel::Composing { chat: group.jid, on: true });
+        }
+        self.runs.insert(run.clone(), live);
+        self.send_engine(ToEngine::Start(Box::new(spec)));
+        Ok(true)
+    }
+
+    /// Kiro's session of the group, and, when `wanted`, its unseen messages as a new turn of the run.
+    async fn hand_over(&self, group: &Group, run: &str, wanted: bool) -> Result<(Option<String>, Option<HandOver>)> {
+        let (folder, chat, run) = (group.folder.clone(), group.jid.clone(), run.to_owned());
+        self.store
+            .write(move |db| {
+                let given = if wanted { cursors::hand_over(db, &chat, &run)? } else { None };
+                Ok((sessions::get(db, &folder)?, given))
+            })
+            .await
+    }
+
+    fn mounts(&mut self, group: &Group) -> Vec<Mount> {
+        let wanted = mounts::mounts(group, self.settings.kiro_mode, &self.home.places());
+        let (present, missing) = container::prepare(&wanted);
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::MountMissing { path } if present.iter().any(|mount| mount.host.display().to_string() == *path)));
+        self.recorded.extend(missing.iter().map(|path| Trouble::MountMissing { path: path.display().to_string() }));
+        present
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let zone = self.settings.zone.iana_name().unwrap_or("UTC").to_owned();
+        let agent = self.settings.kiro_agent.clone().or_else(|| kiro::agent_name(&self.home.places()));
+        [(AGENT, agent), (MODEL, self.settings.kiro_model.clone()), ("TZ", Some(zone))]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+
+    /// Q5: the unseen messages go into the run as its next turn.
+    async fn pipe(&mut self, folder: &Folder, run: &RunId) -> Result<Option<Event>> {
+        let Some(group) = self.groups.get(folder).cloned() else { return Ok(None) };
+        let (_, given) = self.hand_over(&group, run, true).await?;
+        let Some(live) = self.runs.get_mut(run) else { return Ok(None) };
+        let Some(given) = given else {
+            // Another hand-over took them along.
+            return Ok(live.open.is_empty().then(|| Event::Idle(run.clone())));
+        };
+        live.open.push(given.turn);
+        let text = prompt::format(&given.messages, &self.settings.zone);
+        let line = FollowUp::Message { turn: given.turn, text }.to_line();
+        self.send_engine(ToEngine::Write { run: run.clone(), line });
+        self.send_channel(ToChannel::Composing { chat: group.jid, on: true });
+        Ok(None)
+    }
+
+    pub(super) async fn started(&mut self, run: RunId, container: String) {
+        let Some(live) = self.runs.get_mut(&run) else { return };
+        live.container = container;
+        live.is_up = true;
+        live.clock.started_at = now();
+        if live.open.is_empty() {
+            self.tell_queue(Event::Idle(run)).await;
+        }
+    }
+
+    /// A result: into the outbox, and its turns closed, in one transaction (C1, M13).
+    pub(super) async fn output(&mut self, run: RunId, output: Output) -> Result<()> {
+        let Some(live) = self.runs.get_mut(&run) else { return Ok(()) };
+        if output.status == Status::Error {
+            let reason = output.error.unwrap_or_else(|| "the agent gave no reason.".to_owned());
+            tracing::warn!(run, reason, "The agent reported an error");
+            live.failure = Some(reason);
+            self.close_run(&run);
+            return Ok(());
+        }
+        let turn = output.turn.or(live.open.last().copied()).unwrap_or_default();
+        let part = live.parts.entry(turn).or_default();
+        let id = run::message_id(&run, turn, *part);
+        *part += 1;
+        let (chat, folder) = (live.chat.clone(), live.folder.clone());
+        let reply = output.result.as_deref().and_then(prompt::public_part).map(|text| Outgoing {
+            id,
+            chat: chat.clone(),
+            text: prompt::signed(&text, &self.settings.assistant_name, self.settings.own_number),
+        });
+        let (named, session, of_run) = (output.turn, output.new_session_id, run.clone());
+        let still_open = self
+            .store
+            .write(move |db| {
+                if let Some(reply) = reply {
+                    outbox::add(db, &reply, now())?;
+                }
+                if let Some(session) = session {
+                    sessions::set(db, &folder, &session)?;
+                }
+                let open = cursors::open_turns(db, &of_run)?;
+                let answered = run::answered(&open, named);
+                cursors::close_turns(db, &answered)?;
+                Ok(open.into_iter().map(|turn| turn.id).filter(|id| !answered.contains(id)).collect::<Vec<_>>())
+            })
+            .await?;
+        if let Some(live) = self.runs.get_mut(&run) {
+            live.clock.last_result_at = Some(now());
+            live.open = still_open;
+            if live.open.is_empty() {
+                self.send_channel(ToChannel::Composing { chat, on: false });
+                if self.settings.one_shot {
+                    self.close_run(&run);
+                }
+                self.tell_queue(Event::Idle(run)).await;
+            }
+        }
+        self.flush().await
+    }
+
+    /// Tells a run that nothing more comes. It ends by itself, after what it is at.
+    pub(super) fn close_run(&mut self, run: &str) {
+        if let Some(live) = self.runs.get_mut(run)
+            && live.clock.closing_at.is_none()
+        {
+            live.clock.closing_at = Some(now());
+            // Nothing starts by this, so there are no effects to do.
+            self.queue.handle(Event::Stop(run.to_owned()), now());
+            self.send_engine(ToEngine::Write { run: run.to_owned(), line: FollowUp::Close.to_line() });
+        }
+    }
+
+    pub(super) fn stop_run(&mut self, run: &str, stopped: Stopped) {
+        if let Some(live) = self.runs.get_mut(run) {
+            live.stopped = Some(stopped);
+            self.queue.handle(Event::Stop(run.to_owned()), now());
+            self.send_engine(ToEngine::Stop { run: run.to_owned(), grace: GRACE });
+        }
+    }
+
+    /// R5: closes runs that were idle for long enough, and stops those that gave no result for too long.
+    pub(super) fn limit_runs(&mut self) {
+        let due: Vec<_> = self
+            .runs
+            .iter()
+            .filter_map(|(id, run)| {
+                let (at, what) = run.due();
+                (at <= now()).then(|| (id.clone(), what))
+            })
+            .collect();
+        for (id, what) in due {
+            match what {
+                Due::Close => self.close_run(&id),
+                Due::Stop => {
+                    tracing::warn!(run = id, "The agent took too long");
+                    if let Some(live) = self.runs.get_mut(&id) {
+                        live.timed_out = true;
+                    }
+                    self.queue.handle(Event::Stop(id.clone()), now());
+                    self.send_engine(ToEngine::Stop { run: id, grace: GRACE });
+                }
+            }
+        }
+    }
+
+    pub(super) async fn run_ended(&mut self, run: RunId, end: RunEnd) -> Result<()> {
+        let Some(live) = self.runs.remove(&run) else { return Ok(()) };
+        self.send_channel(ToChannel::Composing { chat: live.chat.clone(), on: false });
+        let (outcome, reason) = judge(&live, &end);
+        if let Some(reason) = &reason {
+            tracing::warn!(run, reason, "The run ended badly");
+        }
+        // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
+        let dropped = live.stopped == Some(Stopped::Dropped);
+        let (chat, of_run, open) = (live.chat.clone(), run.clone(), live.open.clone());
+        self.store
+            .write(move |db| {
+                if dropped {
+                    cursors::close_turns(db, &open)?;
+                }
+                cursors::settle(db, &chat, &of_run)
+            })
+            .await?;
+        if dropped && !live.open.is_empty() {
+            self.tell_chat(&live.chat, &run, "I was stopped before I could answer.").await?;
+        }
+        let more = match self.groups.get(&live.folder).cloned() {
+            Some(group) => self.owes(&group).await?,
+            None => false,
+        };
+        match (outcome, reason) {
+            (Outcome::Failed, Some(reason)) => self.note_failure(&live.folder, Some(reason)),
+            (Outcome::Done, _) => self.note_failure(&live.folder, None),
+            _ => {}
+        }
+        self.tell_queue(Event::Ended { run, outcome, more }).await;
+        if live.stopped == Some(Stopped::Restart) {
+            self.tell_queue(Event::KeepWarm(live.folder)).await;
+        }
+        Ok(())
+    }
+
+    /// C4: after the last retry the chat is told, and what it waited for is not tried again by itself.
+    async fn give_up(&mut self, folder: &Folder) -> Result<()> {
+        let Some(group) = self.groups.get(folder).cloned() else { return Ok(()) };
+        let reason = self
+            .recorded
+            .iter()
+            .find_map(|trouble| match trouble {
+                Trouble::RunFailed { chat, reason } if *chat == group.name => Some(reason.clone()),
+                _ => None,
+            })
+            .unwrap_or_default();
+        let text =
+            format!("I could not answer: {reason} Your messages are kept; write again to have me try once more.");
+        self.tell_chat(&group.jid, &format!("{folder}-{}", now().as_millisecond()), &text).await
+    }
+
+    /// Says something of NanoClaw's own in a chat.
+    async fn tell_chat(&mut self, chat: &Jid, about: &str, text: &str) -> Result<()> {
+        let text = prompt::signed(text, &self.settings.assistant_name, self.settings.own_number);
+        self.say(Outgoing { id: run::message_id(about, 0, u64::MAX), chat: chat.clone(), text }).await
+    }
+
+    /// The last failure of a chat's runs stands in the status until one goes well.
+    fn note_failure(&mut self, folder: &Folder, reason: Option<String>) {
+        let Some(group) = self.groups.get(folder) else { return };
+        let name = group.name.clone();
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::RunFailed { chat, .. } if *chat == name));
+        self.recorded.extend(reason.map(|reason| Trouble::RunFailed { chat: name, reason }));
+    }
+
+    /// Whether a chat has unseen messages that want an answer (C3, M3).
+    pub(super) async fn owes(&self, group: &Group) -> Result<bool> {
+        let trigger = Trigger::of(group, &self.settings.assistant_name);
+        let chat = group.jid.clone();
+        self.store
+            .read(move |db| {
+                let unseen = messages::since(db, &chat, cursors::get(db, &chat)?)?;
+                Ok(unseen.iter().any(|message| router::wakes(message, &trigger)))
+            })
+            .await
+    }
+}
+
+/// How a run ended, and why when it was badly.
+fn judge(live: &LiveRun, end: &RunEnd) -> (Outcome, Option<String>) {
+    let gave_result = live.clock.last_result_at.is_some();
+    match end {
+        RunEnd::EngineLost => (Outcome::Lost, None),
+        _ if live.stopped.is_some() => (Outcome::Lost, None),
+        RunEnd::NotStarted { reason } => (Outcome::Failed, Some(reason.clone())),
+        RunEnd::Exited { code, stderr } => {
+            if let Some(failure) = &live.failure {
+                return (Outcome::Failed, Some(failure.clone()));
+            }
+            if !run::ended_well(*code, live.timed_out, gave_result) {
+                let reason = match (live.timed_out, stderr.trim()) {
+                    (true, _) => "it took too long.".to_owned(),
+                    (false, "") => format!("it ended with code {code}."),
+                    (false, stderr) => format!("it ended with code {code}: {stderr}"),
+                };
+                return (Outcome::Failed, Some(reason));
+            }
+            // Ended well, but took what it was given with it: only with a result before is that a race with its closing.
+            if !gave_result && !live.open.is_empty() {
+                return (Outcome::Failed, Some("it ended without an answer.".to_owned()));
+            }
+            (Outcome::Done, None)
+        }
+    }
+}
+
+/// `nanoclaw-<folder>-<unix millis>`, 63 characters at most: a container's name is its host name too.
+fn container_name(run: &str) -> String {
+    let (folder, millis) = run.rsplit_once('-').unwrap_or((run, ""));
+    let room = 63_usize.saturating_sub("nanoclaw--".len() + millis.len());
+    format!("nanoclaw-{}-{millis}", folder.get(..room).unwrap_or(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn container_names_are_bounded() {
+        assert_eq!(container_name("main-1763841234567"), "nanoclaw-main-1763841234567");
+        let long = format!("{}-1763841234567", "a".repeat(63));
+        assert_eq!(container_name(&long).len(), 63);
+        assert!(container_name(&long).ends_with("-1763841234567"));
+    }
+}

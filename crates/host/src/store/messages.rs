@@ -1,0 +1,106 @@
+//! Messages of registered chats, in order of arrival (C2, M12).
+
+use anyhow::Result;
+use nanoclaw_core::{
+    chat::{Inbound, Jid, Message, Seq, is_bot, is_ignored},
+    status::rfc3339,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{chats, outbox, time};
+
+/// The most messages that one hand-over holds. Older context beyond it is skipped, never what comes after it.
+const HAND_OVER: usize = 1000;
+
+/// Who the agent is, for M7.
+#[derive(Clone, Debug)]
+pub struct Assistant {
+    pub name: String,
+    pub own_number: bool,
+}
+
+/// Keeps what arrived: metadata of each chat, and the content where the chat is registered (M1). What was kept before is
+/// not kept twice.
+///
+/// Returns the messages that are new, in their order.
+///
+/// # Errors
+/// What SQLite says; then nothing of the batch was kept.
+pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant) -> Result<Vec<Message>> {
+    let mut kept = Vec::new();
+    for inbound in batch.iter().filter(|inbound| !is_ignored(&inbound.chat)) {
+        chats::touch(connection, &inbound.chat, inbound.chat_name.as_deref(), inbound.sent_at)?;
+        let Some(text) = inbound.text.as_deref().filter(|text| !text.trim().is_empty()) else { continue };
+        let ours = outbox::knows(connection, &inbound.id)?;
+        let is_bot = is_bot(text, inbound.from_me, ours, &assistant.name, assistant.own_number);
+        let seq: Option<Seq> = connection
+            .prepare_cached(
+                "INSERT INTO messages (id, chat_jid, sender, sender_name, content, timestamp, is_from_me, is_bot_message)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS (SELECT 1 FROM registered_groups WHERE jid = ?2)
+                 ON CONFLICT (chat_jid, sender, id) DO NOTHING RETURNING seq",
+            )?
+            .query_row(
+                params![
+                    inbound.id,
+                    inbound.chat.as_str(),
+                    inbound.sender,
+                    inbound.sender_name,
+                    text,
+                    rfc3339(inbound.sent_at),
+                    inbound.from_me,
+                    is_bot
+                ],
+                |row| row.get(0),
+            )
+            .optional()?;
+        kept.extend(seq.map(|seq| Message {
+            seq,
+            id: inbound.id.clone(),
+            chat: inbound.chat.clone(),
+            sender: inbound.sender.clone(),
+            sender_name: inbound.sender_name.clone(),
+            content: text.to_owned(),
+            sent_at: inbound.sent_at,
+            is_bot,
+        }));
+    }
+    Ok(kept)
+}
+
+/// What people said in a chat after `seq`, in order of arrival; of very much, the newest.
+///
+/// # Errors
+/// What SQLite says.
+pub fn since(connection: &Connection, chat: &Jid, seq: Seq) -> Result<Vec<Message>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, id, chat_jid, sender, sender_name, content, timestamp, is_bot_message FROM messages
+         WHERE chat_jid = ?1 AND seq > ?2 AND NOT is_bot_message ORDER BY seq DESC LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![chat.as_str(), seq, HAND_OVER], message)?;
+    let mut messages = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    messages.reverse();
+    Ok(messages)
+}
+
+/// The last arrival in a chat; 0 when there was none.
+///
+/// # Errors
+/// What SQLite says.
+pub fn last(connection: &Connection, chat: &Jid) -> Result<Seq> {
+    Ok(connection
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM messages WHERE chat_jid = ?1")?
+        .query_row([chat.as_str()], |row| row.get(0))?)
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        seq: row.get(0)?,
+        id: row.get(1)?,
+        chat: Jid::new(row.get::<_, String>(2)?),
+        sender: row.get(3)?,
+        sender_name: row.get(4)?,
+        content: row.get(5)?,
+        sent_at: time(&row.get::<_, String>(6)?),
+        is_bot: row.get(7)?,
+    })
+}

@@ -1,0 +1,237 @@
+//! The store on real SQLite.
+
+use nanoclaw_core::{
+    chat::{Inbound, Jid, Seq},
+    group::{Folder, Group},
+};
+
+use super::{messages::Assistant, outbox::Outgoing, *};
+
+fn connection() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(&mut connection).unwrap();
+    connection
+}
+
+fn andy() -> Assistant {
+    Assistant { name: "Andy".into(), own_number: false }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn alice() -> Jid {
+    Jid::new("15550002222@s.whatsapp.net")
+}
+
+fn said(id: &str, text: &str, second: i64) -> Inbound {
+    Inbound {
+        id: id.into(),
+        chat: alice(),
+        chat_name: Some("Alice".into()),
+        sender: alice().to_string(),
+        sender_name: "Alice".into(),
+        text: Some(text.into()),
+        sent_at: at(second),
+        from_me: false,
+    }
+}
+
+fn register(connection: &Connection) {
+    let group = Group {
+        jid: alice(),
+        name: "Alice".into(),
+        folder: Folder::main(),
+        trigger: None,
+        requires_trigger: false,
+        timeout: Some(7000),
+    };
+    groups::add(connection, &group, at(0)).unwrap();
+    assert_eq!(groups::list(connection).unwrap(), [group]);
+}
+
+fn unseen(connection: &Connection) -> Vec<String> {
+    let cursor = cursors::get(connection, &alice()).unwrap();
+    messages::since(connection, &alice(), cursor).unwrap().into_iter().map(|message| message.content).collect()
+}
+
+#[test]
+fn metadata_of_all_chats_content_of_registered_ones() {
+    // M1
+    let db = connection();
+    assert_eq!(messages::accept(&db, &[said("1", "before", 1)], &andy()).unwrap(), []);
+    register(&db);
+    let photo = Inbound { text: None, ..said("2", "", 5) };
+    let blank = Inbound { text: Some("  ".into()), ..said("3", "", 6) };
+    let status = Inbound { chat: Jid::new("status@broadcast"), ..said("4", "x", 7) };
+    assert_eq!(messages::accept(&db, &[photo, blank, status], &andy()).unwrap(), []);
+    assert_eq!(messages::accept(&db, &[said("5", "after", 2)], &andy()).unwrap().len(), 1);
+    let chats = chats::list(&db).unwrap();
+    assert_eq!(chats.len(), 1, "status@broadcast is no chat");
+    assert_eq!((chats[0].name.as_str(), chats[0].is_registered), ("Alice", true));
+    assert_eq!(chats[0].last_activity, rfc(6), "an older message doesn't turn the clock back");
+    assert_eq!(unseen(&db), ["after"]);
+}
+
+fn rfc(second: i64) -> String {
+    nanoclaw_core::status::rfc3339(at(second))
+}
+
+#[test]
+fn the_same_message_twice_is_one() {
+    // M12
+    let db = connection();
+    register(&db);
+    assert_eq!(messages::accept(&db, &[said("1", "a", 1), said("1", "a", 1)], &andy()).unwrap().len(), 1);
+    assert_eq!(messages::accept(&db, &[said("1", "a", 1)], &andy()).unwrap(), []);
+    let bob = Inbound { sender: "bob".into(), ..said("1", "b", 1) };
+    assert_eq!(messages::accept(&db, &[bob], &andy()).unwrap().len(), 1, "another sender may use the same id");
+}
+
+#[test]
+fn our_own_echo_is_known_by_its_id() {
+    // M7
+    let db = connection();
+    register(&db);
+    outbox::add(&db, &Outgoing { id: "3EB0X".into(), chat: alice(), text: "hi".into() }, at(1)).unwrap();
+    let echo = Inbound { from_me: true, ..said("3EB0X", "hi", 1) };
+    assert!(messages::accept(&db, &[echo], &andy()).unwrap()[0].is_bot);
+    assert_eq!(unseen(&db), [""; 0]);
+}
+
+#[test]
+fn two_messages_in_one_second_are_both_seen() {
+    // C2
+    let db = connection();
+    register(&db);
+    messages::accept(&db, &[said("1", "one", 9)], &andy()).unwrap();
+    let first = cursors::hand_over(&db, &alice(), "run").unwrap().unwrap();
+    assert_eq!(first.messages.len(), 1);
+    messages::accept(&db, &[said("2", "two", 9), said("3", "late", 3)], &andy()).unwrap();
+    let second = cursors::hand_over(&db, &alice(), "run").unwrap().unwrap();
+    assert_eq!(second.messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), ["two", "late"]);
+    assert!(cursors::hand_over(&db, &alice(), "run").unwrap().is_none());
+}
+
+#[test]
+fn what_was_not_answered_goes_back() {
+    // C1
+    let db = connection();
+    register(&db);
+    let given = |db: &Connection, id: &str| {
+        messages::accept(db, &[said(id, id, 1)], &andy()).unwrap();
+        cursors::hand_over(db, &alice(), "run").unwrap().unwrap().turn
+    };
+    let (one, _two, _three) = (given(&db, "1"), given(&db, "2"), given(&db, "3"));
+    cursors::close_turns(&db, &[one]).unwrap();
+    cursors::settle(&db, &alice(), "run").unwrap();
+    assert_eq!(unseen(&db), ["2", "3"]);
+    assert_eq!(cursors::open_turns(&db, "run").unwrap(), []);
+}
+
+#[test]
+fn a_start_settles_what_a_kill_left_open() {
+    // C3
+    let db = connection();
+    register(&db);
+    messages::accept(&db, &[said("1", "1", 1)], &andy()).unwrap();
+    cursors::hand_over(&db, &alice(), "run-a").unwrap();
+    messages::accept(&db, &[said("2", "2", 1)], &andy()).unwrap();
+    cursors::hand_over(&db, &alice(), "run-b").unwrap();
+    assert_eq!(unseen(&db), [""; 0]);
+    cursors::settle_all(&db).unwrap();
+    assert_eq!(unseen(&db), ["1", "2"]);
+}
+
+#[test]
+fn texts_go_out_in_order_one_a_chat_until_the_server_has_them() {
+    // M13
+    let db = connection();
+    let text = |id: &str, chat: &str| Outgoing { id: id.into(), chat: Jid::new(chat), text: id.into() };
+    for (id, chat) in [("1", "a@g.us"), ("2", "a@g.us"), ("3", "b@g.us"), ("2", "a@g.us")] {
+        outbox::add(&db, &text(id, chat), at(1)).unwrap();
+    }
+    let heads = |db: &Connection| outbox::heads(db).unwrap().into_iter().map(|o| o.id).collect::<Vec<_>>();
+    assert_eq!(heads(&db), ["1", "3"]);
+    outbox::acked(&db, "1", at(2)).unwrap();
+    assert_eq!(heads(&db), ["2", "3"]);
+    outbox::failed(&db, "3", "no such chat", at(2)).unwrap();
+    outbox::acked(&db, "3", at(3)).unwrap();
+    assert_eq!(outbox::counts(&db).unwrap(), (1, 1));
+}
+
+#[test]
+fn main_moves_and_swaps_folders() {
+    let db = connection();
+    register(&db);
+    let family = Jid::new("1@g.us");
+    let group = Group {
+        jid: family.clone(),
+        name: "Family".into(),
+        folder: Folder::new("family").unwrap(),
+        trigger: None,
+        requires_trigger: true,
+        timeout: None,
+    };
+    groups::add(&db, &group, at(0)).unwrap();
+    groups::move_main(&db, &family, "", at(1)).unwrap();
+    let folders = |db: &Connection| {
+        groups::list(db).unwrap().into_iter().map(|g| format!("{} {}", g.name, g.folder)).collect::<Vec<_>>()
+    };
+    assert_eq!(folders(&db), ["Family main", "Alice family"]);
+    groups::move_main(&db, &Jid::new("2@g.us"), "New", at(1)).unwrap();
+    assert_eq!(folders(&db), ["New main", "Alice family"]);
+}
+
+#[tokio::test]
+async fn a_newer_a_locked_and_a_broken_database_are_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("messages.db");
+    let newer = Connection::open(&path).unwrap();
+    newer.pragma_update(None, "user_version", 99).unwrap();
+    drop(newer);
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(Store::open(&path).err(), Some(Trouble::DatabaseNewer { found: 99, known: MIGRATIONS.len() as u64 }));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+
+    let path = folder.path().join("locked.db");
+    drop(Store::open(&path).unwrap());
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(Store::open(&path).err(), Some(Trouble::DatabaseLocked));
+    drop(other);
+
+    let path = folder.path().join("broken.db");
+    std::fs::write(&path, vec![7; 8192]).unwrap();
+    assert!(matches!(Store::open(&path), Err(Trouble::DatabaseBroken { .. })));
+}
+
+#[tokio::test]
+async fn a_failed_transaction_keeps_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("messages.db")).unwrap();
+    let refused: Result<()> = store
+        .write(|db| {
+            register(db);
+            Err(anyhow!("stop"))
+        })
+        .await;
+    assert!(refused.is_err());
+    assert_eq!(store.read(|db| groups::list(db)).await.unwrap(), []);
+    let id = store.write(|db| install_id(db)).await.unwrap();
+    assert_eq!(store.write(|db| install_id(db)).await.unwrap(), id);
+    assert_eq!(id.len(), 16);
+}
+
+#[test]
+fn a_hand_over_is_bounded_and_takes_the_newest() {
+    let db = connection();
+    register(&db);
+    let batch: Vec<_> = (0..1200).map(|n| said(&n.to_string(), &n.to_string(), n)).collect();
+    messages::accept(&db, &batch, &andy()).unwrap();
+    let given = cursors::hand_over(&db, &alice(), "run").unwrap().unwrap();
+    assert_eq!((given.messages.len(), given.messages[0].content.as_str()), (1000, "200"));
+    let last: Seq = messages::last(&db, &alice()).unwrap();
+    assert_eq!(cursors::get(&db, &alice()).unwrap(), last);
+}
