@@ -29,15 +29,26 @@ pub trait Intake: Send + Sync {
 #[derive(Debug)]
 pub enum ToChannel {
     /// Sends a text under a message id that was fixed beforehand (M13). Answered by `Acked` or `NotSent`.
-    Send { id: String, chat: Jid, text: String },
+    Send {
+        id: String,
+        chat: Jid,
+        text: String,
+    },
     /// Shows or hides "typing…" in a chat; never answered (M10).
-    Composing { chat: Jid, on: bool },
+    Composing {
+        chat: Jid,
+        on: bool,
+    },
     /// Starts pairing anew, by QR code, or also by a code for a phone number in E.164 digits. A present sign-in is moved
     /// aside first (W4).
-    Pair { phone: Option<String> },
+    Pair {
+        phone: Option<String>,
+    },
     CancelPairing,
     /// Unlinks at the phone's side, then moves the sign-in aside; ends in `Link::LoggedOut`.
     Logout,
+    /// Connects now: by hand after `Replaced` or `Refused` (W5), or after sleep and network changes (W6).
+    Reconnect,
     /// Asks for the names of all groups (M11). Answered by `Groups`.
     SyncGroups,
     /// Ends in order; the task ends after it.
@@ -48,9 +59,15 @@ pub enum ToChannel {
 pub enum FromChannel {
     Link(Link),
     /// WhatsApp's server has the text.
-    Acked { id: String },
+    Acked {
+        id: String,
+    },
     /// The text did not go out. `permanent`: trying again can't help.
-    NotSent { id: String, reason: String, permanent: bool },
+    NotSent {
+        id: String,
+        reason: String,
+        permanent: bool,
+    },
     /// Names of groups, as far as they are known (M11).
     Groups(Vec<(Jid, String)>),
 }
@@ -85,9 +102,15 @@ pub struct RunSpec {
 pub enum ToEngine {
     Start(Box<RunSpec>),
     /// A line for a run's stdin. For a run that is gone it is dropped: its turn goes back when the run's end is seen.
-    Write { run: String, line: String },
+    Write {
+        run: String,
+        line: String,
+    },
     /// SIGTERM, and a kill after `grace`.
-    Stop { run: String, grace: Duration },
+    Stop {
+        run: String,
+        grace: Duration,
+    },
     /// Ends the task; containers are left as they are.
     Shutdown,
 }
@@ -98,9 +121,18 @@ pub enum FromEngine {
     /// earlier process left behind have been stopped.
     Status(EngineStatus),
     /// `container` is the name that was given in the end.
-    Started { run: String, container: String },
-    Output { run: String, output: Output },
-    Ended { run: String, end: RunEnd },
+    Started {
+        run: String,
+        container: String,
+    },
+    Output {
+        run: String,
+        output: Output,
+    },
+    Ended {
+        run: String,
+        end: RunEnd,
+    },
 }
 
 /// How a run ended.

@@ -1,0 +1,5 @@
+//! The channels on which people write to agents. There is one: WhatsApp.
+//!
+//! A channel is a task at the edge: it translates between its network and [`crate::ports`], and decides nothing.
+
+pub mod whatsapp;

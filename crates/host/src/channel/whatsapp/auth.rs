@@ -1,0 +1,121 @@
+//! The sign-in on disk: the library's own database, in a folder that is the user's alone (W3), moved aside and never
+//! deleted (W4).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use tracing::{info, warn};
+use whatsapp_rust::store::{DeviceStore, SqliteStore};
+
+const FILE: &str = "whatsapp.db";
+
+pub(super) struct Stored {
+    pub store: SqliteStore,
+    /// A phone has linked this device; whether it still does is known after connecting.
+    pub is_linked: bool,
+    /// The client version that WhatsApp named last, or the one that the library was made with.
+    pub version: Version,
+}
+
+pub(super) type Version = (u32, u32, u32);
+
+/// Opens the sign-in, an empty one where there is none.
+pub(super) async fn open(folder: &Path) -> Result<Stored> {
+    create_private(folder).with_context(|| format!("create {}", folder.display()))?;
+    let file = folder.join(FILE);
+    let name = file.to_str().with_context(|| format!("{} is not valid text", file.display()))?;
+    let store = SqliteStore::new(name).await.with_context(|| format!("open {name}"))?;
+    let device = store.load().await.context("read the sign-in")?.unwrap_or_default();
+    let version = (device.app_version_primary, device.app_version_secondary, device.app_version_tertiary);
+    Ok(Stored { store, is_linked: device.pn.is_some(), version })
+}
+
+/// Moves the folder to `<folder>.bak.<unix seconds>` if it holds a sign-in. One that can't be read may hold one.
+pub(super) async fn move_aside(folder: &Path) -> Result<()> {
+    if !folder.join(FILE).exists() {
+        return Ok(());
+    }
+    match open(folder).await {
+        Ok(stored) if !stored.is_linked => return Ok(()),
+        Ok(_) => {}
+        Err(err) => warn!("the WhatsApp sign-in can't be read: {err:#}"),
+    }
+    let aside = free_name(folder, Timestamp::now().as_second());
+    fs::rename(folder, &aside).with_context(|| format!("move {} to {}", folder.display(), aside.display()))?;
+    info!("The WhatsApp sign-in was moved to {}", aside.display());
+    Ok(())
+}
+
+fn free_name(folder: &Path, seconds: i64) -> PathBuf {
+    let name = |second: i64| {
+        let mut name = folder.as_os_str().to_owned();
+        name.push(format!(".bak.{second}"));
+        PathBuf::from(name)
+    };
+    (seconds..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(seconds))
+}
+
+#[cfg(unix)]
+fn create_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+/// Elsewhere the user's profile is private by itself.
+#[cfg(not(unix))]
+fn create_private(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_use_is_not_taken_again() {
+        // W4
+        let home = tempfile::tempdir().unwrap();
+        let auth = home.path().join("auth");
+        assert_eq!(free_name(&auth, 1700000000), home.path().join("auth.bak.1700000000"));
+        fs::create_dir(home.path().join("auth.bak.1700000000")).unwrap();
+        assert_eq!(free_name(&auth, 1700000000), home.path().join("auth.bak.1700000001"));
+    }
+
+    #[tokio::test]
+    async fn an_unused_sign_in_stays_where_it_is() {
+        // W4
+        let home = tempfile::tempdir().unwrap();
+        let auth = home.path().join("auth");
+        move_aside(&auth).await.unwrap();
+        assert!(!open(&auth).await.unwrap().is_linked);
+        move_aside(&auth).await.unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_read_is_moved_not_lost() {
+        // W4
+        let home = tempfile::tempdir().unwrap();
+        let auth = home.path().join("auth");
+        fs::create_dir(&auth).unwrap();
+        fs::write(auth.join(FILE), "not a database, and longer than a header would be".repeat(9)).unwrap();
+        move_aside(&auth).await.unwrap();
+        assert!(!auth.exists());
+        assert!(open(&auth).await.is_ok());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_folder_is_the_users_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let auth = home.path().join("store").join("auth");
+        open(&auth).await.unwrap();
+        assert_eq!(fs::metadata(&auth).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}

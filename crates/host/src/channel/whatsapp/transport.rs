@@ -1,0 +1,125 @@
+//! The library's way to the network, watched: it reports neither its attempts to connect nor their failures (facts,
+//! pitfall 1), and it won't connect without having asked the web for the current version (pitfall 6).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use async_trait::async_trait;
+use tokio::{sync::mpsc, time::timeout};
+use tracing::warn;
+use whatsapp_rust::{
+    async_channel,
+    bytes::Bytes,
+    http::{HttpClient, HttpRequest, HttpResponse, UreqHttpClient},
+    transport::{TokioWebSocketTransportFactory, Transport, TransportEvent, TransportFactory},
+    version::parse_sw_js,
+};
+
+use super::{auth::Version, session::Happening};
+
+/// The library gives up connecting after 20 s; the answer must be there before.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Tells of each attempt to connect, and once of each connection's end, however it ends.
+pub(super) struct Watched {
+    pub factory: TokioWebSocketTransportFactory,
+    pub tell: mpsc::UnboundedSender<Happening>,
+}
+
+#[async_trait]
+impl TransportFactory for Watched {
+    async fn create_transport(&self) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
+        let _ = self.tell.send(Happening::Attempt);
+        match self.factory.create_transport().await {
+            Ok((inner, events)) => {
+                let transport = WatchedTransport { inner, tell: self.tell.clone(), told: AtomicBool::new(false) };
+                Ok((Arc::new(transport), events))
+            }
+            Err(err) => {
+                let _ = self.tell.send(Happening::Down);
+                Err(err)
+            }
+        }
+    }
+}
+
+struct WatchedTransport {
+    inner: Arc<dyn Transport>,
+    tell: mpsc::UnboundedSender<Happening>,
+    told: AtomicBool,
+}
+
+#[async_trait]
+impl Transport for WatchedTransport {
+    async fn send(&self, data: Bytes) -> Result<()> {
+        self.inner.send(data).await
+    }
+
+    /// The library calls this on every connection that it leaves, also after a failed handshake.
+    async fn disconnect(&self) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let _ = self.tell.send(Happening::Down);
+        }
+        self.inner.disconnect().await;
+    }
+}
+
+/// The web, of which the library needs one page: the one that names the current version.
+pub(super) struct Web {
+    /// `None` beside a fake server: nothing leaves the machine.
+    pub client: Option<UreqHttpClient>,
+    /// What is answered in the page's place when it can't be had: better an older version than no link.
+    pub known: Version,
+    /// Set when that happened, because the library would then keep the answer for a day.
+    pub guessed: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl HttpClient for Web {
+    async fn execute(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let Some(client) = &self.client else { bail!("no web beside a fake server") };
+        if !request.url.ends_with("/sw.js") {
+            return client.execute(request).await;
+        }
+        match timeout(VERSION_TIMEOUT, client.execute(request)).await {
+            Ok(Ok(page))
+                if page.status_code < 300 && page.body_string().is_ok_and(|text| parse_sw_js(&text).is_some()) =>
+            {
+                return Ok(page);
+            }
+            Ok(Ok(page)) => warn!("no WhatsApp version in an answer with status {}", page.status_code),
+            Ok(Err(err)) => warn!("can't ask for the WhatsApp version: {err:#}"),
+            Err(_) => warn!("no answer about the WhatsApp version"),
+        }
+        self.guessed.store(true, Ordering::Relaxed);
+        Ok(version_page(self.known))
+    }
+}
+
+/// The least page that the library reads a version from; it knows the first two parts itself.
+fn version_page((_, _, revision): Version) -> HttpResponse {
+    HttpResponse { status_code: 200, body: format!("client_revision:{revision};").into_bytes() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_known_version_is_understood() {
+        let page = version_page((2, 3000, 1_043_857_760)).body_string().unwrap();
+        assert_eq!(parse_sw_js(&page), Some((2, 3000, 1_043_857_760)));
+    }
+
+    #[tokio::test]
+    async fn a_fake_servers_client_asks_the_web_for_nothing() {
+        let web = Web { client: None, known: (2, 3000, 1), guessed: Arc::default() };
+        assert!(web.execute(HttpRequest::get("https://web.whatsapp.com/sw.js")).await.is_err());
+    }
+}

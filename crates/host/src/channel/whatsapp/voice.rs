@@ -1,0 +1,43 @@
+//! What the channel says to the orchestrator: each link state once, and the answers to sends.
+
+use nanoclaw_core::{chat::Jid, link::Link};
+use tokio::sync::mpsc;
+
+use crate::ports::FromChannel;
+
+pub(super) struct Voice {
+    events: mpsc::UnboundedSender<FromChannel>,
+    link: Option<Link>,
+}
+
+impl Voice {
+    pub fn new(events: mpsc::UnboundedSender<FromChannel>) -> Self {
+        Voice { events, link: None }
+    }
+
+    pub fn link(&mut self, link: Link) {
+        if self.link.as_ref() != Some(&link) {
+            self.link = Some(link.clone());
+            self.say(FromChannel::Link(link));
+        }
+    }
+
+    pub fn groups(&self, names: Vec<(Jid, String)>) {
+        self.say(FromChannel::Groups(names));
+    }
+
+    /// A send that may be tried again.
+    pub fn not_sent(&self, id: String, reason: &str) {
+        self.say(FromChannel::NotSent { id, reason: reason.to_owned(), permanent: false });
+    }
+
+    /// An orchestrator that has gone needs no answers.
+    pub fn say(&self, event: FromChannel) {
+        let _ = self.events.send(event);
+    }
+
+    /// For what is said by a task of its own.
+    pub fn events(&self) -> mpsc::UnboundedSender<FromChannel> {
+        self.events.clone()
+    }
+}
