@@ -34,6 +34,9 @@ pub enum Command {
         #[serde(default)]
         yes: bool,
     },
+    /// Connects now instead of at the next try: by hand after a state that doesn't try again by itself (W5).
+    #[serde(rename = "reconnect")]
+    Reconnect {},
     /// Answers with `[{jid, name, lastActivity, isGroup, isRegistered}]`, the latest first.
     #[serde(rename = "chats")]
     Chats {},

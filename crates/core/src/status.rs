@@ -20,6 +20,8 @@ use crate::{
 pub struct AppStatus {
     pub schema: u32,
     pub version: String,
+    /// What the agent is called (ASSISTANT_NAME).
+    pub assistant: String,
     #[serde(with = "millis")]
     pub at: Timestamp,
     pub wanted: Wanted,
@@ -271,6 +273,7 @@ pub struct NextTask {
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub version: String,
+    pub assistant: String,
     pub wanted: Wanted,
     pub runtime: Runtime,
     pub link: Link,
@@ -301,6 +304,7 @@ impl Facts {
         AppStatus {
             schema: 1,
             version: self.version.clone(),
+            assistant: self.assistant.clone(),
             at,
             wanted: self.wanted,
             runtime: self.runtime,

@@ -41,6 +41,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn facts() -> Facts {
     Facts {
         version: "0.1.0".into(),
+        assistant: "Andy".into(),
         wanted: Wanted::Running,
         runtime: Runtime::Docker,
         link: Link::Starting,

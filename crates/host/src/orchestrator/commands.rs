@@ -36,6 +36,10 @@ impl State {
                 self.send_channel(ToChannel::Logout);
                 done()
             }
+            Command::Reconnect {} => {
+                self.send_channel(ToChannel::Reconnect);
+                done()
+            }
             Command::Chats {} => json_of(&self.kept(self.store.read(chats::list).await)?),
             Command::GroupsList {} => json_of(&self.groups.values().map(GroupStatus::from).collect::<Vec<_>>()),
             Command::GroupsRegister { jid, name, folder, trigger, no_trigger } => {

@@ -26,6 +26,7 @@ impl State {
         let (queued_out, failed_out) = self.waiting_out;
         Facts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            assistant: self.settings.assistant_name.clone(),
             wanted: self.wanted,
             runtime: self.settings.runtime,
             link: self.link.clone(),
