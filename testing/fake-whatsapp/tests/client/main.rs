@@ -1,4 +1,6 @@
 //! The server against the real client, whatsapp-rust. See the feature `client-tests` for how to run them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
 mod faults;
 mod linked;
 mod load;
