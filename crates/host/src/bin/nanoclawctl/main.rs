@@ -1,1 +1,59 @@
-fn main() {}
+//! `nanoclawctl`, the command line: `run` is NanoClaw without a window, the rest asks the one that runs, or its files.
+//!
+//! Exit 0 done; 1 failed, with one sentence on stderr (and with `--json` as `{error}` on stdout); 2 wrong usage. What it
+//! prints for people may change, what `--json` prints may only grow.
+//!
+//! Architecture invariant: nothing is decided here. Words become a core command, its answer becomes text.
+
+mod arguments;
+mod ask;
+mod codes;
+mod kiro;
+mod logs;
+mod out;
+mod pair;
+mod run;
+mod settings;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use nanoclaw_host::paths::Home;
+use tokio::runtime::Builder;
+
+use crate::{
+    arguments::{Arguments, KiroWords, SettingsWords, Words},
+    out::{Failure, Out},
+};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let running = matches!(arguments.words, Words::Run { .. });
+    if running && arguments.json {
+        Arguments::command()
+            .error(ErrorKind::ArgumentConflict, "`run` has no --json; use `status --watch --json`")
+            .exit();
+    }
+    let mut runtime = if running { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    let mut out = Out::new(arguments.json);
+    let done = match runtime.enable_all().build() {
+        Ok(runtime) => runtime.block_on(act(arguments.words, &mut out)),
+        Err(error) => Err(out::internal(format!("no thread could be started: {error}."))),
+    };
+    out.end(done)
+}
+
+async fn act(words: Words, out: &mut Out) -> Result<(), Failure> {
+    let home = Home::find()?;
+    match words {
+        Words::Run { verbose } => Box::pin(run::run(home, verbose, out)).await,
+        Words::Status { watch: true } => status::watch(&home, out).await,
+        Words::Pair { phone, cancel: false, yes } => pair::pair(&home, phone, yes, out).await,
+        Words::Logs { run, follow } => logs::logs(&home, run, follow, out).await,
+        Words::Settings { words: SettingsWords::Get { key } } => settings::get(&home, key.as_deref(), out),
+        Words::Settings { words: SettingsWords::Set { key, value } } => settings::set(&home, &key, &value, out),
+        Words::Kiro { words: KiroWords::Status } => kiro::status(&home, out).await,
+        words => ask::ask(&home, words, out).await,
+    }
+}

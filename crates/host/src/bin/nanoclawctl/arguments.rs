@@ -1,0 +1,161 @@
+//! The words and flags (design, nanoclawctl). They become core's commands in `ask`.
+
+use clap::{Parser, Subcommand};
+
+/// NanoClaw: an agent on WhatsApp. This is its command line.
+#[derive(Debug, Parser)]
+#[command(name = "nanoclawctl", version, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub words: Words,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Words {
+    /// Run NanoClaw here, without a window, until Ctrl-C
+    Run {
+        /// Show the log on stderr, too
+        #[arg(short, long)]
+        verbose: bool,
+    },
+    /// Tell how things are
+    Status {
+        /// Go on and tell each change; with --json one status a line
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Link WhatsApp, by a QR code or by a code to type on the phone
+    Pair {
+        /// The phone's number with its country code, to get a code to type
+        #[arg(long, value_name = "NUMBER")]
+        phone: Option<String>,
+        /// End a linking that is under way
+        #[arg(long, conflicts_with_all = ["phone", "yes"])]
+        cancel: bool,
+        /// Link anew although there is a link; the present one is moved aside
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Unlink WhatsApp
+    Logout {
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the chats that are known
+    Chats,
+    /// The chats that the agent works for
+    Groups {
+        #[command(subcommand)]
+        words: GroupsWords,
+    },
+    /// The agents' containers
+    Containers {
+        #[command(subcommand)]
+        words: ContainersWords,
+    },
+    /// Show the log
+    Logs {
+        /// The log of one run
+        #[arg(long, value_name = "ID")]
+        run: Option<String>,
+        /// Go on as the log grows
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Send a text as the assistant
+    Send {
+        #[arg(long, value_name = "JID")]
+        to: String,
+        text: String,
+        /// Also to a chat that is not registered
+        #[arg(long)]
+        any: bool,
+    },
+    /// Stop starting agents; messages are kept
+    Pause,
+    /// Go on after a pause
+    Resume,
+    /// What can be set; used from the next start on
+    Settings {
+        #[command(subcommand)]
+        words: SettingsWords,
+    },
+    /// Kiro on this computer
+    Kiro {
+        #[command(subcommand)]
+        words: KiroWords,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GroupsWords {
+    /// List the registered chats
+    List,
+    /// Let the agent work for a chat
+    Register {
+        /// The chat, as `nanoclawctl chats` shows it
+        #[arg(long)]
+        jid: String,
+        #[arg(long)]
+        name: String,
+        /// Its folder: a-z, 0-9 and -; `main` for your own private chat
+        #[arg(long)]
+        folder: String,
+        /// The word that calls the agent, instead of the assistant's name
+        #[arg(long)]
+        trigger: Option<String>,
+        /// Every message calls the agent
+        #[arg(long, conflicts_with = "trigger")]
+        no_trigger: bool,
+    },
+    /// End the agent's work for a chat
+    Remove {
+        #[arg(value_name = "JID-OR-FOLDER")]
+        target: String,
+    },
+    /// Make another chat the main one
+    MoveMain { jid: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ContainersWords {
+    /// List the running containers
+    List,
+    /// Start a chat's agent and keep it waiting
+    Start {
+        #[arg(value_name = "JID-OR-FOLDER")]
+        target: String,
+    },
+    /// Stop a container
+    Stop {
+        #[arg(value_name = "NAME-OR-GROUP")]
+        target: String,
+    },
+    /// Stop a container and start its chat's agent again
+    Restart {
+        #[arg(value_name = "NAME-OR-GROUP")]
+        target: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SettingsWords {
+    /// Show all settings, or one
+    Get { key: Option<String> },
+    /// Change one
+    Set {
+        key: String,
+        #[arg(allow_negative_numbers = true)]
+        value: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KiroWords {
+    /// Tell who is signed in to Kiro on this computer
+    Status,
+}

@@ -1,0 +1,131 @@
+//! Commands for the NanoClaw that runs: asked over the control socket, answered in one sentence or one list.
+
+use std::io::{self, IsTerminal, Write};
+
+use nanoclaw_core::{
+    chat::Jid,
+    command::{Command, CommandError},
+};
+use nanoclaw_host::{control::Client, paths::Home};
+use serde_json::Value;
+
+use crate::{
+    arguments::{ContainersWords, GroupsWords, Words},
+    out::{Failure, Out, at, internal, list, local, plain},
+    status,
+};
+
+pub async fn ask(home: &Home, words: Words, out: &mut Out) -> Result<(), Failure> {
+    let command = command(words)?;
+    let answer = answered(home, command.clone(), out).await?;
+    if out.json { out.value(&answer) } else { tell(&command, &answer, out) }
+}
+
+/// Asks; where that wants a yes and a person is there to give it, asks them and then again.
+pub async fn answered(home: &Home, mut command: Command, out: &Out) -> Result<Value, Failure> {
+    let mut client = Client::connect(home).await?;
+    match client.ask(&command).await {
+        Err(error) if !out.json && wants_yes(&error) && agreed(&error)? => {
+            if let Command::Pair { yes, .. } | Command::Logout { yes } = &mut command {
+                *yes = true;
+            }
+            Ok(client.ask(&command).await?)
+        }
+        answer => Ok(answer?),
+    }
+}
+
+fn wants_yes(error: &CommandError) -> bool {
+    matches!(error.code.as_str(), "already-linked" | "needs-yes")
+}
+
+fn agreed(error: &CommandError) -> Result<bool, Failure> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Ok(false);
+    }
+    write!(io::stderr(), "{} Go on? [y/N] ", plain(&error.message))?;
+    let mut said = String::new();
+    io::stdin().read_line(&mut said)?;
+    Ok(matches!(said.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn command(words: Words) -> Result<Command, Failure> {
+    Ok(match words {
+        Words::Status { .. } => Command::Status {},
+        Words::Pair { phone, cancel, yes } => Command::Pair { phone, cancel, yes },
+        Words::Logout { yes } => Command::Logout { yes },
+        Words::Chats => Command::Chats {},
+        Words::Groups { words: GroupsWords::List } => Command::GroupsList {},
+        Words::Groups { words: GroupsWords::Register { jid, name, folder, trigger, no_trigger } } => {
+            Command::GroupsRegister { jid: Jid::new(jid), name, folder, trigger, no_trigger }
+        }
+        Words::Groups { words: GroupsWords::Remove { target } } => Command::GroupsRemove { target },
+        Words::Groups { words: GroupsWords::MoveMain { jid } } => Command::GroupsMoveMain { jid: Jid::new(jid) },
+        Words::Containers { words: ContainersWords::List } => Command::ContainersList {},
+        Words::Containers { words: ContainersWords::Start { target } } => Command::ContainersStart { target },
+        Words::Containers { words: ContainersWords::Stop { target } } => Command::ContainersStop { target },
+        Words::Containers { words: ContainersWords::Restart { target } } => Command::ContainersRestart { target },
+        Words::Send { to, text, any } => Command::Send { to: Jid::new(to), text, any },
+        Words::Pause => Command::Pause {},
+        Words::Resume => Command::Resume {},
+        words => return Err(internal(format!("no command stands for {words:?}."))),
+    })
+}
+
+/// The answer for a person.
+fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure> {
+    match command {
+        Command::Status {} => status::tell(answer, out),
+        Command::Chats {} => {
+            let rows = list(answer, "").iter().map(|chat| {
+                let registered = if chat["isRegistered"] == true { "yes" } else { "" };
+                [at(chat, "/name"), &local(at(chat, "/lastActivity")), registered, at(chat, "/jid")].map(str::to_owned)
+            });
+            out.table(["NAME", "LAST ACTIVITY", "REGISTERED", "JID"], rows.collect(), "No chats are known yet.")
+        }
+        Command::GroupsList {} => {
+            let rows = list(answer, "").iter().map(|group| {
+                let trigger = match (group["requiresTrigger"] == true, at(group, "/trigger")) {
+                    (false, _) => "none needed",
+                    (true, "") => "the assistant's name",
+                    (true, trigger) => trigger,
+                };
+                [at(group, "/name"), at(group, "/folder"), trigger, at(group, "/jid")].map(str::to_owned)
+            });
+            let none = "No chats are registered yet. See `nanoclawctl chats` and `nanoclawctl groups register`.";
+            out.table(["NAME", "FOLDER", "TRIGGER", "JID"], rows.collect(), none)
+        }
+        Command::ContainersList {} => {
+            let rows = list(answer, "").iter().map(|run| {
+                [
+                    at(run, "/container"),
+                    at(run, "/group"),
+                    at(run, "/state"),
+                    &local(at(run, "/startedAt")),
+                    at(run, "/id"),
+                ]
+                .map(str::to_owned)
+            });
+            out.table(["CONTAINER", "GROUP", "STATE", "STARTED", "RUN"], rows.collect(), "No containers are running.")
+        }
+        command => out.line(plain(&sentence(command))),
+    }
+}
+
+/// What was done.
+fn sentence(command: &Command) -> String {
+    match command {
+        Command::Pair { .. } => "Linking was cancelled.".to_owned(),
+        Command::Logout { .. } => "WhatsApp is being unlinked.".to_owned(),
+        Command::GroupsRegister { name, folder, .. } => format!("{name} is registered, with the folder {folder}."),
+        Command::GroupsRemove { target } => format!("{target} is no longer registered."),
+        Command::GroupsMoveMain { jid } => format!("{jid} is the main chat now."),
+        Command::ContainersStart { target } => format!("A container for {target} is starting."),
+        Command::ContainersStop { target } => format!("The container of {target} is stopping."),
+        Command::ContainersRestart { target } => format!("The container of {target} is restarting."),
+        Command::Send { to, .. } => format!("The text to {to} is kept and goes out as soon as it can."),
+        Command::Pause {} => "Paused. Messages are kept, nothing new runs.".to_owned(),
+        Command::Resume {} => "Running again.".to_owned(),
+        _ => "Done.".to_owned(),
+    }
+}
