@@ -9,6 +9,7 @@ pub mod group;
 pub mod kiro;
 pub mod link;
 pub mod mounts;
+pub mod present;
 pub mod problem;
 pub mod prompt;
 pub mod queue;

@@ -1,0 +1,298 @@
+//! The named states of NanoClaw that surfaces are tested and drawn with: what the host would tell in each.
+//!
+//! Each is folded from facts by [`Facts::status`], as in the running app. Used by the tests of tray, notifications and
+//! window, never by the app (feature `states`).
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    chat::Jid,
+    group::{Folder, Group},
+    kiro::{SignIn, Whoami},
+    link::{Link, PairingCode, QrCode},
+    problem::Trouble,
+    settings::{KiroMode, Runtime},
+    status::{
+        AppStatus, EngineState, EngineStatus, Facts, ImageState, ImageStatus, NextTask, QueueStatus, RunKind, RunState,
+        RunStatus, SchedulerState, SchedulerStatus, SignInStatus, Wanted,
+    },
+};
+
+/// The moment that all states are of: 2026-05-12, a Tuesday, 10:30 UTC.
+pub const NOW: Timestamp = Timestamp::constant(1_778_581_800, 0);
+
+/// All states by name, each as the host would publish it at [`NOW`].
+pub fn all() -> Vec<(&'static str, AppStatus)> {
+    facts().into_iter().map(|(name, facts)| (name, facts.status(NOW))).collect()
+}
+
+/// One state by its name.
+///
+/// # Panics
+/// When no state has that name.
+#[allow(clippy::panic, reason = "only tests name states")]
+pub fn named(name: &str) -> AppStatus {
+    match all().into_iter().find(|(known, _)| *known == name) {
+        Some((_, status)) => status,
+        None => panic!("no state is called {name}"),
+    }
+}
+
+fn facts() -> Vec<(&'static str, Facts)> {
+    let with = |change: fn(&mut Facts)| {
+        let mut facts = ready();
+        change(&mut facts);
+        facts
+    };
+    vec![
+        ("not_paired", with(|facts| facts.link = Link::Pairing { qr: Some(qr()), code: None })),
+        ("pairing_code", with(|facts| facts.link = Link::Pairing { qr: None, code: Some(code()) })),
+        ("codes_used_up", with(|facts| facts.link = Link::Pairing { qr: None, code: None })),
+        ("starting", with(starting)),
+        ("connecting", with(|facts| facts.link = Link::Connecting)),
+        ("ready", ready()),
+        ("working", with(working)),
+        ("two_running_one_queued", with(two_running_one_queued)),
+        ("needs_you_kiro", with(needs_you_kiro)),
+        ("kiro_unknown", with(|facts| facts.kiro_host = sign_in(Whoami::unknown("Can't tell: no network.")))),
+        ("docker_down", with(docker_down)),
+        ("image_missing", with(|facts| facts.engine.image = image(ImageState::Missing))),
+        ("logged_out", with(|facts| facts.link = Link::LoggedOut)),
+        ("replaced", with(|facts| facts.link = Link::Replaced)),
+        ("banned", with(|facts| facts.link = Link::Banned { until: Some(NOW + SignedDuration::from_hours(26)) })),
+        ("offline", with(offline)),
+        ("paused", with(|facts| facts.wanted = Wanted::Paused)),
+        ("paused_needs_you", with(paused_needs_you)),
+        ("quitting", with(quitting)),
+        ("nothing_registered", with(nothing_registered)),
+        ("troubled", with(troubled)),
+        ("without_containers", with(|facts| facts.runtime = Runtime::Host)),
+        ("hostile_names", with(hostile_names)),
+        ("many", with(many)),
+    ]
+}
+
+/// Linked, signed in, the engine there, two tasks planned, nothing to do.
+fn ready() -> Facts {
+    Facts {
+        version: "0.1.0".to_owned(),
+        assistant: "Andy".to_owned(),
+        wanted: Wanted::Running,
+        runtime: Runtime::Docker,
+        link: Link::Connected { jid: "4915110000001@s.whatsapp.net".to_owned(), push_name: "Maya".to_owned() },
+        queued_out: 0,
+        failed_out: 0,
+        kiro_mode: KiroMode::Shared,
+        kiro_host: sign_in(Whoami {
+            state: SignIn::SignedIn,
+            account: Some("Builder ID, maya@example.org".to_owned()),
+            text: "Signed in (Builder ID, maya@example.org).".to_owned(),
+        }),
+        engine: EngineStatus {
+            state: EngineState::Ready,
+            name: Some("Docker".to_owned()),
+            version: Some("29.0.1".to_owned()),
+            socket: Some("/var/run/docker.sock".to_owned()),
+            image: image(ImageState::Ready),
+        },
+        image: "nanoclaw-agent:latest".to_owned(),
+        runs: Vec::new(),
+        queue: Vec::new(),
+        groups: vec![
+            group("4915110000001@s.whatsapp.net", "You and Andy", "main"),
+            group("120363000000000001@g.us", "Family 👨‍👩‍👧‍👦", "family"),
+            group("120363000000000002@g.us", "Ops on call", "ops"),
+        ],
+        scheduler: SchedulerStatus {
+            state: SchedulerState::Running,
+            next: Some(NextTask {
+                task_id: "task-1".to_owned(),
+                group: "main".to_owned(),
+                at: NOW + SignedDuration::from_mins(150),
+            }),
+        },
+        autostart: Some(true),
+        troubles: Vec::new(),
+    }
+}
+
+fn starting(facts: &mut Facts) {
+    facts.link = Link::Starting;
+    facts.kiro_host = sign_in(Whoami::unknown("Not asked yet."));
+    facts.engine = EngineStatus {
+        state: EngineState::Starting,
+        name: None,
+        version: None,
+        socket: None,
+        image: image(ImageState::Missing),
+    };
+    facts.scheduler.next = None;
+    facts.autostart = None;
+}
+
+fn working(facts: &mut Facts) {
+    facts.runs = vec![run(facts, "family", RunKind::Messages, RunState::Working, 14)];
+}
+
+/// The cap is two; a kept-warm one waits for follow-ups.
+fn two_running_one_queued(facts: &mut Facts) {
+    facts.runs = vec![
+        run(facts, "main", RunKind::KeptWarm, RunState::Idle, 372),
+        run(facts, "family", RunKind::Task, RunState::Working, 14_400 + 24 * 60),
+    ];
+    facts.queue = vec![queued("ops", 1)];
+}
+
+fn needs_you_kiro(facts: &mut Facts) {
+    facts.kiro_host = sign_in(Whoami { state: SignIn::SignedOut, account: None, text: "Signed out.".to_owned() });
+    facts.queue = vec![queued("main", 1), queued("ops", 1)];
+}
+
+fn docker_down(facts: &mut Facts) {
+    facts.engine = EngineStatus {
+        state: EngineState::Absent,
+        name: None,
+        version: None,
+        socket: None,
+        image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
+    };
+    facts.queue = vec![queued("family", 1)];
+}
+
+fn offline(facts: &mut Facts) {
+    facts.link = Link::Offline { retry_at: Some(NOW + SignedDuration::from_secs(14)) };
+    facts.queued_out = 2;
+    facts.runs = vec![run(facts, "family", RunKind::Messages, RunState::Starting, 2)];
+}
+
+fn paused_needs_you(facts: &mut Facts) {
+    facts.wanted = Wanted::Paused;
+    facts.link = Link::LoggedOut;
+    facts.scheduler.state = SchedulerState::Paused;
+}
+
+fn quitting(facts: &mut Facts) {
+    facts.wanted = Wanted::Quitting;
+    facts.scheduler.state = SchedulerState::Stopped;
+    facts.runs = vec![run(facts, "ops", RunKind::Messages, RunState::Stopping, 80)];
+}
+
+fn nothing_registered(facts: &mut Facts) {
+    facts.groups.clear();
+    facts.scheduler.next = None;
+    facts.autostart = Some(false);
+}
+
+/// All goes on, and three things want to be looked at.
+fn troubled(facts: &mut Facts) {
+    facts.failed_out = 1;
+    facts.scheduler.next =
+        facts.scheduler.next.take().map(|next| NextTask { at: NOW + SignedDuration::from_hours(16), ..next });
+    facts.troubles = vec![
+        Trouble::BadSetting {
+            key: "MAX_CONCURRENT_CONTAINERS".to_owned(),
+            value: "many".to_owned(),
+            allowed: "a whole number from 1 to 1000 (containers)".to_owned(),
+            used: "5".to_owned(),
+        },
+        Trouble::RunFailed { chat: "Ops on call".to_owned(), reason: "it took too long.".to_owned() },
+        Trouble::SendFailed {
+            chat: "Family 👨‍👩‍👧‍👦".to_owned(), reason: "the chat is gone.".to_owned()
+        },
+    ];
+}
+
+/// What people call their chats to break menus, pages and logs.
+fn hostile_names(facts: &mut Facts) {
+    facts.link = Link::Connected {
+        jid: "4915110000001@s.whatsapp.net".to_owned(),
+        push_name: "\u{202e}ayaM\u{0}\u{1b}[31m<b>&amp;".to_owned(),
+    };
+    facts.groups = vec![
+        group("120363000000000003@g.us", "evil\nWhatsApp: connected", "lines"),
+        group("120363000000000004@g.us", "\u{202e}rtl\u{2066} and & _under_ && <script>alert(1)</script>", "marks"),
+        group("120363000000000005@g.us", &"👨‍👩‍👧‍👦".repeat(40), "families"),
+        group("120363000000000006@g.us", &format!("z{}", "\u{301}".repeat(300)), "zalgo"),
+        group("120363000000000007@g.us", " \u{200f}\t ", "empty"),
+        group("120363000000000008@g.us", "مجموعة العائلة", "arabic"),
+    ];
+    facts.runs = vec![
+        run(facts, "lines", RunKind::Messages, RunState::Working, 61),
+        run(facts, "marks", RunKind::Messages, RunState::Idle, 61),
+        run(facts, "gone", RunKind::Messages, RunState::Working, 61),
+    ];
+}
+
+/// More of everything than fits a menu.
+fn many(facts: &mut Facts) {
+    facts.groups = (1..=200)
+        .map(|n| group(&format!("1203630000{n:08}@g.us"), &format!("Group {n}"), &format!("group-{n}")))
+        .collect();
+    facts.runs = (1..=24)
+        .map(|n| run(facts, &format!("group-{n}"), RunKind::Messages, RunState::Working, 60 * i64::from(n)))
+        .collect();
+    facts.queue = (25..=60).map(|n| queued(&format!("group-{n}"), 2)).collect();
+    facts.scheduler.next =
+        facts.scheduler.next.take().map(|next| NextTask { at: NOW + SignedDuration::from_hours(76), ..next });
+}
+
+fn sign_in(whoami: Whoami) -> SignInStatus {
+    SignInStatus::new(whoami, NOW - SignedDuration::from_mins(3))
+}
+
+fn image(state: ImageState) -> ImageStatus {
+    let id = (state == ImageState::Ready).then(|| "sha256:0a1b2c3d4e5f".to_owned());
+    ImageStatus { state, id, progress: None }
+}
+
+#[allow(clippy::expect_used, reason = "the folders here are good")]
+fn group(jid: &str, name: &str, folder: &str) -> Group {
+    Group {
+        jid: Jid::new(jid),
+        name: name.to_owned(),
+        folder: Folder::new(folder).expect("a folder"),
+        trigger: None,
+        requires_trigger: folder != "main",
+        timeout: None,
+    }
+}
+
+fn run(facts: &Facts, folder: &str, kind: RunKind, state: RunState, seconds: i64) -> RunStatus {
+    let chat = facts.groups.iter().find(|group| group.folder.as_str() == folder).map(|group| group.jid.clone());
+    let started_at = NOW - SignedDuration::from_secs(seconds);
+    let id = format!("{folder}-{}", started_at.as_millisecond());
+    RunStatus {
+        container: format!("nanoclaw-{id}"),
+        id,
+        group: folder.to_owned(),
+        chat: chat.unwrap_or_else(|| Jid::new("120363000000000099@g.us")),
+        kind,
+        state,
+        started_at,
+        last_result_at: (state == RunState::Idle).then(|| NOW - SignedDuration::from_secs(30)),
+        memory_bytes: None,
+        cpu_percent: None,
+        mounts: Vec::new(),
+    }
+}
+
+fn queued(folder: &str, messages: u64) -> QueueStatus {
+    QueueStatus { group: folder.to_owned(), messages, tasks: 0, retry_at: None, attempt: 0 }
+}
+
+fn qr() -> QrCode {
+    QrCode {
+        data: "2@not,a,real,code".to_owned(),
+        svg: r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 29 29"><path d="M4 4h7v7h-7zM18 4h7v7h-7zM4 18h7v7h-7z"/></svg>"#
+            .to_owned(),
+        expires_at: NOW + SignedDuration::from_secs(42),
+    }
+}
+
+fn code() -> PairingCode {
+    PairingCode {
+        code: "ABCD1234".to_owned(),
+        phone: "+4915110000001".to_owned(),
+        expires_at: NOW + SignedDuration::from_secs(140),
+    }
+}
