@@ -135,8 +135,12 @@ fn locked(file: &str) -> BTreeMap<String, BTreeSet<String>> {
     crates
 }
 
-/// Whether code names a crate, or one of its family (`tauri_build`, `wacore_binary`).
+/// Whether code, not text in quotes, names a crate or one of its family (`tauri_build`, `wacore_binary`).
 fn names_crate(line: &str, family: &str) -> bool {
+    line.split('"').step_by(2).any(|code| names_crate_in_code(code, family))
+}
+
+fn names_crate_in_code(line: &str, family: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     line.match_indices(family).any(|(at, _)| {
         let starts_word = !line[..at].ends_with(is_part);
@@ -158,6 +162,7 @@ fn a_crate_is_seen_where_it_is_named_and_not_elsewhere() {
     check("let tauri = 1;", "tauri", false);
     check("crate::my_rusqlite::open()", "rusqlite", false);
     check(r#"let name = "bollard";"#, "bollard", false);
+    check(r#"info!(target: "whatsapp_rust::handshake", "hello");"#, "whatsapp_rust", false);
 }
 
 /// Lines with their numbers, without comments. Good enough for reading: strings with `//` in them name no crate.

@@ -189,7 +189,15 @@ impl Phone {
 
     /// Everything that ever reached this phone.
     pub async fn got(&self) -> Result<Vec<Item>> {
-        Ok(self.received(0, 0).await?.0)
+        let (mut all, mut since) = (Vec::new(), 0);
+        loop {
+            let (items, next) = self.received(since, 0).await?;
+            all.extend(items);
+            if next == since {
+                return Ok(all);
+            }
+            since = next;
+        }
     }
 
     /// The texts that ever reached this phone, in order.
@@ -201,7 +209,7 @@ impl Phone {
     async fn received(&self, since: u64, wait_ms: u128) -> Result<(Vec<Item>, u64)> {
         let answer = self.admin.get(&format!("/admin/received?since={since}&wait={wait_ms}")).await?;
         let all = answer["items"].as_array().context("no items")?;
-        let mine = all.iter().map(Item::from_json).filter(|item| user_of(&item.to) == self.pn).collect();
+        let mine = all.iter().map(Item::from_json).filter(|item| item.to == self.pn).collect();
         Ok((mine, answer["next"].as_u64().context("no next")?))
     }
 }
@@ -226,7 +234,24 @@ fn id_of(answer: &Value) -> Result<String> {
     Ok(answer["id"].as_str().context("the server gave the message no id")?.to_owned())
 }
 
-/// The user of an address: `4915…` of `4915…:2@s.whatsapp.net`.
-fn user_of(address: &str) -> &str {
-    address.split(['@', ':']).next().unwrap_or(address)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_server_takes_people_groups_and_faults_and_names_its_refusals() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut whatsapp = WhatsApp::start(folder.path()).await.unwrap();
+        assert!(whatsapp.url.starts_with("ws://127.0.0.1:"));
+        let alice = whatsapp.phone("4915110000002", "Alice").await.unwrap();
+        let owner = whatsapp.phone("4915110000001", "Owner").await.unwrap();
+        whatsapp.group("120363000000000001@g.us", "Family", &[&owner, &alice]).await.unwrap();
+        whatsapp.fault(&owner, "fail-login", json!({"code": 401, "times": 1})).await.unwrap();
+        assert_eq!(whatsapp.state().await.unwrap()["companions"], json!([]));
+        assert_eq!(alice.texts().await.unwrap(), Vec::<String>::new());
+        let refusal = alice.scans("no QR at all").await.unwrap_err().to_string();
+        assert!(refusal.contains("/admin/scan") && refusal.contains("error"), "{refusal}");
+        whatsapp.stop().await.unwrap();
+        assert!(whatsapp.state().await.is_err());
+    }
 }
