@@ -28,7 +28,9 @@ impl World {
             }
             ("md", "set", "remove-companion-device") => {
                 self.answer(connection, iq, []);
-                lock(&self.directory).unlink(&connection.companion()?.address);
+                let address = &connection.companion()?.address;
+                lock(&self.directory).unlink(address);
+                self.tell_devices(&address.pn, address.device);
             }
             ("w:p" | "urn:xmpp:ping", ..) => self.answer(connection, iq, []),
             ("encrypt", ..) => return self.on_key_request(connection, iq, kind.as_str(), tag).await,

@@ -13,7 +13,7 @@ use wacore_binary::{Jid, Node};
 use super::adv;
 use super::link_code::LinkCode;
 use crate::directory::{Address, Companion};
-use crate::queue::Mailbox;
+use crate::queue::{Key, Mailbox, Stanza};
 use crate::server::World;
 use crate::stanza::{USER_DOMAIN, attr, content, lock, node, stanza_id, unix_seconds};
 use crate::transport::{Connection, Link};
@@ -126,18 +126,19 @@ impl World {
 
     /// The device's answer to `pair-success`: links it and asks it to log in, or turns it away.
     pub(crate) fn on_pairing_answer(&self, connection: &Connection, answer: &Node) -> Result<()> {
-        let Some(mut offer) = lock(&self.offers).remove(&connection.client_key) else { return Ok(()) };
-        let introduced = offer.introduced.take().filter(|introduced| introduced.iq == attr(answer, "id"));
-        let Some(introduced) = introduced else {
-            lock(&self.offers).insert(connection.client_key, offer);
-            return Ok(());
+        let (introduced, outcome) = {
+            let mut offers = lock(&self.offers);
+            let Some(offer) = offers.get_mut(&connection.client_key) else { return Ok(()) };
+            let id = attr(answer, "id");
+            let Some(introduced) = offer.introduced.take_if(|introduced| introduced.iq == id) else { return Ok(()) };
+            (introduced, offer.outcome.take())
         };
         let result = self.link_device(connection.client_key, introduced, answer);
         let refused = result.as_ref().err().map(|error| format!("{error:#}"));
         let code = if refused.is_none() { "515" } else { "401" };
-        offer.link.send(&node("stream:error").attr("code", code).build());
-        offer.link.close();
-        if let Some(outcome) = offer.outcome {
+        connection.link.send(&node("stream:error").attr("code", code).build());
+        connection.link.close();
+        if let Some(outcome) = outcome {
             let _ = outcome.send(result);
         }
         refused.map_or(Ok(()), |why| Err(anyhow!("a device was not linked: {why}")))
@@ -160,8 +161,34 @@ impl World {
             keys: Mutex::new(None),
             mailbox: Arc::new(Mailbox::new()),
         };
+        let pn = companion.address.pn.clone();
         lock(&self.directory).link(Arc::new(companion), noise_key)?;
+        self.tell_devices(&pn, device);
         Ok(device)
+    }
+
+    /// Tells the account's devices, but for the one that has come or gone, which devices there are now.
+    pub(crate) fn tell_devices(&self, pn: &str, except: u16) {
+        let directory = lock(&self.directory);
+        let Ok(account) = directory.account(pn) else { return };
+        let phone = node("device").attr("jid", account.phone.address.jid()).build();
+        let linked = account.companions.values().map(|companion| {
+            node("device").attr("jid", companion.address.jid()).attr("key-index", companion.key_index).build()
+        });
+        let devices =
+            node("devices").attr("dhash", "2:abcdefgh").children(std::iter::once(phone).chain(linked)).build();
+        for companion in account.companions.values().filter(|companion| companion.address.device != except) {
+            let id = stanza_id();
+            let notification = node("notification")
+                .attr("from", account.phone.address.jid())
+                .attr("type", "account_sync")
+                .attr("id", id.as_str())
+                .attr("t", unix_seconds())
+                .children([devices.clone()])
+                .build();
+            let key = Key { class: "notification", sender: account.phone.address.jid().to_string(), id };
+            companion.mailbox.put(Stanza { key, node: notification, twice: false });
+        }
     }
 
     /// Forgets the offer of a connection that has ended.

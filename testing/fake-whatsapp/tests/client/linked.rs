@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fake_whatsapp::{Addressing, Item, ItemKind, Server};
 use tempfile::TempDir;
+use tracing_subscriber::EnvFilter;
 use whatsapp_rust::bot::BotHandle;
 use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
 use whatsapp_rust::pair_code::PairCodeOptions;
@@ -38,6 +39,8 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
+        // What both sides say is shown with a failed test, as far as RUST_LOG asks for it.
+        let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();
         let server = Server::start(0).await.unwrap();
         server.add_account(ME, "100000000000001", "Owner").unwrap();
         server.add_account(ALICE, ALICE_LID, "Alice").unwrap();
