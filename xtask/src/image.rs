@@ -136,7 +136,8 @@ pub fn static_runner() -> Result<()> {
     Ok(())
 }
 
-fn static_fake_kiro() -> Result<PathBuf> {
+/// fake-kiro as one static program: in the image for tests, and under the container's own tests.
+pub fn static_fake_kiro() -> Result<PathBuf> {
     let target = linux_target()?.context("fake-kiro for a container is compiled on Linux only")?;
     run(cargo().env("RUSTFLAGS", "-C target-feature=+crt-static").args([
         "build",

@@ -35,7 +35,9 @@ pub fn test(nextest: &[String]) -> Result<()> {
             run(in_container().arg("clippy").args(CONTAINER).args(["--", "-Dwarnings"]))
         })?;
         steps.step("tests, container", || {
-            run(in_container().args(["nextest", "run"]).args(CONTAINER).args(profile()))
+            let kiro = image::static_fake_kiro()?;
+            let nextest = ["nextest", "run"];
+            run(in_container().args(nextest).args(CONTAINER).args(profile()).env("KIRO_CLI_UNDER_TEST", kiro))
         })?;
         steps.step("clippy, root", || run(cargo().arg("clippy").args(ROOT).args(["--", "-Dwarnings"])))?;
     }
