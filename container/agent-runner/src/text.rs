@@ -3,6 +3,7 @@
 /// An error's text is its last so many characters: the cause stands at the end.
 const ERROR_CHARS: usize = 1000;
 
+const CANCEL_HINT: &str = " | Press (^) + C to cancel";
 const SPINNER: [char; 12] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏', '▰', '▱'];
 
 /// Without escape sequences, control characters, overwritten frames, spinner lines and `Opening browser…`.
@@ -12,9 +13,7 @@ pub fn plain(text: &str) -> String {
     for line in text.split('\n') {
         // What a terminal would show at the end: the last frame that says something.
         let shown = line.rsplit('\r').find(|frame| !frame.trim().is_empty()).unwrap_or("");
-        if !is_noise(shown) {
-            lines.push(shown);
-        }
+        lines.extend(said(shown));
     }
     lines.join("\n").trim().to_owned()
 }
@@ -26,12 +25,21 @@ pub fn error(text: &str) -> String {
     text.chars().skip(count.saturating_sub(ERROR_CHARS)).collect()
 }
 
-fn is_noise(line: &str) -> bool {
-    let line = line.trim();
-    let waiting = || line.ends_with("...") || line.ends_with('…');
-    let rest = line.trim_start_matches(SPINNER);
-    let spinner = rest.len() < line.len() && (rest.is_empty() || waiting());
-    spinner || (line.starts_with("Opening browser") && waiting())
+/// The line without what kiro-cli shows while it waits; None where nothing else is on it.
+fn said(line: &str) -> Option<&str> {
+    let trimmed = line.trim();
+    let rest = trimmed.trim_start_matches(SPINNER).trim_start();
+    let spins = rest.len() < trimmed.len();
+    if spins && (rest.is_empty() || rest.ends_with("...") || rest.ends_with('…')) {
+        return None;
+    }
+    let opening =
+        rest.strip_prefix("Opening browser").and_then(|rest| rest.strip_prefix("...").or(rest.strip_prefix('…')));
+    match opening {
+        // The next text stands on the same line: nobody ends a line that a spinner would draw again.
+        Some(rest) => Some(rest.trim_start_matches(CANCEL_HINT)).filter(|rest| !rest.trim().is_empty()),
+        None => Some(line),
+    }
 }
 
 fn without_escapes(text: &str) -> String {
@@ -87,6 +95,10 @@ mod tests {
             ("⠋ Thinking...\n⠙\nanswer", "answer"),
             ("▰▱▱▱▱▱▱ Logging in...\nLogged in", "Logged in"),
             ("Opening browser…\nOpening browser...\nanswer", "answer"),
+            (
+                "▰▰▱▱▱▱▱ Opening browser... | Press (^) + C to cancelFailed to open browser for authentication.",
+                "Failed to open browser for authentication.",
+            ),
             ("Opening browser windows is easy", "Opening browser windows is easy"),
             ("⠋ is a braille letter", "⠋ is a braille letter"),
             ("one\r\ntwo\r\n", "one\ntwo"),

@@ -78,7 +78,7 @@ fn bad_follow_up() {
 #[test]
 fn signed_out() {
     for (state, cause, text) in [
-        ("signed-out", Cause::SignedOut, "Not logged in."),
+        ("signed-out", Cause::SignedOut, "You are not logged in"),
         ("browser", Cause::Browser, "Failed to open browser for authentication"),
         ("expired", Cause::Expired, "ExpiredTokenException"),
     ] {

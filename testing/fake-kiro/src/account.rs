@@ -11,9 +11,6 @@ use crate::script::Script;
 
 const BROWSER_FAILED: &str = "Failed to open browser for authentication.\n\
     Please try again with: kiro-cli login --use-device-flow\nFailed to open URL";
-const NOT_LOGGED_IN: &str =
-    "error: Not logged in. Set the KIRO_API_KEY environment variable or run `kiro-cli login` first.";
-
 /// Whose account works: a stored one, else the key's.
 fn account(script: &Script) -> Option<Value> {
     let auth = &script.auth;
@@ -46,8 +43,9 @@ pub fn whoami(script: &Script, arguments: &[String]) -> u8 {
         }
         (_, None) => "Not logged in".into(),
         (_, Some(account)) => {
-            let word = |key: &str| account[key].as_str().unwrap_or_default().to_owned();
-            format!("Logged in with {}\nEmail: {}", word("accountType"), word("email"))
+            let word = |key: &str| account[key].as_str().unwrap_or_default();
+            let kind = if word("accountType") == "BuilderId" { "Builder ID" } else { word("accountType") };
+            format!("Logged in with {kind}\nEmail: {}", word("email"))
         }
     };
     println!("{text}");
@@ -110,18 +108,20 @@ pub fn logout(mut script: Script) -> u8 {
     0
 }
 
-/// What a start says that needs an account and has none. None: there is one.
-pub fn turned_away(script: &Script) -> Option<u8> {
+/// What a start says that needs an account and has none, and its exit code. None: there is one.
+///
+/// # Arguments
+/// `not_logged_in`: the text of the way that was chosen.
+pub fn turned_away(script: &Script, not_logged_in: &str) -> Option<u8> {
     if account(script).is_some() {
         return None;
     }
     if script.auth.state == "browser" {
-        println!("Opening browser…");
-        eprintln!("{BROWSER_FAILED}");
+        eprintln!("▰▰▱▱▱▱▱ Opening browser... | Press (^) + C to cancel{BROWSER_FAILED}");
         // It goes on waiting for the browser.
         sleep(Duration::from_secs(600));
     } else {
-        eprintln!("{NOT_LOGGED_IN}");
+        eprintln!("{not_logged_in}");
     }
     Some(1)
 }

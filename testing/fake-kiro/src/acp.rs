@@ -42,7 +42,8 @@ struct Agent {
 }
 
 pub fn serve(script: &Script, arguments: &[String]) -> u8 {
-    if let Some(code) = account::turned_away(script) {
+    if let Some(code) = account::turned_away(script, "error: You are not logged in, please log in with kiro-cli login")
+    {
         return code;
     }
     let trusts_all = arguments.iter().any(|a| a == "-a" || a == "--trust-all-tools");

@@ -13,6 +13,9 @@ use crate::{account, option};
 const FLAGS: [&str; 8] =
     ["--no-interactive", "-a", "--trust-all-tools", "-r", "--resume", "-l", "--list-sessions", "--require-mcp-startup"];
 
+const NOT_LOGGED_IN: &str =
+    "error: Not logged in. Set the KIRO_API_KEY environment variable or run `kiro-cli login` first.";
+
 struct Collected {
     text: String,
     trusted: bool,
@@ -35,7 +38,7 @@ impl Listener for Collected {
 }
 
 pub fn answer(script: &Script, arguments: &[String]) -> u8 {
-    if let Some(code) = account::turned_away(script) {
+    if let Some(code) = account::turned_away(script, NOT_LOGGED_IN) {
         return code;
     }
     let stream = option(arguments, &["--output-format"]) == Some("stream-json");
