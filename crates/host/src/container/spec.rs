@@ -22,6 +22,8 @@ pub const LABEL_RUN: &str = "com.nanoclaw.run";
 pub const LABEL_KIND: &str = "com.nanoclaw.kind";
 
 const HOME: &str = "/home/node";
+/// Open files a process: few enough that an engine without the right to raise limits can still grant it.
+const OPEN_FILES: i64 = 16_384;
 /// Of the image's user `node`.
 const NODE: (u32, u32) = (1000, 1000);
 
@@ -65,7 +67,7 @@ fn host_config(spec: &RunSpec) -> HostConfig {
         memory_swap: Some(whole(spec.memory)),
         nano_cpus: Some(whole(spec.cpus.saturating_mul(1_000_000_000))),
         pids_limit: Some(whole(spec.pids)),
-        ulimits: Some(vec![limit("nofile", 65_536), limit("core", 0)]),
+        ulimits: Some(vec![limit("nofile", OPEN_FILES), limit("core", 0)]),
         log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log.into()) }),
         tmpfs: Some(tmpfs(spec)),
         // Not `binds`: they make a missing folder on the host instead of refusing.
