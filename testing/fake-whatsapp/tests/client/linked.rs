@@ -5,6 +5,7 @@ use std::time::Duration;
 use fake_whatsapp::{Addressing, Item, ItemKind, Server};
 use tempfile::TempDir;
 use tracing_subscriber::EnvFilter;
+use whatsapp_rust::SendOptions;
 use whatsapp_rust::bot::BotHandle;
 use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
 use whatsapp_rust::pair_code::PairCodeOptions;
@@ -85,6 +86,26 @@ impl World {
         self.server.scan(ME, &qr).await.unwrap();
         client.connected().await;
         client
+    }
+
+    /// Puts a copy of a store aside that no client has open.
+    pub fn keep_store(&self, store: &str) {
+        self.copy_store(store, "kept");
+    }
+
+    pub fn restore_store(&self, store: &str) {
+        self.copy_store("kept", store);
+    }
+
+    fn copy_store(&self, from: &str, to: &str) {
+        for end in ["", "-wal", "-shm"] {
+            let (from, to) =
+                (self.stores.path().join(format!("{from}{end}")), self.stores.path().join(format!("{to}{end}")));
+            let _ = std::fs::remove_file(&to);
+            if from.exists() {
+                std::fs::copy(from, to).unwrap();
+            }
+        }
     }
 
     /// The first item from here on that fits.
@@ -186,6 +207,12 @@ impl Client {
     pub async fn send(&self, to: &str, text: &str) -> String {
         let to: Jid = to.parse().unwrap();
         self.client.send_message(to, wa::Message::text(text)).await.unwrap().message_id
+    }
+
+    pub async fn send_as(&self, to: &str, text: &str, id: &str) {
+        let to: Jid = to.parse().unwrap();
+        let options = SendOptions::default().with_message_id(id);
+        self.client.send_message_with_options(to, wa::Message::text(text), options).await.unwrap();
     }
 }
 
