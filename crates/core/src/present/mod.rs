@@ -2,5 +2,9 @@
 //!
 //! Architecture invariant: nothing here draws. `src-tauri` draws the values, and decides nothing.
 
+pub mod notify;
 #[cfg(any(test, feature = "states"))]
 pub mod states;
+pub mod tray;
+pub mod window;
+mod words;

@@ -1,0 +1,166 @@
+//! Which notifications a person gets (T6): signed out of WhatsApp or Kiro, Docker down, a message that failed for good.
+//!
+//! Each is told once, and not again until it was well in between. Chats' names, phone numbers and codes are not in them:
+//! a notification is read by whoever looks at the screen.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    kiro::SignIn,
+    link::LinkState,
+    settings::{KiroMode, Runtime},
+    status::{AppStatus, EngineState, Wanted},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    pub title: &'static str,
+    pub body: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Matter {
+    WhatsApp,
+    Kiro,
+    Docker,
+}
+
+/// How a matter stands. In between (connecting, can't tell) nothing is known anew.
+enum Standing {
+    Well,
+    Unclear,
+    Bad,
+}
+
+/// What has been told so far.
+#[derive(Debug, Default)]
+pub struct Told {
+    bad: BTreeSet<Matter>,
+    /// Answers that could not be sent, and chats whose last run failed with nothing more tried: as last seen.
+    failed: Option<u64>,
+}
+
+impl Told {
+    /// What is to be told with this status; called with each one, in order.
+    pub fn news(&mut self, status: &AppStatus) -> Vec<Notification> {
+        if status.wanted == Wanted::Quitting {
+            return Vec::new();
+        }
+        let mut news = Vec::new();
+        for (matter, standing) in
+            [(Matter::WhatsApp, whatsapp(status)), (Matter::Kiro, kiro(status)), (Matter::Docker, docker(status))]
+        {
+            match standing {
+                Standing::Well => drop(self.bad.remove(&matter)),
+                Standing::Unclear => {}
+                Standing::Bad => news.extend(self.bad.insert(matter).then(|| words(matter))),
+            }
+        }
+        // What failed before the start was told then.
+        let failed = failed(status);
+        if self.failed.is_some_and(|before| before < failed) {
+            news.push(Notification {
+                title: "A message failed",
+                body: "It was not answered or not sent. Nothing is lost. Open NanoClaw to see why.",
+            });
+        }
+        self.failed = Some(failed);
+        news
+    }
+}
+
+fn words(matter: Matter) -> Notification {
+    let (title, body) = match matter {
+        Matter::WhatsApp => {
+            ("Signed out of WhatsApp", "Your phone has unlinked NanoClaw. Open NanoClaw to link it again.")
+        }
+        Matter::Kiro => ("Signed out of Kiro", "Messages wait until you sign in again."),
+        Matter::Docker => ("Docker is not running", "Messages wait. They are answered by themselves when it is back."),
+    };
+    Notification { title, body }
+}
+
+fn whatsapp(status: &AppStatus) -> Standing {
+    match status.whatsapp.state {
+        LinkState::Connected => Standing::Well,
+        LinkState::LoggedOut => Standing::Bad,
+        _ => Standing::Unclear,
+    }
+}
+
+fn kiro(status: &AppStatus) -> Standing {
+    let sign_in = match status.kiro.mode {
+        KiroMode::Shared => Some(&status.kiro.host),
+        KiroMode::Own | KiroMode::ApiKey => status.kiro.container.as_ref(),
+    };
+    match sign_in.map(|sign_in| sign_in.state) {
+        Some(SignIn::SignedIn) => Standing::Well,
+        Some(SignIn::SignedOut) => Standing::Bad,
+        Some(SignIn::Unknown | SignIn::Missing) | None => Standing::Unclear,
+    }
+}
+
+fn docker(status: &AppStatus) -> Standing {
+    match status.engine.state {
+        _ if status.runtime == Runtime::Host => Standing::Well,
+        EngineState::Ready => Standing::Well,
+        EngineState::Starting => Standing::Unclear,
+        EngineState::Absent => Standing::Bad,
+    }
+}
+
+/// A run that failed but is tried again has not failed for good.
+fn failed(status: &AppStatus) -> u64 {
+    let retrying = status.queue.iter().any(|queue| queue.retry_at.is_some());
+    let runs = status.problems.iter().filter(|problem| problem.code == "run-failed").count() as u64;
+    status.whatsapp.failed_out + if retrying { 0 } else { runs }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::states;
+
+    /// The titles told while these states pass, a `|` after each state.
+    fn told(passing: &[&str]) -> String {
+        let mut told = Told::default();
+        let titles = |name: &&str| {
+            let news = told.news(&states::named(name));
+            news.iter().map(|one| one.title).collect::<Vec<_>>().join(", ")
+        };
+        passing.iter().map(titles).collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn each_trouble_is_told_once_until_it_changed() {
+        // T6
+        for (passing, expect) in [
+            (&["ready", "working", "ready", "paused"][..], " |  |  | "),
+            (&["ready", "docker_down", "docker_down", "starting", "docker_down"], " | Docker is not running |  |  | "),
+            (&["docker_down", "ready", "docker_down"], "Docker is not running |  | Docker is not running"),
+            (&["needs_you_kiro", "kiro_unknown", "needs_you_kiro"], "Signed out of Kiro |  | "),
+            (&["needs_you_kiro", "ready", "needs_you_kiro"], "Signed out of Kiro |  | Signed out of Kiro"),
+            (&["logged_out", "not_paired", "logged_out"], "Signed out of WhatsApp |  | "),
+            (&["ready", "troubled", "troubled", "ready", "troubled"], " | A message failed |  |  | A message failed"),
+            (&["troubled", "troubled"], " | "),
+            (&["ready", "quitting", "docker_down"], " |  | Docker is not running"),
+            (&["starting", "not_paired", "connecting", "offline", "ready"], " |  |  |  | "),
+        ] {
+            assert_eq!(told(passing), expect, "{passing:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_tried_again_has_not_failed_for_good() {
+        // T6, Q4
+        let mut told = Told::default();
+        let troubled = states::named("troubled");
+        let mut retrying = troubled.clone();
+        retrying.whatsapp.failed_out = 0;
+        retrying.queue = states::named("two_running_one_queued").queue;
+        assert!(retrying.queue.iter().any(|queue| queue.retry_at.is_some()), "the state has a retry");
+        assert_eq!(told.news(&states::named("ready")), []);
+        assert_eq!(told.news(&retrying), []);
+        assert_eq!(told.news(&troubled).len(), 1);
+    }
+}

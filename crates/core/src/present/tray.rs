@@ -1,0 +1,409 @@
+//! The menu bar's icon and menu as a value (T1, T2, T3): what is true and what a person can do about it.
+//!
+//! A row carries what it does as data ([`Action`]); `src-tauri` draws the value, changes only what differs, and does the
+//! actions.
+
+use jiff::Zoned;
+
+use super::{
+    window::Page,
+    words::{age, count, first_sentence, moment, name},
+};
+use crate::{
+    command::Command,
+    kiro::SignIn,
+    link::LinkState,
+    problem::Offer,
+    settings::{KiroMode, Runtime},
+    status::{
+        AppStatus, EngineState, GroupStatus, ImageState, Level, RunKind, RunState, RunStatus, SchedulerState, Wanted,
+    },
+};
+
+/// Containers that the menu itself shows; the window shows all.
+const MOST_RUNS: usize = 8;
+/// Chats that "Start a container" lists.
+const MOST_CHATS: usize = 20;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tray {
+    /// One picture for each level (T1).
+    pub icon: Level,
+    /// A word beside the icon, where one is wanted: nothing while all goes well.
+    pub title: &'static str,
+    pub menu: Vec<Row>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    /// Without an action it is grey and can't be chosen.
+    Item {
+        text: String,
+        action: Option<Action>,
+    },
+    /// With a tick while `on`.
+    Check {
+        text: String,
+        on: bool,
+        action: Option<Action>,
+    },
+    Menu {
+        text: String,
+        rows: Vec<Row>,
+    },
+    Separator,
+}
+
+/// What choosing a row does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Command(Command),
+    /// Shows the window on a page.
+    Open(Page),
+    /// Shows the log of a run, by its id.
+    ShowLog(String),
+    /// Turns starting at login on or off (T5).
+    StartAtLogin(bool),
+}
+
+/// Whether a menu with rows `old` becomes one with rows `new` by changing texts and ticks alone. A row that does
+/// something else is another row, so that a click never does what the row did a moment before or will do after.
+pub fn same_rows(old: &[Row], new: &[Row]) -> bool {
+    let same = |(old, new): (&Row, &Row)| match (old, new) {
+        (Row::Item { action: old, .. }, Row::Item { action: new, .. })
+        | (Row::Check { action: old, .. }, Row::Check { action: new, .. }) => old == new,
+        (Row::Menu { rows: old, .. }, Row::Menu { rows: new, .. }) => same_rows(old, new),
+        (Row::Separator, Row::Separator) => true,
+        _ => false,
+    };
+    old.len() == new.len() && old.iter().zip(new).all(same)
+}
+
+/// The tray for a status. `now` is in the zone that people read times in; ages count from the status' own times.
+pub fn tray(status: &AppStatus, now: &Zoned) -> Tray {
+    let mut menu = head(status);
+    menu.push(Row::Separator);
+    menu.extend(vitals(status, now));
+    menu.push(Row::Separator);
+    menu.extend(containers(status, now));
+    menu.push(Row::Separator);
+    menu.extend(foot(status));
+    if status.wanted == Wanted::Quitting {
+        menu.iter_mut().for_each(turn_grey);
+    }
+    let title = match status.headline.level {
+        Level::NeedsYou => "Needs you",
+        Level::Offline => "Offline",
+        Level::Paused => "Paused",
+        Level::Working | Level::Ready => "",
+    };
+    Tray { icon: status.headline.level, title, menu }
+}
+
+fn item(text: impl Into<String>, action: Action) -> Row {
+    Row::Item { text: text.into(), action: Some(action) }
+}
+
+fn grey(text: impl Into<String>) -> Row {
+    Row::Item { text: text.into(), action: None }
+}
+
+fn turn_grey(row: &mut Row) {
+    match row {
+        Row::Item { action, .. } | Row::Check { action, .. } => *action = None,
+        Row::Menu { rows, .. } => rows.iter_mut().for_each(turn_grey),
+        Row::Separator => {}
+    }
+}
+
+/// The worst thing that is true, what helps, and what waits.
+fn head(status: &AppStatus) -> Vec<Row> {
+    if status.wanted == Wanted::Quitting {
+        return vec![grey("Quitting"), grey("What is being answered may finish first")];
+    }
+    let (headline, rest) = first_sentence(&status.headline.text);
+    let cure = cure(status);
+    // What a person has to do is said by the cure itself.
+    let said = cure.is_some() && status.headline.level == Level::NeedsYou;
+    let mut rows = vec![grey(headline)];
+    rows.extend(cure);
+    rows.extend(rest.filter(|_| !said).map(|rest| grey(rest.strip_suffix('.').unwrap_or(rest))));
+    rows.extend(waiting(status).map(grey));
+    let others = status.problems.iter().filter(|problem| problem.text != status.headline.text).count() as u64;
+    if others > 0 {
+        rows.push(item(format!("{}…", count(others, "problem", "problems")), Action::Open(Page::Overview)));
+    }
+    rows
+}
+
+/// What helps against the headline's trouble, in the headline's own order.
+fn cure(status: &AppStatus) -> Option<Row> {
+    let open = |text: &str, page| Some(item(text, Action::Open(page)));
+    let command = |text: &str, command| Some(item(text, Action::Command(command)));
+    match status.headline.level {
+        Level::Ready | Level::Working => return None,
+        Level::Paused => return command("Resume", Command::Resume {}),
+        Level::NeedsYou | Level::Offline => {}
+    }
+    match status.whatsapp.state {
+        LinkState::Pairing => return open("Link WhatsApp…", Page::Whatsapp),
+        LinkState::LoggedOut => return open("Link again…", Page::Whatsapp),
+        LinkState::Passkey => return open("Link by a code…", Page::Whatsapp),
+        LinkState::Replaced => return command("Take over", Command::Reconnect {}),
+        LinkState::Refused => return command("Try again", Command::Reconnect {}),
+        LinkState::Banned | LinkState::Outdated | LinkState::Locked => return None,
+        LinkState::Starting | LinkState::Connecting | LinkState::Connected | LinkState::Offline => {}
+    }
+    if let Some(problem) = status.problems.iter().find(|problem| problem.text == status.headline.text) {
+        return problem.command.as_ref().and_then(offer).or_else(|| open("What helps…", Page::Overview));
+    }
+    match status.whatsapp.state {
+        LinkState::Offline => command("Try now", Command::Reconnect {}),
+        _ => None,
+    }
+}
+
+fn offer(offer: &Offer) -> Option<Row> {
+    let command = Command::parse(&offer.command, Some(offer.args.clone())).ok()?;
+    Some(item(&offer.label, Action::Command(command)))
+}
+
+fn waiting(status: &AppStatus) -> Option<String> {
+    let chats = status.queue.iter().filter(|queue| queue.messages + queue.tasks > 0).count() as u64;
+    let waits = [
+        (status.kiro.parked, "message", "messages"),
+        (chats, "chat", "chats"),
+        (status.whatsapp.queued_out, "answer", "answers"),
+    ];
+    let (number, one, many) = waits.into_iter().find(|(number, ..)| *number > 0)?;
+    Some(format!("{} waiting", count(number, &format!("{one} is"), &format!("{many} are"))))
+}
+
+/// WhatsApp, Kiro, Docker and the scheduler; each row opens its page.
+fn vitals(status: &AppStatus, now: &Zoned) -> [Row; 4] {
+    let row = |label: &str, text: String, page| item(format!("{label}: {text}"), Action::Open(page));
+    [
+        row("WhatsApp", whatsapp(status), Page::Whatsapp),
+        row("Kiro", kiro(status).to_owned(), Page::Overview),
+        row("Docker", docker(status), Page::Containers),
+        row("Tasks", tasks(status, now), Page::Overview),
+    ]
+}
+
+fn whatsapp(status: &AppStatus) -> String {
+    let text = match status.whatsapp.state {
+        LinkState::Connected => match status.whatsapp.push_name.as_deref().map(|own| name(own, "")).as_deref() {
+            Some("") | None => "connected",
+            Some(own) => return format!("connected as {own}"),
+        },
+        LinkState::Starting => "starting",
+        LinkState::Pairing => "not linked",
+        LinkState::Connecting => "connecting",
+        LinkState::Offline => "offline",
+        LinkState::LoggedOut => "unlinked by your phone",
+        LinkState::Replaced => "in use by another program",
+        LinkState::Banned => "account blocked for a while",
+        LinkState::Outdated => "needs a newer NanoClaw",
+        LinkState::Locked => "account locked",
+        LinkState::Refused => "refused the connection",
+        LinkState::Passkey => "asks for a passkey",
+    };
+    text.to_owned()
+}
+
+fn kiro(status: &AppStatus) -> &'static str {
+    let sign_in = match status.kiro.mode {
+        KiroMode::Shared => Some(&status.kiro.host),
+        KiroMode::Own => status.kiro.container.as_ref(),
+        KiroMode::ApiKey => return "uses an API key",
+    };
+    match sign_in.map(|sign_in| sign_in.state) {
+        Some(SignIn::SignedIn) => "signed in",
+        Some(SignIn::SignedOut) => "signed out",
+        Some(SignIn::Missing) => "not installed",
+        Some(SignIn::Unknown) | None => "can't tell",
+    }
+}
+
+fn docker(status: &AppStatus) -> String {
+    if status.runtime == Runtime::Host {
+        return "not used, agents run unprotected".to_owned();
+    }
+    let engine = &status.engine;
+    let text = match (engine.state, engine.image.state) {
+        (EngineState::Absent, _) => "not running",
+        (EngineState::Starting, _) => "starting",
+        (EngineState::Ready, ImageState::Ready | ImageState::Stale) => "running",
+        (EngineState::Ready, ImageState::Missing) => "running, image missing",
+        (EngineState::Ready, ImageState::Failed) => "running, image not built",
+        (EngineState::Ready, ImageState::Building) => match &engine.image.progress {
+            Some(progress) => return format!("building the image, step {} of {}", progress.step, progress.of),
+            None => "building the image",
+        },
+    };
+    text.to_owned()
+}
+
+fn tasks(status: &AppStatus, now: &Zoned) -> String {
+    let text = match status.scheduler.state {
+        SchedulerState::Stopped => "stopped",
+        SchedulerState::Paused => "paused",
+        SchedulerState::Running if status.wanted == Wanted::Paused => "paused",
+        SchedulerState::Running => match &status.scheduler.next {
+            None => "none planned",
+            Some(_) if kiro(status) == "signed out" => "waiting for Kiro",
+            Some(_) if !engine_serves(status) => "waiting for Docker",
+            Some(next) => return format!("next {}", moment(&next.at.to_zoned(now.time_zone().clone()), now)),
+        },
+    };
+    text.to_owned()
+}
+
+/// Whether a run could start, as far as the engine goes.
+fn engine_serves(status: &AppStatus) -> bool {
+    status.runtime == Runtime::Host
+        || (status.engine.state == EngineState::Ready
+            && matches!(status.engine.image.state, ImageState::Ready | ImageState::Stale))
+}
+
+/// The runs with what can be done to them, and the chats that one can be started for (T3).
+fn containers(status: &AppStatus, now: &Zoned) -> Vec<Row> {
+    let mut rows: Vec<Row> = status.runs.iter().take(MOST_RUNS).map(|run| run_row(status, run, now)).collect();
+    rows.extend(more(status.runs.len(), MOST_RUNS));
+    let can_start = engine_serves(status) && status.wanted == Wanted::Running;
+    if rows.is_empty() {
+        rows.push(grey(if engine_serves(status) { "No containers running" } else { "No containers can run" }));
+    }
+    let has_run = |group: &&GroupStatus| !status.runs.iter().any(|run| run.group == group.folder);
+    let without_run: Vec<&GroupStatus> = status.groups.iter().filter(has_run).collect();
+    if can_start && !without_run.is_empty() {
+        let start = |group: &&GroupStatus| {
+            let command = Command::ContainersStart { target: group.folder.clone() };
+            item(name(&group.name, &group.folder), Action::Command(command))
+        };
+        let mut chats: Vec<Row> = without_run.iter().take(MOST_CHATS).map(start).collect();
+        chats.extend(more(without_run.len(), MOST_CHATS));
+        rows.push(Row::Menu { text: "Start a container".to_owned(), rows: chats });
+    }
+    rows
+}
+
+fn more(all: usize, shown: usize) -> Option<Row> {
+    (all > shown).then(|| item(format!("{} more…", all - shown), Action::Open(Page::Containers)))
+}
+
+fn run_row(status: &AppStatus, run: &RunStatus, now: &Zoned) -> Row {
+    let group = status.groups.iter().find(|group| group.folder == run.group);
+    let chat = group.map_or_else(|| name(&run.group, "?"), |group| name(&group.name, &group.folder));
+    let doing = match (run.state, run.kind) {
+        (RunState::Starting, _) => "starting, ",
+        (RunState::Stopping, _) => "stopping, ",
+        (RunState::Idle, _) => "ready, ",
+        (RunState::Working, RunKind::Task) => "task, ",
+        (RunState::Working, RunKind::Messages | RunKind::KeptWarm) => "",
+    };
+    let act = |text: &str, command| match run.state {
+        RunState::Stopping => grey(text),
+        _ => item(text, Action::Command(command)),
+    };
+    Row::Menu {
+        text: format!("{chat}, {doing}{}", age(now.timestamp().duration_since(run.started_at))),
+        rows: vec![
+            act("Stop", Command::ContainersStop { target: run.container.clone() }),
+            act("Restart", Command::ContainersRestart { target: run.container.clone() }),
+            item("Show log", Action::ShowLog(run.id.clone())),
+        ],
+    }
+}
+
+fn foot(status: &AppStatus) -> Vec<Row> {
+    let switch = match (status.wanted, status.headline.level) {
+        (Wanted::Paused, Level::Paused) => None, // the headline's cure
+        (Wanted::Paused, _) => Some(item("Resume", Action::Command(Command::Resume {}))),
+        _ => Some(item("Pause", Action::Command(Command::Pause {}))),
+    };
+    let at_login = status.autostart.map(|on| Action::StartAtLogin(!on));
+    let rest = [
+        item("Open NanoClaw…", Action::Open(Page::Overview)),
+        Row::Check { text: "Start at login".to_owned(), on: status.autostart == Some(true), action: at_login },
+        item("Quit NanoClaw", Action::Command(Command::Quit {})),
+    ];
+    switch.into_iter().chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, tz::TimeZone};
+
+    use super::*;
+    use crate::present::states::{self, NOW};
+
+    fn now() -> Zoned {
+        NOW.to_zoned(TimeZone::UTC)
+    }
+
+    fn drawn(tray: &Tray) -> String {
+        let level = serde_json::to_value(tray.icon).unwrap();
+        let mut text = format!("[{}] {}\n", level.as_str().unwrap(), tray.title);
+        draw(&tray.menu, 1, &mut text);
+        text
+    }
+
+    fn draw(rows: &[Row], depth: usize, into: &mut String) {
+        let does = |action: &Option<Action>| match action {
+            None => "  (grey)".to_owned(),
+            Some(Action::Command(command)) => format!("  = {}", serde_json::to_string(command).unwrap()),
+            Some(Action::Open(page)) => format!("  = open {page:?}"),
+            Some(other) => format!("  = {other:?}"),
+        };
+        for row in rows {
+            into.push_str(&"    ".repeat(depth));
+            match row {
+                Row::Item { text, action } => into.push_str(&format!("{text}{}", does(action))),
+                Row::Check { text, on, action } => {
+                    into.push_str(&format!("{} {text}{}", if *on { "✓" } else { "·" }, does(action)));
+                }
+                Row::Separator => into.push_str("────"),
+                Row::Menu { text, rows } => {
+                    into.push_str(&format!("{text} ▸\n"));
+                    draw(rows, depth + 1, into);
+                    continue;
+                }
+            }
+            into.push('\n');
+        }
+    }
+
+    #[test]
+    fn every_state_has_its_icon_and_menu() {
+        // T1, T2, T3
+        for (state, status) in states::all() {
+            insta::assert_snapshot!(state, drawn(&tray(&status, &now())));
+        }
+    }
+
+    #[test]
+    fn a_row_keeps_its_place_only_while_it_does_the_same() {
+        // T2
+        let menu = |state: &str| tray(&states::named(state), &now()).menu;
+        let later = tray(&states::named("working"), &(&now() + SignedDuration::from_mins(9))).menu;
+        assert!(menu("working") != later && same_rows(&menu("working"), &later), "only an age changed");
+        assert!(same_rows(&menu("ready"), &menu("kiro_unknown")));
+        for (old, new) in [("ready", "working"), ("ready", "paused"), ("working", "quitting"), ("ready", "troubled")] {
+            assert!(!same_rows(&menu(old), &menu(new)), "{old} → {new}");
+        }
+    }
+
+    #[test]
+    fn a_click_while_quitting_does_nothing() {
+        // Q6
+        fn has_action(row: &Row) -> bool {
+            match row {
+                Row::Item { action, .. } | Row::Check { action, .. } => action.is_some(),
+                Row::Menu { rows, .. } => rows.iter().any(has_action),
+                Row::Separator => false,
+            }
+        }
+        assert!(!tray(&states::named("quitting"), &now()).menu.iter().any(has_action));
+    }
+}
