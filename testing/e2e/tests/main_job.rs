@@ -1,0 +1,192 @@
+//! The main job, end to end on real parts: a contact's message → a container → kiro-cli → the reply, and what a person is
+//! told meanwhile.
+
+use anyhow::{Context, Result};
+use nanoclaw_e2e::{Phone, Scene};
+use serde_json::{Value, json};
+
+const FAMILY: &str = "120363000000000001@g.us";
+
+async fn people(scene: &Scene) -> Result<(Phone, Phone)> {
+    Ok((scene.phone("4915110000001", "Owner").await?, scene.phone("4915110000002", "Alice").await?))
+}
+
+fn mounts(inspected: &Value, home: &str, user: &str) -> Vec<String> {
+    let mut mounts: Vec<String> = inspected["HostConfig"]["Mounts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|mount| {
+            let host = mount["Source"].as_str().unwrap_or_default().replace(home, "HOME").replace(user, "USER");
+            let access = if mount["ReadOnly"].as_bool().unwrap_or_default() { "ro" } else { "rw" };
+            format!("{host} {} {access}", mount["Target"].as_str().unwrap_or_default())
+        })
+        .collect();
+    mounts.sort();
+    mounts
+}
+
+#[tokio::test]
+async fn a_message_is_answered_from_a_container() -> Result<()> {
+    let mut scene = Scene::begin("main_job").await?;
+    scene.set("IDLE_TIMEOUT", "3000");
+    let (owner, alice) = people(&scene).await?;
+
+    // W1: a fresh Home shows a QR; scanned, it connects.
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+
+    // R1, R2: a container with the seed's mounts; M8, M10: the reply under the assistant's name, after "composing".
+    alice.writes_to(&owner, "hello").await?;
+    let up = scene.containers.until("one runs", |all| all.iter().any(|one| one.is_running())).await?;
+    assert!(up[0].name.starts_with("nanoclaw-main-"), "{}", up[0].name);
+    assert_eq!(up[0].group(), "main");
+    let inspected = scene.containers.inspect(&up[0].name).await?;
+    let (home, user) = (scene.home().canonicalize()?, scene.user().canonicalize()?);
+    assert_eq!(
+        mounts(&inspected, &home.to_string_lossy(), &user.to_string_lossy()),
+        [
+            "HOME/groups/extra /workspace/extra rw",
+            "HOME/groups/global /workspace/global rw",
+            "HOME/groups/main /workspace/group rw",
+            "HOME/ipc/main /workspace/ipc rw",
+            "USER/.aws /home/node/.aws rw",
+            "USER/.kiro /home/node/.kiro rw",
+            "USER/.local/share/kiro-cli /home/node/.local/share/kiro-cli rw",
+        ]
+    );
+    alice.sees("composing").await?;
+    alice.hears("Andy: echo: hello").await?;
+    let listed = scene.ctl(&["containers", "list"]).await?;
+    assert_eq!(listed[0]["container"], up[0].name.as_str());
+    assert_eq!((&listed[0]["kind"], &listed[0]["chat"]), (&json!("messages"), &json!(alice.jid())));
+
+    // Q5: a follow-up goes into the same container.
+    alice.writes_to(&owner, "and now?").await?;
+    alice.hears("Andy: echo: and now?").await?;
+    let now = scene.containers.list().await?;
+    assert_eq!(now.iter().map(|one| &one.id).collect::<Vec<_>>(), [&up[0].id]);
+
+    // M5: one prompt a turn, with its sender, time and zone.
+    let prompts = scene.kiro().prompts();
+    assert!(
+        prompts.contains("<messages timezone=\\\"UTC\\\">") || prompts.contains("<messages timezone=\"UTC\">"),
+        "{prompts}"
+    );
+    assert!(prompts.contains("Alice"), "{prompts}");
+
+    // R5: idle, the run ends by itself.
+    scene.containers.until("none is left", <[_]>::is_empty).await?;
+    scene.until("the status has no run", |status| status["runs"] == json!([])).await?;
+
+    // W3, M12, C3: off and on again; what came meanwhile is answered once.
+    scene.quit().await?;
+    alice.writes_to(&owner, "are you there?").await?;
+    scene.start().await?;
+    let status = scene.until("it is connected", |status| status["whatsapp"]["state"] == "connected").await?;
+    assert_eq!(status["whatsapp"]["qr"], Value::Null);
+    alice.hears("Andy: echo: are you there?").await?;
+    scene.containers.until("none is left", <[_]>::is_empty).await?;
+    assert_eq!(
+        alice.texts().await?,
+        ["Andy: echo: hello", "Andy: echo: and now?", "Andy: echo: are you there?"],
+        "each once, in order"
+    );
+
+    // T7: the healthy signs, word for word.
+    let log = scene.log();
+    for sign in [
+        "Connected to WhatsApp",
+        "Scheduler loop started",
+        "Spawning agent process runtime: \"docker\"",
+        "Message sent",
+    ] {
+        assert!(log.contains(sign), "{sign}:\n{log}");
+    }
+    scene.end().await
+}
+
+#[tokio::test]
+async fn in_a_group_untriggered_messages_are_context() -> Result<()> {
+    // M1, M3, M4
+    let mut scene = Scene::begin("group_context").await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.whatsapp.group(FAMILY, "Family", &[&owner, &alice]).await?;
+    scene.kiro().plays(&json!({"turns": [
+        {"match": "(?s)we need milk.*and bread.*@andy", "parts": ["Milk ", "and bread."]},
+        {"match": "", "parts": ["<internal>no context</internal>What?"]}
+    ]}))?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(FAMILY, "Family", "family").await?;
+    for text in ["we need milk", "and bread", "@andy what do we need?"] {
+        alice.writes_in(FAMILY, text).await?;
+    }
+    alice.hears("Andy: Milk and bread.").await?;
+    // M6, Q5: the next turn has only what is new, and nothing internal goes out.
+    alice.writes_in(FAMILY, "@Andy and else?").await?;
+    alice.hears("Andy: What?").await?;
+    // M3: nobody else wakes it.
+    alice.writes_in(FAMILY, "Andy, not you").await?;
+    let chats = scene.ctl(&["chats"]).await?;
+    let family = chats.as_array().and_then(|all| all.iter().find(|chat| chat["jid"] == FAMILY)).context("no family")?;
+    assert_eq!((&family["isGroup"], &family["isRegistered"]), (&json!(true), &json!(true)));
+    // R2: another group than main sees less.
+    let runs = scene.ctl(&["containers", "list"]).await?;
+    let access: Vec<_> = runs[0]["mounts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|m| (m["container"].clone(), m["readOnly"].clone()))
+        .collect();
+    assert!(access.contains(&(json!("/home/node/.kiro"), json!(true))), "{access:?}");
+    assert!(access.iter().all(|(container, _)| container != "/home/node/.aws"), "{access:?}");
+    scene.end().await
+}
+
+#[tokio::test]
+async fn a_kill_loses_nothing_and_answers_nothing_twice() -> Result<()> {
+    // C1, C3, M12, M13
+    let mut scene = Scene::begin("kills").await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.kiro().plays(&json!({"turns": [{"match": "slow", "delayMs": 3000, "parts": ["slow answer"]}]}))?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+
+    // While Kiro thinks.
+    alice.writes_to(&owner, "slow one").await?;
+    scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+    scene.kill().await?;
+    alice.writes_to(&owner, "meanwhile").await?;
+    scene.start().await?;
+    // Both were unseen at the start, so they are one turn, which the script answers by its first match.
+    alice.hears("Andy: slow answer").await?;
+
+    // Right after an answer: it must not come again.
+    alice.writes_to(&owner, "quick one").await?;
+    alice.hears("Andy: echo: quick one").await?;
+    scene.kill().await?;
+    scene.start().await?;
+    scene.until_connected().await?;
+    alice.writes_to(&owner, "last one").await?;
+    alice.hears("Andy: echo: last one").await?;
+    let texts = alice.texts().await?;
+    assert_eq!(texts, ["Andy: slow answer", "Andy: echo: quick one", "Andy: echo: last one"]);
+    scene.end().await
+}
+
+#[tokio::test]
+async fn without_a_network_answers_wait_in_the_outbox() -> Result<()> {
+    // M13
+    let mut scene = Scene::begin("outbox").await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.kiro().plays(&json!({"turns": [{"match": "", "delayMs": 1500, "parts": ["late answer"]}]}))?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    alice.writes_to(&owner, "question").await?;
+    scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+    scene.whatsapp.drop_connection(&owner).await?;
+    alice.hears("Andy: late answer").await?;
+    scene.until("nothing waits", |status| status["whatsapp"]["queuedOut"] == 0).await?;
+    assert_eq!(alice.texts().await?, ["Andy: late answer"]);
+    scene.end().await
+}
