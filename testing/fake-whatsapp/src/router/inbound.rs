@@ -59,10 +59,13 @@ impl World {
                 Err(_) if conversations.read.contains(&known) => {}
                 Err(error) => {
                     tracing::debug!("a phone could not open a message: {error:#}");
-                    Journal::count(&self.journal.undecryptable);
-                    let keys = conversations.signal.bundle();
-                    let own = phone.address.pn == from.pn;
-                    self.send_receipt(sender, &phone.address, retry_receipt(&copy.to, chat, &id, &keys, own));
+                    // The owner's phone lets it be: whatsapp-rust 0.7.0 takes its request for the contact's, whose
+                    // session it then builds on the wrong keys.
+                    if phone.address.pn != from.pn {
+                        Journal::count(&self.journal.undecryptable);
+                        let keys = conversations.signal.bundle();
+                        self.send_receipt(sender, &phone.address, retry_receipt(&copy.to, chat, &id, &keys));
+                    }
                     return;
                 }
             }
@@ -198,16 +201,11 @@ fn text_of(message: wa::Message) -> Option<String> {
     message.conversation.or_else(|| message.extended_text_message.into_option()?.text)
 }
 
-/// Asks for a message that could not be opened, with keys for a new session. `own` is the sender's own phone, which must
-/// say whose chat it is.
-fn retry_receipt(me: &Jid, chat: &Jid, id: &str, keys: &KeyBundle, own: bool) -> Node {
+/// Asks for a message that could not be opened, with keys for a new session.
+fn retry_receipt(me: &Jid, chat: &Jid, id: &str, keys: &KeyBundle) -> Node {
     let retry = node("retry").attr("v", "1").attr("count", "1").attr("id", id).attr("t", unix_seconds()).build();
     let registration = node("registration").bytes(keys.registration.to_be_bytes()).build();
-    let mut receipt = addressed(me, chat, id).attr("type", "retry");
-    if own && !chat.is_group() {
-        receipt = receipt.attr("recipient", chat);
-    }
-    receipt.children([retry, registration, keys_node(keys)]).build()
+    addressed(me, chat, id).attr("type", "retry").children([retry, registration, keys_node(keys)]).build()
 }
 
 /// A receipt from one member of a chat.

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use buffa::MessageField;
 use tokio::time::Instant;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, JidExt as _, Node};
+use wacore_binary::{Jid, JidExt as _, Node, NodeContent};
+use wacore_libsignal::protocol::PreKeySignalMessage;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::{DeviceSentMessage, SenderKeyDistributionMessage};
 
@@ -260,7 +261,7 @@ fn carry_distribution(message: wa::Message, group: &str, distribution: Vec<u8>) 
 }
 
 fn with_children(mut envelope: Node, children: Vec<Node>) -> Node {
-    envelope.content = Some(wacore_binary::NodeContent::Nodes(children));
+    envelope.content = Some(NodeContent::Nodes(children));
     envelope
 }
 
@@ -272,11 +273,16 @@ fn enc(kind: &'static str, sealed: Vec<u8>, corrupt: bool) -> Node {
     enc
 }
 
-/// Flips bits near the end, where the MAC or the signature is.
+/// Spoils the MAC or the signature, so that the message can be read and not be opened.
 fn damage(enc: &mut Node) {
-    if let Some(wacore_binary::NodeContent::Bytes(bytes)) = &mut enc.content
-        && let Some(byte) = bytes.iter_mut().rev().nth(2)
-    {
+    let Some(NodeContent::Bytes(bytes)) = &mut enc.content else { return };
+    // A pkmsg has more fields behind the message in it, which must stay whole.
+    let inner = PreKeySignalMessage::try_from(&bytes[..]).map(|outer| outer.message().serialized().to_vec());
+    let end = match inner {
+        Ok(inner) => bytes.windows(inner.len()).position(|part| part == inner).map(|start| start + inner.len()),
+        Err(_) => Some(bytes.len()),
+    };
+    if let Some(byte) = end.and_then(|end| bytes.get_mut(end - 1)) {
         *byte ^= 0xff;
     }
 }

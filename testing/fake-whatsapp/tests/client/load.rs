@@ -34,9 +34,7 @@ async fn five_thousand_texts_over_two_hundred_groups() {
                 }
             }
         });
-        for sender in senders {
-            sender.await;
-        }
+        futures_util::future::join_all(senders).await;
         start.elapsed()
     };
     let (sent, seen) = tokio::join!(sending, client.texts(TEXTS));
