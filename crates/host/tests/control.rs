@@ -1,120 +1,43 @@
 //! The control socket and the Home's lock, with a small loop of the test's own behind them.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+mod owner;
 
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command as Process, Stdio},
-    sync::Arc,
-    time::Duration,
 };
 
-use jiff::Timestamp;
-use nanoclaw_core::{
-    command::Command,
-    kiro::Whoami,
-    link::Link,
-    problem::Trouble,
-    settings::{KiroMode, Runtime},
-    status::{
-        AppStatus, EngineState, EngineStatus, Facts, ImageState, ImageStatus, SchedulerState, SchedulerStatus,
-        SignInStatus, Wanted,
-    },
-};
+use nanoclaw_core::{command::Command, problem::Trouble};
 use nanoclaw_host::{
     control::{self, Client, HomeLock, LONGEST_LINE},
     paths::Home,
-    ports::Ask,
 };
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::UnixStream,
-    sync::{mpsc, watch},
-    task::JoinHandle,
     time::timeout,
 };
 
-const SOON: Duration = Duration::from_secs(10);
+use owner::{Owner, SOON, status};
 
-fn facts() -> Facts {
-    Facts {
-        version: "0.1.0".into(),
-        assistant: "Andy".into(),
-        wanted: Wanted::Running,
-        runtime: Runtime::Docker,
-        link: Link::Starting,
-        queued_out: 0,
-        failed_out: 0,
-        kiro_mode: KiroMode::Shared,
-        kiro_host: SignInStatus::new(Whoami::missing(), Timestamp::UNIX_EPOCH),
-        engine: EngineStatus {
-            state: EngineState::Absent,
-            name: None,
-            version: None,
-            socket: None,
-            image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
-        },
-        image: "nanoclaw-agent:latest".into(),
-        runs: Vec::new(),
-        queue: Vec::new(),
-        groups: Vec::new(),
-        scheduler: SchedulerStatus { state: SchedulerState::Running, next: None },
-        autostart: None,
-        troubles: Vec::new(),
-    }
-}
-
-fn status(queued_out: u64) -> Arc<AppStatus> {
-    Arc::new(Facts { queued_out, ..facts() }.status(Timestamp::UNIX_EPOCH))
-}
-
-/// An owner of a Home whose commands the test answers.
-struct Owner {
-    home: Home,
-    commands: mpsc::Receiver<Ask>,
-    status: watch::Sender<Arc<AppStatus>>,
-    serving: JoinHandle<()>,
-    _lock: HomeLock,
-    _place: Option<tempfile::TempDir>,
-}
-
-impl Owner {
-    fn start() -> Owner {
-        let place = tempfile::tempdir().unwrap();
-        let owner = Owner::of(Home::at(place.path()).unwrap());
-        Owner { _place: Some(place), ..owner }
-    }
-
-    fn of(home: Home) -> Owner {
-        home.create().unwrap();
-        let lock = HomeLock::take(&home).unwrap();
-        let listener = control::listen(&home, &lock).unwrap();
-        let (sender, commands) = mpsc::channel(16);
-        let (status, seen) = watch::channel(status(0));
-        let serving = tokio::spawn(control::serve(listener, sender, seen));
-        Owner { home, commands, status, serving, _lock: lock, _place: None }
-    }
-
-    async fn next(&mut self) -> Ask {
-        timeout(SOON, self.commands.recv()).await.unwrap().unwrap()
-    }
-
-    async fn client(&self) -> Client {
-        Client::connect(&self.home).await.unwrap()
-    }
-
-    async fn raw(&self) -> Raw {
-        let stream = UnixStream::connect(self.home.control_socket()).await.unwrap();
-        Raw(BufReader::new(stream))
-    }
+async fn client(owner: &Owner) -> Client {
+    Client::connect(&owner.home).await.unwrap()
 }
 
 /// A client that writes and reads lines as they are.
 struct Raw(BufReader<UnixStream>);
 
 impl Raw {
+    async fn connect(owner: &Owner) -> Raw {
+        let stream = UnixStream::connect(owner.home.control_socket()).await.unwrap();
+        Raw(BufReader::new(stream))
+    }
+
     async fn say(&mut self, line: &str) {
         self.0.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
@@ -129,7 +52,7 @@ impl Raw {
 #[tokio::test]
 async fn a_command_and_its_answer() {
     let mut owner = Owner::start();
-    let mut client = owner.client().await;
+    let mut client = client(&owner).await;
     let asking = tokio::spawn(async move {
         let ok = client.ask(&Command::Logs { run: Some("r1".into()) }).await;
         let refused = client.ask(&Command::Pair { phone: None, cancel: false, yes: false }).await;
@@ -149,7 +72,7 @@ async fn a_command_and_its_answer() {
 #[tokio::test]
 async fn lines_on_the_wire() {
     let mut owner = Owner::start();
-    let mut raw = owner.raw().await;
+    let mut raw = Raw::connect(&owner).await;
     // Two at once, answered the other way round, and a blank line between them.
     raw.say("{\"id\": \"a\", \"command\": \"pause\"}\n\n{\"id\": 7, \"command\": \"groups.list\", \"args\": null}")
         .await;
@@ -165,7 +88,7 @@ async fn lines_on_the_wire() {
 #[tokio::test]
 async fn garbage_is_answered_and_nothing_breaks() {
     let mut owner = Owner::start();
-    let mut raw = owner.raw().await;
+    let mut raw = Raw::connect(&owner).await;
     for (line, id) in [
         ("hello", json!(null)),
         ("[]", json!(null)),
@@ -189,7 +112,7 @@ async fn garbage_is_answered_and_nothing_breaks() {
 #[tokio::test]
 async fn a_line_over_the_limit_is_refused_and_the_next_one_read() {
     let mut owner = Owner::start();
-    let mut raw = owner.raw().await;
+    let mut raw = Raw::connect(&owner).await;
     let request = |length: usize| {
         let frame = r#"{"id":1,"command":"send","args":{"to":"1@g.us","text":""}}"#.len();
         format!(r#"{{"id":1,"command":"send","args":{{"to":"1@g.us","text":"{}"}}}}"#, "x".repeat(length - frame))
@@ -207,7 +130,7 @@ async fn a_line_over_the_limit_is_refused_and_the_next_one_read() {
 #[tokio::test]
 async fn watching_tells_the_present_and_each_change() {
     let owner = Owner::start();
-    let mut watch = owner.client().await.watch().await.unwrap();
+    let mut watch = client(&owner).await.watch().await.unwrap();
     for n in 0..3 {
         let told = timeout(SOON, watch.next()).await.unwrap().unwrap().unwrap();
         assert_eq!((&told["schema"], &told["whatsapp"]["queuedOut"]), (&json!(1), &json!(n)));
@@ -218,7 +141,7 @@ async fn watching_tells_the_present_and_each_change() {
 #[tokio::test]
 async fn a_watcher_may_also_ask() {
     let mut owner = Owner::start();
-    let mut raw = owner.raw().await;
+    let mut raw = Raw::connect(&owner).await;
     raw.say(r#"{"command": "watch"}"#).await;
     assert_eq!(raw.hear().await["schema"], 1);
     raw.say(r#"{"id": 1, "command": "pause"}"#).await;
@@ -229,14 +152,14 @@ async fn a_watcher_may_also_ask() {
 #[tokio::test]
 async fn a_slow_reader_gets_the_newest_and_holds_nobody_up() {
     let owner = Owner::start();
-    let mut slow = owner.client().await.watch().await.unwrap();
+    let mut slow = client(&owner).await.watch().await.unwrap();
     assert!(slow.next().await.unwrap().is_some());
     const LAST: u64 = 20_000;
     for n in 1..=LAST {
         owner.status.send_replace(status(n));
         tokio::task::yield_now().await;
     }
-    let mut quick = owner.client().await.watch().await.unwrap();
+    let mut quick = client(&owner).await.watch().await.unwrap();
     assert_eq!(timeout(SOON, quick.next()).await.unwrap().unwrap().unwrap()["whatsapp"]["queuedOut"], LAST);
     let mut lines = 0;
     loop {
@@ -252,7 +175,7 @@ async fn a_slow_reader_gets_the_newest_and_holds_nobody_up() {
 #[tokio::test]
 async fn many_clients_and_one_that_goes_away() {
     let mut owner = Owner::start();
-    let mut gone = owner.raw().await;
+    let mut gone = Raw::connect(&owner).await;
     gone.say(r#"{"id": 1, "command": "logout"}"#).await;
     let left_behind = owner.next().await;
     drop(gone);
@@ -283,7 +206,7 @@ async fn a_client_that_went_away_leaves_no_task() {
     let before = tasks();
     let mut watchers = Vec::new();
     for _ in 0..20 {
-        let mut watch = owner.client().await.watch().await.unwrap();
+        let mut watch = client(&owner).await.watch().await.unwrap();
         watch.next().await.unwrap();
         watchers.push(watch);
     }
@@ -301,11 +224,11 @@ async fn a_client_that_went_away_leaves_no_task() {
 #[tokio::test]
 async fn when_the_loop_ends_clients_hear_it_and_the_socket_is_gone() {
     let mut owner = Owner::start();
-    let mut watch = owner.client().await.watch().await.unwrap();
+    let mut watch = client(&owner).await.watch().await.unwrap();
     assert!(watch.next().await.unwrap().is_some());
-    let mut quitter = owner.client().await;
+    let mut quitter = client(&owner).await;
     let quitting = tokio::spawn(async move { quitter.ask(&Command::Quit {}).await });
-    let mut waiter = owner.client().await;
+    let mut waiter = client(&owner).await;
     let waiting = tokio::spawn(async move { waiter.ask(&Command::Chats {}).await });
     for _ in 0..2 {
         let ask = owner.next().await;
@@ -340,7 +263,7 @@ async fn a_home_with_a_long_path() {
     let folder = socket.parent().unwrap().to_owned();
     assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(fs::read_to_string(owner.home.root().join("control.path")).unwrap(), socket.to_str().unwrap());
-    let mut client = owner.client().await;
+    let mut client = client(&owner).await;
     let asking = tokio::spawn(async move { client.ask(&Command::Status {}).await });
     owner.next().await.reply.send(Ok(json!(1))).unwrap();
     assert_eq!(asking.await.unwrap().unwrap(), json!(1));
@@ -391,7 +314,7 @@ async fn one_owner_a_home() {
     holder.wait().unwrap();
     assert!(home.control_socket().exists(), "a kill leaves the socket behind");
     let mut owner = Owner::of(home);
-    let mut client = owner.client().await;
+    let mut client = client(&owner).await;
     let asking = tokio::spawn(async move { client.ask(&Command::Pause {}).await });
     owner.next().await.reply.send(Ok(Value::Null)).unwrap();
     assert_eq!(asking.await.unwrap().unwrap(), Value::Null);
@@ -400,6 +323,7 @@ async fn one_owner_a_home() {
 /// The other process of `one_owner_a_home`: holds the lock, leaves a dead socket, and waits to be killed.
 #[test]
 #[ignore = "a part of one_owner_a_home"]
+#[allow(clippy::print_stdout, reason = "how the other process says that it is ready")]
 fn hold_the_lock() {
     let home = Home::find().unwrap();
     let _lock = HomeLock::take(&home).unwrap();

@@ -157,15 +157,15 @@ async fn hear(
             continue;
         }
         match read(&line) {
-            Ok(Request::Watch) => drop(say.send(Line::Watch).await),
-            Ok(Request::Command { id, command }) => {
+            Request::Watch => drop(say.send(Line::Watch).await),
+            Request::Command { id, command } => {
                 let (commands, say) = (commands.clone(), say.clone());
                 answers.spawn(async move {
                     let answer = Ask::send(&commands, command).await;
                     drop(say.send(Line::Answer(written(id, answer))).await);
                 });
             }
-            Err((id, trouble)) => drop(say.send(Line::Answer(written(id, Err(trouble)))).await),
+            Request::Bad { id, trouble } => drop(say.send(Line::Answer(written(id, Err(trouble)))).await),
         }
     }
     while answers.join_next().await.is_some() {}
@@ -239,23 +239,32 @@ struct RawRequest {
 
 enum Request {
     Watch,
-    Command { id: Value, command: Command },
+    Command {
+        id: Value,
+        command: Command,
+    },
+    /// The id is null where none could be read.
+    Bad {
+        id: Value,
+        trouble: Trouble,
+    },
 }
 
-/// # Errors
-/// What is wrong with the line, and the id to say it under: null where none could be read.
-fn read(line: &[u8]) -> Result<Request, (Value, Trouble)> {
-    let bad = |reason: String| (Value::Null, Trouble::BadCommand { reason });
+fn read(line: &[u8]) -> Request {
+    let bad = |reason: String| Request::Bad { id: Value::Null, trouble: Trouble::BadCommand { reason } };
     if line.len() > LONGEST_LINE {
-        return Err(bad(format!("it is longer than {LONGEST_LINE} bytes")));
+        return bad(format!("it is longer than {LONGEST_LINE} bytes"));
     }
-    let raw: RawRequest = serde_json::from_slice(line).map_err(|error| bad(error.to_string()))?;
-    if raw.command == "watch" {
-        return Ok(Request::Watch);
+    let RawRequest { id, command, args } = match serde_json::from_slice(line) {
+        Ok(raw) => raw,
+        Err(error) => return bad(error.to_string()),
+    };
+    if command == "watch" {
+        return Request::Watch;
     }
-    match Command::parse(&raw.command, raw.args) {
-        Ok(command) => Ok(Request::Command { id: raw.id, command }),
-        Err(trouble) => Err((raw.id, trouble)),
+    match Command::parse(&command, args) {
+        Ok(command) => Request::Command { id, command },
+        Err(trouble) => Request::Bad { id, trouble },
     }
 }
 

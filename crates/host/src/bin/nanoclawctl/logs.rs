@@ -33,14 +33,16 @@ pub async fn logs(home: &Home, run: Option<String>, follow: bool, out: &mut Out)
         show(&log.tail()?, out)?;
     }
     loop {
+        // Asked first: once there is a new file the old one grows no more.
+        let next = log.next()?;
         while let Some(text) = log.read()? {
             show(&text, out)?;
         }
-        if !follow {
-            return Ok(());
+        match next {
+            Some(next) => log = next,
+            None if follow => tokio::time::sleep(GLANCE).await,
+            None => return Ok(()),
         }
-        tokio::time::sleep(GLANCE).await;
-        log.reopen_if_replaced()?;
     }
 }
 
@@ -98,16 +100,14 @@ impl Log {
         Ok((!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// A full log is put aside and a new one begun.
-    fn reopen_if_replaced(&mut self) -> Result<(), Failure> {
-        let same = match (fs::metadata(&self.path), self.file.metadata()) {
-            (Ok(there), Ok(ours)) => there.ino() == ours.ino() && there.dev() == ours.dev(),
-            _ => true,
-        };
-        if !same {
-            *self = Log::open(self.path.clone())?;
+    /// The file that has taken this one's place: a full log is put aside and a new one begun.
+    fn next(&self) -> Result<Option<Log>, Failure> {
+        match (fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(there), Ok(ours)) if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) => {
+                Log::open(self.path.clone()).map(Some)
+            }
+            _ => Ok(None),
         }
-        Ok(())
     }
 }
 
