@@ -10,11 +10,12 @@ use crate::{
     group::{Folder, Group},
     kiro::{SignIn, Whoami},
     link::{Link, PairingCode, QrCode},
+    mounts::{Mount, Owner},
     problem::Trouble,
     settings::{KiroMode, Runtime},
     status::{
-        AppStatus, EngineState, EngineStatus, Facts, ImageState, ImageStatus, NextTask, QueueStatus, RunKind, RunState,
-        RunStatus, SchedulerState, SchedulerStatus, SignInStatus, Wanted,
+        AppStatus, BuildProgress, EngineState, EngineStatus, Facts, ImageState, ImageStatus, NextTask, QueueStatus,
+        RunKind, RunState, RunStatus, SchedulerState, SchedulerStatus, SignInStatus, Wanted,
     },
 };
 
@@ -57,9 +58,14 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("kiro_unknown", with(|facts| facts.kiro_host = sign_in(Whoami::unknown("Can't tell: no network.")))),
         ("docker_down", with(docker_down)),
         ("image_missing", with(|facts| facts.engine.image = image(ImageState::Missing))),
+        ("image_building", with(image_building)),
         ("logged_out", with(|facts| facts.link = Link::LoggedOut)),
         ("replaced", with(|facts| facts.link = Link::Replaced)),
         ("banned", with(|facts| facts.link = Link::Banned { until: Some(NOW + SignedDuration::from_hours(26)) })),
+        ("outdated", with(|facts| facts.link = Link::Outdated)),
+        ("locked", with(|facts| facts.link = Link::Locked)),
+        ("refused", with(|facts| facts.link = Link::Refused { code: 405 })),
+        ("passkey", with(|facts| facts.link = Link::Passkey)),
         ("offline", with(offline)),
         ("paused", with(|facts| facts.wanted = Wanted::Paused)),
         ("paused_needs_you", with(paused_needs_you)),
@@ -140,7 +146,8 @@ fn two_running_one_queued(facts: &mut Facts) {
         run(facts, "main", RunKind::KeptWarm, RunState::Idle, 372),
         run(facts, "family", RunKind::Task, RunState::Working, 14_400 + 24 * 60),
     ];
-    facts.queue = vec![queued("ops", 1)];
+    facts.queue =
+        vec![QueueStatus { retry_at: Some(NOW + SignedDuration::from_secs(9)), attempt: 2, ..queued("ops", 1) }];
 }
 
 fn needs_you_kiro(facts: &mut Facts) {
@@ -157,6 +164,14 @@ fn docker_down(facts: &mut Facts) {
         image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
     };
     facts.queue = vec![queued("family", 1)];
+}
+
+fn image_building(facts: &mut Facts) {
+    facts.engine.image = ImageStatus {
+        state: ImageState::Building,
+        id: None,
+        progress: Some(BuildProgress { step: 3, of: 9, text: "Fetching kiro-cli".to_owned() }),
+    };
 }
 
 fn offline(facts: &mut Facts) {
@@ -272,7 +287,21 @@ fn run(facts: &Facts, folder: &str, kind: RunKind, state: RunState, seconds: i64
         last_result_at: (state == RunState::Idle).then(|| NOW - SignedDuration::from_secs(30)),
         memory_bytes: None,
         cpu_percent: None,
-        mounts: Vec::new(),
+        mounts: [("groups", "/workspace/group", false), ("ipc", "/workspace/ipc", false)]
+            .map(|(host, container, read_only)| Mount {
+                host: format!("/home/maya/.local/share/com.nanoclaw/{host}/{folder}").into(),
+                container,
+                read_only,
+                owner: Owner::Home,
+            })
+            .into_iter()
+            .chain([Mount {
+                host: "/home/maya/.kiro".into(),
+                container: "/home/node/.kiro",
+                read_only: folder != "main",
+                owner: Owner::Host,
+            }])
+            .collect(),
     }
 }
 
@@ -282,7 +311,8 @@ fn queued(folder: &str, messages: u64) -> QueueStatus {
 
 fn qr() -> QrCode {
     QrCode {
-        data: "2@not,a,real,code".to_owned(),
+        // As long as WhatsApp's own: three keys and a secret.
+        data: format!("2@{0},{0},{0},{0}", "not/a/real+code/but/as/long/as/one+not/a/real=="),
         svg: r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 29 29"><path d="M4 4h7v7h-7zM18 4h7v7h-7zM4 18h7v7h-7z"/></svg>"#
             .to_owned(),
         expires_at: NOW + SignedDuration::from_secs(42),

@@ -11,8 +11,7 @@ const LONGEST_CHARACTER: usize = 12;
 /// Somebody else's text, fit for one line among ours: no control characters and direction marks, cut in the middle, and
 /// kept from turning the text around it. `fallback` stands in where nothing is left.
 pub fn name(text: &str, fallback: &str) -> String {
-    let kept: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| is_shown(*c)).collect();
-    let kept = kept.split_whitespace().collect::<Vec<_>>().join(" ");
+    let kept = plain(text);
     if kept.is_empty() {
         return fallback.to_owned();
     }
@@ -31,6 +30,12 @@ pub fn name(text: &str, fallback: &str) -> String {
         }
     };
     if kept.is_ascii() { cut } else { format!("\u{2068}{cut}\u{2069}") }
+}
+
+/// Somebody else's text as one line: no control characters and direction marks. For a place of its own, of any length.
+pub fn plain(text: &str) -> String {
+    let kept: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| is_shown(*c)).collect();
+    kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn is_shown(c: char) -> bool {

@@ -5,7 +5,7 @@ use qrcode::{Color, EcLevel, QrCode};
 use serde_json::json;
 
 use super::{
-    ask, button, clean,
+    ask, button, clean, first_sentence,
     view::{Button, Code, Confirm, Detail, Fact, Line, Look, Mark, Page, Panel, PhoneForm, Qr, Vital, WhatsAppView},
 };
 use crate::{
@@ -57,7 +57,8 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
     let name = clean(&status.assistant);
     let reconnect = |label| Some(button(label, Look::Primary, ask("reconnect", json!({}), None)));
     let pair = |label| Some(button(label, Look::Primary, ask("pair", json!({}), None)));
-    let say = |mark, title: &str, text: Line, button: Option<Button>| Panel { mark, title: title.to_owned(), text, button };
+    let say =
+        |mark, title: &str, text: Line, button: Option<Button>| Panel { mark, title: title.to_owned(), text, button };
     match whatsapp.state {
         LinkState::Starting => say(Mark::Busy, "WhatsApp is starting", "This takes a few seconds.".into(), None),
         LinkState::Connecting => say(Mark::Busy, "Connecting to WhatsApp", "This takes a few seconds.".into(), None),
@@ -97,20 +98,15 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
             "Only one program can use it at a time. Quit the other one, then connect here.".into(),
             reconnect("Connect here"),
         ),
-        LinkState::Banned => match whatsapp.until {
-            Some(until) => say(
-                Mark::NeedsYou,
-                "WhatsApp has blocked this number for a while",
-                Line::at("The block ends {when}. NanoClaw does not try before, because trying makes it longer.", until),
-                (until <= status.at).then(|| reconnect("Try again")).flatten(),
-            ),
-            None => say(
-                Mark::NeedsYou,
-                "WhatsApp has blocked this number for a while",
-                "WhatsApp does not say for how long. Wait some hours, because trying makes it longer.".into(),
-                reconnect("Try again"),
-            ),
-        },
+        LinkState::Banned => say(
+            Mark::NeedsYou,
+            "WhatsApp has blocked this number for a while",
+            match whatsapp.until {
+                Some(until) => Line::at("The block ends {when}. Trying before makes it longer.", until),
+                None => "WhatsApp does not say for how long. Wait some hours, because trying makes it longer.".into(),
+            },
+            Some(button("Try again", Look::Plain, ask("reconnect", json!({}), None))),
+        ),
         LinkState::Outdated => say(
             Mark::NeedsYou,
             "WhatsApp no longer accepts this version",
@@ -125,9 +121,9 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
         ),
         LinkState::Refused => say(
             Mark::NeedsYou,
-            "WhatsApp refused the connection",
-            // The number of the refusal stands in the status' own sentence alone.
-            format!("{} NanoClaw does not try again by itself.", clean(&whatsapp.text).replace(" Try again by hand.", "")).into(),
+            // The status' own first sentence names the refusal's number.
+            &clean(first_sentence(&whatsapp.text).0),
+            "NanoClaw does not try again by itself, because the answer may well be the same.".into(),
             reconnect("Try again"),
         ),
         LinkState::Passkey => say(
@@ -217,11 +213,13 @@ fn details(status: &AppStatus) -> Vec<Detail> {
         ),
         LinkState::LoggedOut => detail(
             "What happens to the old sign-in?",
-            "It is moved to a folder beside it, `store/auth.bak`, with the time in its name. Nothing is deleted.".to_owned(),
+            "It is moved to a folder beside it, `store/auth.bak`, with the time in its name. Nothing is deleted."
+                .to_owned(),
         ),
         LinkState::Banned => detail(
             "Why does this happen?",
-            "WhatsApp does it when a number sends a lot in a short time, or writes to people who don't know it.".to_owned(),
+            "WhatsApp does it when a number sends a lot in a short time, or writes to people who don't know it."
+                .to_owned(),
         ),
         _ => Vec::new(),
     }

@@ -1,0 +1,212 @@
+//! AppStatus → what the window shows, with every sentence ready, so that its page only draws.
+//!
+//! All text about a state that people read in the window stands here and in the modules below. Must not tell one trouble
+//! twice: the worst problem is the headline, the others are notices. Called by the desktop for each new status.
+
+mod containers;
+mod view;
+mod whatsapp;
+
+use serde_json::{Value, json};
+
+pub use view::*;
+
+use super::words::{first_sentence, plain as clean};
+use crate::{
+    kiro::SignIn,
+    link::LinkState,
+    problem::Problem,
+    settings::{KiroMode, Runtime},
+    status::{AppStatus, Level, SchedulerState, SignInStatus, Wanted, rfc3339},
+};
+
+pub fn window(status: &AppStatus) -> WindowView {
+    WindowView {
+        at: rfc3339(status.at),
+        assistant: clean(&status.assistant),
+        state: state(status),
+        tabs: tabs(status),
+        pause: pause(status),
+        headline: headline(status),
+        notices: notices(status),
+        vitals: vec![whatsapp::vital(status), kiro(status), containers::vital(status), tasks(status)],
+        whatsapp: whatsapp::view(status),
+        containers: containers::view(status),
+    }
+}
+
+/// How all is, in a word; a link on its way is told apart from one that is lost.
+fn state(status: &AppStatus) -> State {
+    let state = |mark, word: &str| State { mark, word: word.to_owned() };
+    match (status.wanted, status.headline.level) {
+        (Wanted::Quitting, _) => state(Mark::Busy, "Quitting"),
+        (_, Level::NeedsYou) => state(Mark::NeedsYou, "Needs you"),
+        (_, Level::Offline) if link_is_the_headline(status) && is_on_its_way(status) => {
+            state(Mark::Busy, if status.whatsapp.state == LinkState::Starting { "Starting" } else { "Connecting" })
+        }
+        (_, Level::Offline) => state(Mark::Offline, "Offline"),
+        (_, Level::Paused) => state(Mark::Paused, "Paused"),
+        (_, Level::Working) => state(Mark::Working, "Working"),
+        (_, Level::Ready) => state(Mark::Ready, "Ready"),
+    }
+}
+
+fn tabs(status: &AppStatus) -> Vec<Tab> {
+    let flag = |vital: Vital| match vital.mark {
+        Mark::NeedsYou => Some(State { mark: Mark::NeedsYou, word: "Needs you".to_owned() }),
+        Mark::Offline => Some(State { mark: Mark::Offline, word: "Offline".to_owned() }),
+        _ => None,
+    };
+    let tab = |page, label: &str, flag, count| Tab { page, label: label.to_owned(), flag, count };
+    vec![
+        tab(Page::Overview, "Overview", None, None),
+        tab(Page::Whatsapp, "WhatsApp", flag(whatsapp::vital(status)), None),
+        tab(Page::Containers, "Containers", flag(containers::vital(status)), containers::count(status)),
+    ]
+}
+
+fn pause(status: &AppStatus) -> Button {
+    let (label, command) = if status.wanted == Wanted::Paused { ("Resume", "resume") } else { ("Pause", "pause") };
+    Button { off: status.wanted == Wanted::Quitting, ..button(label, Look::Plain, ask(command, json!({}), None)) }
+}
+
+/// The worst thing that is true, and what cures it.
+fn headline(status: &AppStatus) -> Panel {
+    let name = clean(&status.assistant);
+    let say =
+        |mark, title: &str, text: String, button| Panel { mark, title: title.to_owned(), text: text.into(), button };
+    if status.wanted == Wanted::Quitting {
+        return say(Mark::Busy, "Quitting", "Running work gets a moment to finish.".to_owned(), None);
+    }
+    match status.headline.level {
+        level @ (Level::NeedsYou | Level::Offline) => match headline_problem(status) {
+            Some(problem) => {
+                let mark = if level == Level::NeedsYou { Mark::NeedsYou } else { Mark::Offline };
+                of_problem(problem, mark, Look::Primary)
+            }
+            None => whatsapp::headline(status),
+        },
+        Level::Paused => {
+            let text = format!("{name} answers nothing and starts nothing until you resume. Messages are kept.");
+            let resume = button("Resume", Look::Primary, ask("resume", json!({}), None));
+            say(Mark::Paused, "Paused", text, Some(resume))
+        }
+        Level::Working => {
+            let title = match containers::working(status) {
+                1 => "Working for one chat".to_owned(),
+                n => format!("Working for {n} chats"),
+            };
+            say(Mark::Working, &title, listens(status), None)
+        }
+        Level::Ready => say(Mark::Ready, "All is well", listens(status), None),
+    }
+}
+
+fn listens(status: &AppStatus) -> String {
+    let name = clean(&status.assistant);
+    let listens = match status.groups.len() {
+        0 => return format!("{name} listens in no chat yet. Choose one with `nanoclawctl groups register`."),
+        1 => format!("{name} listens in one chat."),
+        n => format!("{name} listens in {n} chats."),
+    };
+    match status.queue.len() {
+        0 => listens,
+        1 => format!("{listens} One of them waits for its turn."),
+        n => format!("{listens} {n} of them wait for their turn."),
+    }
+}
+
+/// The problem that is the headline; `None` where the link to WhatsApp is.
+fn headline_problem(status: &AppStatus) -> Option<&Problem> {
+    status.problems.iter().find(|problem| problem.text == status.headline.text)
+}
+
+fn link_is_the_headline(status: &AppStatus) -> bool {
+    matches!(status.headline.level, Level::NeedsYou | Level::Offline) && headline_problem(status).is_none()
+}
+
+fn is_on_its_way(status: &AppStatus) -> bool {
+    matches!(status.whatsapp.state, LinkState::Starting | LinkState::Connecting)
+}
+
+/// The problems beside the headline's. Those of one kind with one cure are one notice.
+fn notices(status: &AppStatus) -> Vec<Panel> {
+    let shown = headline_problem(status).filter(|_| status.wanted != Wanted::Quitting);
+    let mut notices: Vec<(&Problem, Panel)> = Vec::new();
+    for problem in status.problems.iter().filter(|problem| shown != Some(*problem)) {
+        let known = notices.iter_mut().find(|(first, _)| {
+            (&first.code, &first.cure, &first.command) == (&problem.code, &problem.cure, &problem.command)
+        });
+        match known {
+            Some((_, panel)) => panel.text.text = format!("{} {}", clean(&problem.text), panel.text.text),
+            None => notices.push((problem, of_problem(problem, Mark::Note, Look::Plain))),
+        }
+    }
+    notices.into_iter().map(|(_, panel)| panel).collect()
+}
+
+fn of_problem(problem: &Problem, mark: Mark, look: Look) -> Panel {
+    let offer = problem.command.as_ref();
+    Panel {
+        mark,
+        title: clean(problem.text.strip_suffix('.').unwrap_or(&problem.text)),
+        text: clean(&problem.cure).into(),
+        button: offer.map(|offer| button(&offer.label, look, ask(&offer.command, offer.args.clone(), None))),
+    }
+}
+
+fn kiro(status: &AppStatus) -> Vital {
+    let kiro = &status.kiro;
+    let vital = |mark, text: String| Vital { title: "Kiro".to_owned(), mark, text: text.into(), page: None };
+    let of = |signed: &SignInStatus| match signed.state {
+        SignIn::SignedIn => vital(Mark::Ready, signed.account.as_deref().map_or("Signed in".to_owned(), clean)),
+        SignIn::SignedOut => vital(Mark::NeedsYou, "Signed out".to_owned()),
+        // K1
+        SignIn::Unknown => vital(Mark::Unknown, clean(signed.text.strip_suffix('.').unwrap_or(&signed.text))),
+        SignIn::Missing => vital(Mark::Note, "kiro-cli was not found".to_owned()),
+    };
+    match (kiro.mode, &kiro.container) {
+        (KiroMode::Shared, _) => of(&kiro.host),
+        (KiroMode::Own, Some(container)) => of(container),
+        (KiroMode::Own, None) => vital(Mark::Unknown, "Its own sign-in, not checked yet".to_owned()),
+        (KiroMode::ApiKey, _) => vital(Mark::Ready, "Uses an API key".to_owned()),
+    }
+}
+
+fn tasks(status: &AppStatus) -> Vital {
+    let vital = |mark, text: Line| Vital { title: "Tasks".to_owned(), mark, text, page: None };
+    match (status.scheduler.state, containers::obstacle(status), &status.scheduler.next) {
+        (SchedulerState::Paused, _, _) => vital(Mark::Paused, "Paused".into()),
+        (SchedulerState::Stopped, _, _) => vital(Mark::Off, "Stopped".into()),
+        (SchedulerState::Running, Some(obstacle), _) => {
+            vital(Mark::Off, format!("Waiting for {}", obstacle.name).into())
+        }
+        (SchedulerState::Running, None, Some(next)) => vital(Mark::Ready, Line::at("Next {when}", next.at)),
+        (SchedulerState::Running, None, None) => vital(Mark::Ready, "None planned".into()),
+    }
+}
+
+/// Why agents don't run on this machine's own engine, if they don't.
+fn runs_on_host(status: &AppStatus) -> bool {
+    status.runtime == Runtime::Host
+}
+
+fn button(label: &str, look: Look, act: Act) -> Button {
+    Button { label: label.to_owned(), name: label.to_owned(), look, off: false, act }
+}
+
+fn ask(command: &str, args: Value, confirm: Option<Confirm>) -> Act {
+    Act::Command { command: command.to_owned(), args, confirm }
+}
+
+fn go(page: Page) -> Act {
+    Act::Page { page }
+}
+
+/// A chat's name within a sentence: in quotes, and set apart so that its direction does not turn the sentence's.
+fn quoted(name: &str) -> String {
+    format!("“\u{2068}{}\u{2069}”", clean(name))
+}
+
+#[cfg(test)]
+mod tests;

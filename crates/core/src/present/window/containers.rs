@@ -1,0 +1,253 @@
+//! The Containers page: what runs, for which chat, on what; what waits; what can be started. The Overview shows the same
+//! rows shorter. People know chats, not containers: a row is titled with the chat.
+
+use serde_json::json;
+
+use super::{
+    ask, button, clean, quoted, runs_on_host,
+    view::{
+        Button, Chat, Confirm, ContainersView, Detail, Folder, Line, Look, Mark, Page, Panel, Progress, Run, Startable,
+        State, Vital, Waiting,
+    },
+};
+use crate::{
+    kiro::SignIn,
+    settings::KiroMode,
+    status::{
+        AppStatus, EngineState, GroupStatus, ImageState, QueueStatus, RunKind, RunState, RunStatus, Wanted, rfc3339,
+    },
+};
+
+pub(super) fn view(status: &AppStatus) -> ContainersView {
+    let can_start = status.wanted == Wanted::Running && obstacle(status).is_none();
+    let is_idle = |group: &&GroupStatus| status.runs.iter().all(|run| run.group != group.folder);
+    let mut startable: Vec<&GroupStatus> = status.groups.iter().filter(is_idle).filter(|_| can_start).collect();
+    startable.sort_by_key(|group| (!group.is_main, group.name.to_lowercase()));
+    ContainersView {
+        panel: panel(status),
+        progress: progress(status),
+        running: status.runs.iter().map(|run| of_run(status, run)).collect(),
+        quiet: quiet(status),
+        waiting: status.queue.iter().map(|waiting| of_waiting(status, waiting)).collect(),
+        startable: startable.into_iter().map(|group| of_startable(status, group)).collect(),
+        place: place(status),
+    }
+}
+
+/// Something without which no run can start: its name within a sentence.
+pub(super) struct Obstacle {
+    pub name: &'static str,
+}
+
+pub(super) fn obstacle(status: &AppStatus) -> Option<Obstacle> {
+    let found = |name| Some(Obstacle { name });
+    let engine = &status.engine;
+    match (engine.state, engine.image.state) {
+        _ if runs_on_host(status) => {}
+        (EngineState::Absent | EngineState::Starting, _) => return found("Docker"),
+        (_, ImageState::Missing | ImageState::Failed | ImageState::Building) => return found("the agent image"),
+        (EngineState::Ready, ImageState::Ready | ImageState::Stale) => {}
+    }
+    if status.kiro.mode == KiroMode::Shared && status.kiro.host.state == SignIn::SignedOut {
+        return found("Kiro");
+    }
+    None
+}
+
+/// How many chats are being worked for. A chat has one run at a time (Q1).
+pub(super) fn working(status: &AppStatus) -> usize {
+    status.runs.iter().filter(|run| matches!(run.state, RunState::Starting | RunState::Working)).count()
+}
+
+pub(super) fn count(status: &AppStatus) -> Option<String> {
+    (!status.runs.is_empty()).then(|| status.runs.len().to_string())
+}
+
+pub(super) fn vital(status: &AppStatus) -> Vital {
+    let engine = &status.engine;
+    let (mark, text): (Mark, Line) = match (engine.state, engine.image.state) {
+        _ if runs_on_host(status) => (Mark::Note, "Not used: agents run unprotected".into()),
+        (EngineState::Absent, _) => (Mark::Offline, "Not running".into()),
+        (EngineState::Starting, _) => (Mark::Busy, "Starting".into()),
+        (_, ImageState::Missing) => (Mark::NeedsYou, "Running, agent image missing".into()),
+        (_, ImageState::Failed) => (Mark::NeedsYou, "Running, agent image not built".into()),
+        (_, ImageState::Building) => (Mark::Busy, "Building the agent image".into()),
+        (_, ImageState::Stale) => (Mark::Note, "Running, agent image is old".into()),
+        (_, ImageState::Ready) => (Mark::Ready, "Running, agent image ready".into()),
+    };
+    Vital { title: "Docker".to_owned(), mark, text, page: Some(Page::Containers) }
+}
+
+fn panel(status: &AppStatus) -> Option<Panel> {
+    let engine = &status.engine;
+    let say =
+        |mark, title: &str, text: &str| Some(Panel { mark, title: title.to_owned(), text: text.into(), button: None });
+    match (engine.state, engine.image.state) {
+        _ if runs_on_host(status) => say(
+            Mark::Note,
+            "Agents run without containers",
+            "They run as programs of this computer and can reach all that you can. The setting AGENT_RUNTIME says so.",
+        ),
+        (EngineState::Absent, _) => say(
+            Mark::Offline,
+            "Docker is not running",
+            "Start Docker. Messages wait, and are answered by themselves when it is back.",
+        ),
+        (EngineState::Starting, _) => say(Mark::Busy, "Docker is starting", "Messages wait until it is there."),
+        (_, ImageState::Missing) => say(
+            Mark::NeedsYou,
+            "The agent image is missing",
+            "Containers start from it. Build it with `cargo xtask image`. Messages wait until then.",
+        ),
+        (_, ImageState::Failed) => say(
+            Mark::NeedsYou,
+            "The agent image could not be built",
+            "Build it again with `cargo xtask image`, which says what is wrong. Messages wait until then.",
+        ),
+        (_, ImageState::Building) => say(
+            Mark::Busy,
+            "The agent image is being built",
+            "This is done once and takes some minutes. Messages wait until then.",
+        ),
+        (EngineState::Ready, ImageState::Ready | ImageState::Stale) => None,
+    }
+}
+
+fn progress(status: &AppStatus) -> Option<Progress> {
+    let building = status.engine.image.state == ImageState::Building;
+    let progress = status.engine.image.progress.as_ref().filter(|_| building)?;
+    Some(Progress { step: progress.step, of: progress.of, text: clean(&progress.text) })
+}
+
+fn of_run(status: &AppStatus, run: &RunStatus) -> Run {
+    let chat = chat(status, &run.group);
+    let (mark, word) = match run.state {
+        RunState::Starting => (Mark::Busy, "Starting"),
+        RunState::Working => (Mark::Working, "Working"),
+        RunState::Idle => (Mark::Off, "Ready to go on"),
+        RunState::Stopping => (Mark::Busy, "Stopping"),
+    };
+    let text = match run.kind {
+        RunKind::Messages => "Answers messages",
+        RunKind::Task => "Does a planned task",
+        RunKind::KeptWarm => "Started by hand",
+    };
+    let busy = matches!(run.state, RunState::Starting | RunState::Working) && run.kind != RunKind::KeptWarm;
+    let lost = Confirm {
+        title: format!("Stop the work for {}?", quoted(&chat.name)),
+        text: "What it works on now stays without an answer. A new message starts it again.".to_owned(),
+        label: "Stop".to_owned(),
+    };
+    // The container is named, not the chat: a run that has just taken another's place is never stopped by mistake.
+    let act = |label: &str, command: &str, look, confirm| Button {
+        name: format!("{label} {}", quoted(&chat.name)),
+        off: run.state == RunState::Stopping,
+        ..button(label, look, ask(command, json!({"target": run.container}), confirm))
+    };
+    Run {
+        id: run.id.clone(),
+        state: State { mark, word: word.to_owned() },
+        text: text.to_owned(),
+        container: run.container.clone(),
+        started_at: rfc3339(run.started_at),
+        mounts: run.mounts.iter().map(folder).collect(),
+        restart: act("Restart", "containers.restart", Look::Plain, None),
+        stop: act("Stop", "containers.stop", Look::Danger, busy.then_some(lost)),
+        chat,
+    }
+}
+
+fn folder(mount: &crate::mounts::Mount) -> Folder {
+    Folder {
+        host: mount.host.display().to_string(),
+        container: mount.container.to_owned(),
+        access: if mount.read_only { "read only" } else { "read and write" }.to_owned(),
+    }
+}
+
+fn of_waiting(status: &AppStatus, waiting: &QueueStatus) -> Waiting {
+    let work = match (waiting.messages, waiting.tasks) {
+        (_, 0) => "New messages".to_owned(),
+        (0, 1) => "A planned task".to_owned(),
+        (0, n) => format!("{n} planned tasks"),
+        (_, 1) => "New messages and a planned task".to_owned(),
+        (_, n) => format!("New messages and {n} planned tasks"),
+    };
+    let text = match (waiting.retry_at, waiting.attempt) {
+        (Some(at), 0 | 1) => Line::at(format!("{work} · failed once, next try {{in}}"), at),
+        (Some(at), n) => Line::at(format!("{work} · failed {n} times, next try {{in}}"), at),
+        (None, _) => work.into(),
+    };
+    Waiting { chat: chat(status, &waiting.group), text }
+}
+
+fn of_startable(status: &AppStatus, group: &GroupStatus) -> Startable {
+    let chat = chat(status, &group.folder);
+    let text = match (&group.trigger, group.requires_trigger) {
+        _ if group.is_main => "Your private channel".to_owned(),
+        (_, false) => "Answers every message".to_owned(),
+        (Some(trigger), true) => format!("Answers @{}", clean(trigger.trim_start_matches('@'))),
+        (None, true) => format!("Answers @{}", clean(&status.assistant)),
+    };
+    let start = Button {
+        name: format!("Start a container for {}", quoted(&chat.name)),
+        ..button("Start", Look::Quiet, ask("containers.start", json!({"target": group.folder}), None))
+    };
+    Startable { chat, text, start }
+}
+
+/// The chat of a folder; one that is registered no more is called by its folder.
+fn chat(status: &AppStatus, folder: &str) -> Chat {
+    let group = status.groups.iter().find(|group| group.folder == folder);
+    let name = group.map(|group| clean(&group.name)).filter(|name| !name.is_empty());
+    Chat {
+        name: name.unwrap_or_else(|| folder.to_owned()),
+        folder: folder.to_owned(),
+        is_group: group.is_none_or(|group| group.jid.is_group()),
+    }
+}
+
+/// What is said where nothing runs: never a promise that can't be kept.
+fn quiet(status: &AppStatus) -> Detail {
+    let name = clean(&status.assistant);
+    let say = |title: String, text: &str| Detail { title, text: text.to_owned() };
+    match (status.wanted, obstacle(status)) {
+        (Wanted::Quitting, _) => say("Nothing runs any more".to_owned(), ""),
+        (Wanted::Paused, _) => say("Nothing runs while paused".to_owned(), "Messages are kept."),
+        (_, Some(Obstacle { name: "Kiro" })) => {
+            say(format!("Nothing can run until {name} is signed in"), "Work waits and goes on by itself.")
+        }
+        (_, Some(Obstacle { name })) => {
+            say(format!("Nothing can run without {name}"), "Work waits and goes on by itself.")
+        }
+        _ if status.whatsapp.state != crate::link::LinkState::Connected => {
+            say("Nothing comes in without WhatsApp".to_owned(), "Planned tasks go on.")
+        }
+        _ => say("All quiet".to_owned(), &format!("{name} starts by itself when someone writes @{name}.")),
+    }
+}
+
+fn place(status: &AppStatus) -> Vec<Vital> {
+    let engine = &status.engine;
+    if runs_on_host(status) || engine.state == EngineState::Absent {
+        return Vec::new();
+    }
+    let row = |title: String, mark, text: &str| Vital { title, mark, text: text.into(), page: None };
+    let name = engine.name.as_deref().map_or("Docker".to_owned(), clean);
+    let title = match engine.version.as_deref().map(clean) {
+        Some(version) => format!("{name} {version}"),
+        None => name,
+    };
+    let (mark, word) = match engine.state {
+        EngineState::Ready => (Mark::Ready, "Running"),
+        EngineState::Starting | EngineState::Absent => (Mark::Busy, "Starting"),
+    };
+    let (image, said) = match engine.image.state {
+        ImageState::Ready => (Mark::Ready, "Ready"),
+        ImageState::Missing => (Mark::NeedsYou, "Missing"),
+        ImageState::Building => (Mark::Busy, "Being built"),
+        ImageState::Failed => (Mark::NeedsYou, "Not built"),
+        ImageState::Stale => (Mark::Note, "Older than this NanoClaw"),
+    };
+    vec![row(title, mark, word), row("Agent image".to_owned(), image, said)]
+}

@@ -1,0 +1,243 @@
+//! The window's view in every named state: as files that the page's own tests draw, and rule by rule.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use serde_json::{Value, json};
+use ts_rs::TS;
+
+use super::*;
+use crate::{
+    present::states::{self, named},
+    problem::Trouble,
+};
+
+fn ui(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../ui").join(path)
+}
+
+/// Holds a generated file to what the code makes; with UPDATE=1 writes it.
+fn is_current(path: &str, text: &str) {
+    let file = ui(path);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+    }
+    let kept = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == text,
+        "ui/{path} is not what the code makes: run these tests with UPDATE=1 and look at the difference"
+    );
+}
+
+#[test]
+fn the_pages_types_are_current() {
+    let config = ts_rs::Config::default();
+    macro_rules! all {
+        ($($shape:ident)*) => {{ [$($shape::decl(&config)),*] }};
+    }
+    let shapes = all!(WindowView Mark State Page Tab Line Panel Button Look Act Confirm Vital WhatsAppView Qr Code PhoneForm
+        Fact Detail ContainersView Progress Chat Run Folder Waiting Startable);
+    let head = "// Made from crates/core/src/present/window/view.rs by its tests (UPDATE=1). Not to be edited.\n";
+    let exported = shapes.map(|shape| format!("export {shape}\n"));
+    is_current("types.d.ts", &format!("{head}{}", exported.concat()));
+}
+
+#[test]
+fn the_pages_states_are_current() {
+    // T1
+    let mut names = BTreeSet::new();
+    for (name, status) in states::all() {
+        let view = serde_json::to_string_pretty(&window(&status)).unwrap();
+        is_current(&format!("test/states/{name}.json"), &format!("{view}\n"));
+        names.insert(format!("{name}.json"));
+    }
+    let kept = fs::read_dir(ui("test/states")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(kept.collect::<BTreeSet<_>>(), names, "states that are no more");
+}
+
+#[test]
+fn the_worst_is_the_headline_and_nothing_is_said_twice() {
+    // T1
+    for (name, mark, title, notices) in [
+        ("ready", Mark::Ready, "All is well", 0),
+        ("working", Mark::Working, "Working for one chat", 0),
+        ("not_paired", Mark::NeedsYou, "WhatsApp is not linked", 0),
+        ("needs_you_kiro", Mark::NeedsYou, "Kiro is signed out", 0),
+        ("docker_down", Mark::Offline, "Docker is not running", 0),
+        ("offline", Mark::Offline, "No connection to WhatsApp", 0),
+        ("connecting", Mark::Busy, "Connecting to WhatsApp", 0),
+        ("paused", Mark::Paused, "Paused", 0),
+        ("paused_needs_you", Mark::NeedsYou, "WhatsApp has signed this computer out", 0),
+        ("quitting", Mark::Busy, "Quitting", 0),
+        ("troubled", Mark::Ready, "All is well", 3),
+    ] {
+        let view = window(&named(name));
+        assert_eq!((view.headline.mark, view.headline.title.as_str()), (mark, title), "{name}");
+        assert_eq!(view.notices.len(), notices, "{name}: {:?}", view.notices);
+        assert!(view.notices.iter().all(|notice| notice.title != view.headline.title), "{name}");
+    }
+}
+
+#[test]
+fn a_second_trouble_is_a_notice() {
+    let mut status = named("docker_down");
+    status.problems.push(Trouble::KiroSignedOut.problem());
+    let view = window(&status);
+    assert_eq!(view.headline.title, "Docker is not running");
+    assert_eq!(view.notices.iter().map(|notice| notice.title.as_str()).collect::<Vec<_>>(), ["Kiro is signed out"]);
+}
+
+#[test]
+fn troubles_of_one_kind_with_one_cure_are_one_notice() {
+    let mut status = named("ready");
+    for path in ["/a", "/b", "/c"] {
+        status.problems.push(Trouble::MountMissing { path: path.into() }.problem());
+    }
+    let notices = window(&status).notices;
+    assert_eq!(notices.len(), 1);
+    let said = format!("{} {}", notices[0].title, notices[0].text.text);
+    assert!(["/a", "/b", "/c"].iter().all(|path| said.contains(path)), "{said}");
+}
+
+#[test]
+fn each_state_of_the_link_has_its_panel_and_cure() {
+    // W5
+    for (name, mark, cure) in [
+        ("starting", Mark::Busy, None),
+        ("connecting", Mark::Busy, None),
+        ("ready", Mark::Ready, None),
+        ("codes_used_up", Mark::NeedsYou, Some("pair")),
+        ("offline", Mark::Offline, Some("reconnect")),
+        ("logged_out", Mark::NeedsYou, Some("pair")),
+        ("replaced", Mark::NeedsYou, Some("reconnect")),
+        ("banned", Mark::NeedsYou, Some("reconnect")),
+        ("outdated", Mark::NeedsYou, None),
+        ("locked", Mark::NeedsYou, Some("reconnect")),
+        ("refused", Mark::NeedsYou, Some("reconnect")),
+        ("passkey", Mark::NeedsYou, None),
+    ] {
+        let panel = window(&named(name)).whatsapp.panel.unwrap();
+        assert_eq!((panel.mark, panel.button.as_ref().and_then(command)), (mark, cure.map(str::to_owned)), "{name}");
+        assert!(panel.text.text.ends_with('.') && !panel.title.ends_with('.'), "{name}: {panel:?}");
+    }
+    assert_eq!(window(&named("refused")).whatsapp.panel.unwrap().title, "WhatsApp refused the connection (405)");
+}
+
+#[test]
+fn the_code_is_drawn_whole_with_the_moment_it_ends() {
+    // W1
+    let status = named("not_paired");
+    let view = window(&status).whatsapp;
+    let qr = view.qr.unwrap();
+    let code =
+        qrcode::QrCode::with_error_correction_level(&status.whatsapp.qr.unwrap().data, qrcode::EcLevel::L).unwrap();
+    let dark = code.to_colors().iter().filter(|color| **color == qrcode::Color::Dark).count();
+    let drawn: usize =
+        qr.path.split('h').skip(1).step_by(2).map(|run| run.split('v').next().unwrap().parse::<usize>().unwrap()).sum();
+    assert_eq!((qr.size as usize, drawn), (code.width(), dark));
+    assert_eq!(qr.expires_at, "2026-05-12T10:30:42.000Z");
+    assert!(view.panel.is_none() && view.cancel.is_some());
+    assert!(window(&named("codes_used_up")).whatsapp.qr.is_none());
+}
+
+#[test]
+fn a_pairing_code_is_shown_as_phones_show_it() {
+    // W2
+    let view = window(&named("pairing_code")).whatsapp;
+    let code = view.code.unwrap();
+    assert_eq!((code.code.as_str(), code.text.as_str()), ("ABCD-1234", "For +4915110000001."));
+    assert_eq!(view.phone.unwrap().command, "pair");
+}
+
+#[test]
+fn codes_and_numbers_stand_in_their_own_view_only() {
+    // W1
+    for name in ["not_paired", "pairing_code", "ready"] {
+        let view = window(&named(name));
+        let elsewhere =
+            serde_json::to_string(&json!([view.headline, view.notices, view.vitals, view.containers])).unwrap();
+        assert!(!elsewhere.contains("49151") && !elsewhere.contains("ABCD"), "{name}");
+        let shown = format!("{view:?}");
+        assert!(!shown.contains("ABCD") && !shown.contains("M0 0h7"), "{name}");
+    }
+}
+
+#[test]
+fn cant_tell_is_never_signed_out() {
+    // K1
+    let kiro = window(&named("kiro_unknown")).vitals.into_iter().find(|vital| vital.title == "Kiro").unwrap();
+    assert_eq!((kiro.mark, kiro.text.text.as_str()), (Mark::Unknown, "Can't tell: no network"));
+}
+
+#[test]
+fn containers_are_started_and_stopped() {
+    // T3
+    let view = window(&named("working"));
+    let run = &view.containers.running[0];
+    let (Act::Command { command: stop, args, confirm }, Some(start)) =
+        (&run.stop.act, view.containers.startable.first())
+    else {
+        panic!("{:?}", run.stop);
+    };
+    assert_eq!((stop.as_str(), &args["target"]), ("containers.stop", &Value::String(run.container.clone())));
+    assert!(confirm.is_some(), "work would be lost");
+    assert_eq!(command(&start.start).as_deref(), Some("containers.start"));
+    assert_eq!(start.chat.folder, "main");
+    assert!(view.containers.startable.iter().all(|startable| startable.chat.folder != "family"));
+    let idle = &window(&named("two_running_one_queued")).containers.running[0];
+    assert!(matches!(&idle.stop.act, Act::Command { confirm: None, .. }), "nothing is lost: {:?}", idle.stop);
+    assert!(window(&named("quitting")).containers.running[0].stop.off);
+}
+
+#[test]
+fn nothing_is_offered_or_promised_that_cant_be() {
+    for name in ["paused", "docker_down", "image_missing", "image_building", "needs_you_kiro", "quitting"] {
+        let view = window(&named(name)).containers;
+        assert!(view.startable.is_empty(), "{name}");
+        assert_ne!(view.quiet.title, "All quiet", "{name}");
+    }
+    assert_eq!(window(&named("ready")).containers.quiet.title, "All quiet");
+}
+
+#[test]
+fn every_command_is_one_that_can_be_asked_for() {
+    for (name, status) in states::all() {
+        let view = serde_json::to_value(window(&status)).unwrap();
+        for (command, args) in commands(&view) {
+            let parsed = crate::command::Command::parse(&command, Some(args));
+            // settings.set is not a command of this stage's orchestrator.
+            assert!(parsed.is_ok() || command == "settings.set", "{name}: {parsed:?}");
+        }
+    }
+}
+
+#[test]
+fn strangers_names_are_one_plain_line() {
+    for text in ["a\nb", "\u{202e}a\u{2066}b", "\u{1b}[31m", "  a  "] {
+        let shown = clean(text);
+        assert!(!shown.contains(['\n', '\u{202e}', '\u{2066}', '\u{1b}']) && shown == shown.trim(), "{shown:?}");
+    }
+    let view = window(&named("hostile_names"));
+    assert!(view.containers.running.iter().all(|run| !run.chat.name.is_empty()));
+}
+
+fn command(button: &Button) -> Option<String> {
+    match &button.act {
+        Act::Command { command, .. } => Some(command.clone()),
+        Act::Page { .. } => None,
+    }
+}
+
+/// All commands in a view, wherever they stand.
+fn commands(view: &Value) -> Vec<(String, Value)> {
+    let inner: Vec<&Value> = match view {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(fields) => fields.values().collect(),
+        _ => Vec::new(),
+    };
+    let mut found: Vec<_> = inner.into_iter().flat_map(commands).collect();
+    if view["kind"] == "command" {
+        found.push((view["command"].as_str().unwrap().to_owned(), view["args"].clone()));
+    }
+    found
+}
