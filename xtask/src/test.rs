@@ -52,6 +52,7 @@ pub fn test(nextest: &[String]) -> Result<()> {
             .args(ROOT)
             .args(profile())
             .args(nextest)
+            .env("RUST_LIB_BACKTRACE", "0") // a story's error says where it was; a trace through the runtime does not
             .env("DOCKER_HOST", &engine.host)
             .env("NANOCLAW_TEST_IMAGE", image::AGENT_FOR_TESTS))
     })?;
