@@ -123,6 +123,18 @@ async fn without_a_running_nanoclaw() {
 }
 
 #[tokio::test]
+async fn a_second_run_on_a_home_is_refused() {
+    let owner = Owner::start();
+    let refused = ctl(owner.home.root(), &["run"]).await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
+    let root = owner.home.root().display();
+    let expect =
+        format!("NanoClaw is already running with the folder {root}. Use the one that runs, or stop it first.\n");
+    assert_eq!(refused.stderr, expect);
+    assert!(!owner.home.database().exists());
+}
+
+#[tokio::test]
 async fn words_become_commands() {
     let mut owner = Owner::start();
     let text = String::from;
@@ -287,13 +299,38 @@ async fn linking_shows_the_codes_until_the_phone_has_one() {
     owner.status.send_replace(link(Link::Pairing { qr: Some(qr("2@two")), code: None }));
     let second = until("good until 00:00:00").await;
     assert!(first.contains('█') && first != second);
-    let code = PairingCode { code: "ABCD1234".into(), phone: "+15550001111".into(), expires_at: at };
-    owner.status.send_replace(link(Link::Pairing { qr: Some(qr("2@two")), code: Some(code) }));
-    assert!(until("good until").await.contains("ABCD-1234"));
     owner.status.send_replace(link(Link::Connecting));
     owner.status.send_replace(link(connected));
     until("Connected to WhatsApp.").await;
     assert_eq!(timeout(SOON, pairing.wait()).await.unwrap().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_code_to_type_needs_no_picture() {
+    // W2
+    let mut owner = Owner::start();
+    let phone = || Some("+1 555 0001111".to_owned());
+    let mut pairing = process(owner.home.root(), &["pair", "--phone", "+1 555 0001111"]).spawn().unwrap();
+    let ask = owner.next().await;
+    assert_eq!(ask.command, Command::Pair { phone: phone(), cancel: false, yes: false });
+    ask.reply.send(Ok(json!({}))).unwrap();
+    let mut lines = BufReader::new(pairing.stdout.take().unwrap()).lines();
+    let at = Timestamp::UNIX_EPOCH;
+    let qr = Some(QrCode { data: "2@one".into(), svg: "<svg/>".into(), expires_at: at });
+    let code = |code: &str| Some(PairingCode { code: code.into(), phone: "+15550001111".into(), expires_at: at });
+    let mut told = async |status: Facts, part: &str| {
+        owner.status.send_replace(Arc::new(status.status(at)));
+        let mut seen = String::new();
+        while !seen.contains(part) {
+            seen += &timeout(SOON, lines.next_line()).await.unwrap().unwrap().unwrap();
+        }
+        assert!(!seen.contains('█'), "{seen}");
+        seen
+    };
+    let pairing = |code| Facts { link: Link::Pairing { qr: qr.clone(), code }, ..facts() };
+    let first = told(pairing(code("ABCD1234")), "good until 00:00:00").await;
+    assert!(first.contains("ABCD-1234") && first.contains("+15550001111"), "{first}");
+    assert!(told(pairing(code("WXYZ5678")), "good until").await.contains("WXYZ-5678"));
 }
 
 #[tokio::test]

@@ -8,11 +8,17 @@ use crate::out::{Failure, Out, at, clock, internal};
 /// Shows each code once, as they rotate (W1, W2).
 #[derive(Debug, Default)]
 pub struct Codes {
+    no_qr: bool,
     qr: String,
     code: String,
 }
 
 impl Codes {
+    /// For one who asked for a code to type and needs no picture.
+    pub fn without_qr(no_qr: bool) -> Codes {
+        Codes { no_qr, ..Codes::default() }
+    }
+
     pub fn tell(&mut self, status: &Value, out: &mut Out) -> Result<(), Failure> {
         let code = at(status, "/whatsapp/pairingCode/code");
         if code != self.code {
@@ -27,8 +33,7 @@ impl Codes {
                 ))?;
             }
         }
-        // Who asked for a code to type needs no picture.
-        let qr = if code.is_empty() { at(status, "/whatsapp/qr/data") } else { "" };
+        let qr = if self.no_qr || !code.is_empty() { "" } else { at(status, "/whatsapp/qr/data") };
         if qr != self.qr {
             qr.clone_into(&mut self.qr);
             if !qr.is_empty() {

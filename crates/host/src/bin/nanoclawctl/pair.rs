@@ -13,12 +13,12 @@ use crate::{
 };
 
 pub async fn pair(home: &Home, phone: Option<String>, yes: bool, out: &mut Out) -> Result<(), Failure> {
+    let mut codes = Codes::without_qr(phone.is_some());
     let answer = answered(home, Command::Pair { phone, cancel: false, yes }, out).await?;
     if out.json {
         return out.value(&answer);
     }
     let mut watch = Client::connect(home).await?.watch().await?;
-    let mut codes = Codes::default();
     // The first status may still tell of the link before.
     let mut before = None;
     let mut shown = false;

@@ -22,7 +22,7 @@ pub fn tell(status: &Value, out: &mut Out) -> Result<(), Failure> {
 
 fn rows(status: &Value) -> Vec<(&'static str, String)> {
     let mut rows = vec![
-        ("WhatsApp", at(status, "/whatsapp/text").to_owned()),
+        ("WhatsApp", whatsapp(status)),
         ("Kiro", at(status, "/kiro/host/text").to_owned()),
         ("Docker", engine(status)),
         ("Scheduler", scheduler(status)),
@@ -43,6 +43,14 @@ fn rows(status: &Value) -> Vec<(&'static str, String)> {
         rows.push(("Waiting", text));
     }
     rows
+}
+
+fn whatsapp(status: &Value) -> String {
+    let text = at(status, "/whatsapp/text");
+    match at(status, "/whatsapp/jid").split_once('@') {
+        Some((number, _)) => format!("{text} {} (+{number})", at(status, "/whatsapp/pushName")),
+        None => text.to_owned(),
+    }
 }
 
 fn engine(status: &Value) -> String {
