@@ -1,4 +1,6 @@
 //! The admin calls over HTTP, as another program makes them: against the program itself, on a free port.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
