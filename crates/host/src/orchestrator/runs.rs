@@ -237,11 +237,14 @@ impl State {
             self.close_run(&run);
             return Ok(());
         }
+        let folder = live.folder.clone();
+        self.note_failure(&folder, None);
+        let Some(live) = self.runs.get_mut(&run) else { return Ok(()) };
         let turn = output.turn.or(live.open.last().copied()).unwrap_or_default();
         let part = live.parts.entry(turn).or_default();
         let id = run::message_id(&run, turn, *part);
         *part += 1;
-        let (chat, folder) = (live.chat.clone(), live.folder.clone());
+        let chat = live.chat.clone();
         let reply = output.result.as_deref().and_then(prompt::public_part).map(|text| Outgoing {
             id,
             chat: chat.clone(),
