@@ -47,6 +47,7 @@ pub enum Trouble {
     RunCrashLoop { task: String },
     MountMissing { path: String },
     RunningAsRoot,
+    OldService { program: String },
     SendFailed { chat: String, reason: String },
     UnknownChat { jid: String },
     UnknownGroup { target: String },
@@ -86,6 +87,7 @@ impl Trouble {
             RunCrashLoop { .. } => "internal-restart",
             MountMissing { .. } => "mount-missing",
             RunningAsRoot => "running-as-root",
+            OldService { .. } => "old-service",
             SendFailed { .. } => "send-failed",
             UnknownChat { .. } => "unknown-chat",
             UnknownGroup { .. } => "unknown-group",
@@ -172,6 +174,10 @@ impl Trouble {
             RunningAsRoot => say(
                 "NanoClaw runs as root, and so do its agents.",
                 "Run it as an ordinary user. Inside the containers all privileges are dropped, but files they make belong to root.",
+            ),
+            OldService { program } => (
+                format!("Another program starts at login in NanoClaw's place: {program}."),
+                "Turn on Start at login in NanoClaw's menu, and it is replaced.".to_owned(),
             ),
             SendFailed { chat, reason } => (
                 format!("A message to {chat} could not be sent: {reason}"),

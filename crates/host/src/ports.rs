@@ -12,6 +12,7 @@ use nanoclaw_core::{
     group::Folder,
     link::Link,
     mounts::Mount,
+    problem::Trouble,
     status::{EngineStatus, RunKind},
 };
 use nanoclaw_protocol::{Output, Request};
@@ -144,6 +145,14 @@ pub enum RunEnd {
     NotStarted { reason: String },
     /// The engine went away during the run or before it: no failure of the run's (Q7).
     EngineLost,
+}
+
+/// What only the desktop can tell: nothing of it is known headless.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desktop {
+    /// Whether the system starts us at login (T5).
+    pub autostart: Option<bool>,
+    pub troubles: Vec<Trouble>,
 }
 
 /// A person's command and where its answer goes.

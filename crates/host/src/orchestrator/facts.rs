@@ -47,8 +47,8 @@ impl State {
                 },
                 next: self.scheduler.next(),
             },
-            autostart: None,
-            troubles: self.recorded.iter().cloned().collect(),
+            autostart: self.desktop.autostart,
+            troubles: self.recorded.iter().chain(&self.desktop.troubles).cloned().collect(),
         }
     }
 

@@ -51,7 +51,7 @@ use crate::{
     control::{self, HomeLock},
     kiro,
     paths::Home,
-    ports::{Ask, FromChannel, FromEngine, ToChannel, ToEngine},
+    ports::{Ask, Desktop, FromChannel, FromEngine, ToChannel, ToEngine},
     scheduler,
     store::{self, Store, messages::Assistant},
 };
@@ -71,6 +71,8 @@ pub struct Orchestrator {
     pub status: watch::Receiver<Arc<AppStatus>>,
     /// Where commands go in; see [`Ask::send`].
     pub commands: mpsc::Sender<Ask>,
+    /// Where the desktop says what only it can tell.
+    pub desktop: watch::Sender<Desktop>,
     task: JoinHandle<()>,
 }
 
@@ -103,6 +105,7 @@ impl Orchestrator {
         let (from_engine, engine_events) = mpsc::unbounded_channel();
         let (commands, asked) = mpsc::channel(64);
         let (signed_in, whoami) = mpsc::channel(1);
+        let (desktop, desktop_told) = watch::channel(Desktop::default());
 
         let accepting = Arc::new(AtomicBool::new(true));
         let intake = Arc::new(intake::StoreIntake {
@@ -136,6 +139,7 @@ impl Orchestrator {
             link: Link::Starting,
             engine: unknown_engine(),
             kiro_host: SignInStatus::new(Whoami::unknown("Not asked yet."), now()),
+            desktop: Desktop::default(),
             recorded: troubles.into_iter().collect(),
             in_flight: HashMap::new(),
             resend_at: None,
@@ -153,7 +157,7 @@ impl Orchestrator {
             state.recorded.insert(Trouble::RunningAsRoot);
         }
         let (publish, status) = watch::channel(Arc::new(state.facts().status(now())));
-        let inputs = Inputs { arrived, channel_events, engine_events, asked, whoami };
+        let inputs = Inputs { arrived, channel_events, engine_events, asked, whoami, desktop_told };
         let server = tokio::spawn(control::serve(listener, commands.clone(), status.clone()));
         let task = tokio::spawn(async move {
             state.live(inputs, &publish).await;
@@ -161,7 +165,7 @@ impl Orchestrator {
             server.abort();
             drop(lock);
         });
-        Ok(Orchestrator { status, commands, task })
+        Ok(Orchestrator { status, commands, desktop, task })
     }
 
     /// Waits until it has ended, after `Command::Quit`.
@@ -179,6 +183,7 @@ struct Inputs {
     engine_events: mpsc::UnboundedReceiver<FromEngine>,
     asked: mpsc::Receiver<Ask>,
     whoami: mpsc::Receiver<Whoami>,
+    desktop_told: watch::Receiver<Desktop>,
 }
 
 enum Input {
@@ -187,6 +192,7 @@ enum Input {
     Engine(FromEngine),
     Asked(Ask),
     Whoami(Whoami),
+    Desktop(Desktop),
     /// The next task became due at another time.
     Schedule,
     /// A moment that something waits for has come.
@@ -207,6 +213,7 @@ struct State {
     link: Link,
     engine: EngineStatus,
     kiro_host: SignInStatus,
+    desktop: Desktop,
     /// Troubles that don't follow from other facts.
     recorded: BTreeSet<Trouble>,
     /// The text of each chat that was given to the channel and is not settled.
@@ -275,6 +282,7 @@ impl State {
             Some(messages) = inputs.arrived.recv() => Input::Arrived(messages),
             Some(ask) = inputs.asked.recv() => Input::Asked(ask),
             Some(whoami) = inputs.whoami.recv() => Input::Whoami(whoami),
+            Ok(()) = inputs.desktop_told.changed() => Input::Desktop(inputs.desktop_told.borrow_and_update().clone()),
             () = std::future::ready(()), if dirty => Input::Quiet,
             () = self.scheduler.changed() => Input::Schedule,
             () = sleep_until(due) => Input::Due,
@@ -292,6 +300,7 @@ impl State {
                 let _ = ask.reply.send(answer);
             }
             Input::Whoami(whoami) => self.kiro_host = SignInStatus::new(whoami, now()),
+            Input::Desktop(desktop) => self.desktop = desktop,
             Input::Due => self.due().await?,
             Input::Schedule | Input::Quiet => {}
         }
