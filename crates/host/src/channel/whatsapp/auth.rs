@@ -4,14 +4,19 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use tokio::time::timeout;
 use tracing::{info, warn};
 use whatsapp_rust::store::{DeviceStore, SqliteStore};
 
 const FILE: &str = "whatsapp.db";
+
+/// The library tries half a minute to open a file that is no database; a person waits for the answer.
+const OPENING: Duration = Duration::from_secs(3);
 
 pub(super) struct Stored {
     pub store: SqliteStore,
@@ -28,7 +33,8 @@ pub(super) async fn open(folder: &Path) -> Result<Stored> {
     create_private(folder).with_context(|| format!("create {}", folder.display()))?;
     let file = folder.join(FILE);
     let name = file.to_str().with_context(|| format!("{} is not valid text", file.display()))?;
-    let store = SqliteStore::new(name).await.with_context(|| format!("open {name}"))?;
+    let opened = timeout(OPENING, SqliteStore::new(name)).await.with_context(|| format!("{name} can't be opened"))?;
+    let store = opened.with_context(|| format!("open {name}"))?;
     let device = store.load().await.context("read the sign-in")?.unwrap_or_default();
     let version = (device.app_version_primary, device.app_version_secondary, device.app_version_tertiary);
     Ok(Stored { store, is_linked: device.pn.is_some(), version })

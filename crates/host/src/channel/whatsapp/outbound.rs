@@ -4,6 +4,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -49,14 +50,7 @@ pub(super) struct Outbound {
 
 impl Outbound {
     /// Takes a text. One that is on its way already is answered for once.
-    pub fn push(
-        &mut self,
-        client: &std::sync::Arc<Client>,
-        patience: Duration,
-        id: String,
-        chat: chat::Jid,
-        text: String,
-    ) {
+    pub fn push(&mut self, client: &Arc<Client>, patience: Duration, id: String, chat: chat::Jid, text: String) {
         if self.lanes.values().flatten().any(|waiting| waiting.id == id) {
             return;
         }
@@ -67,11 +61,11 @@ impl Outbound {
         }
     }
 
-    fn start(&mut self, client: &std::sync::Arc<Client>, patience: Duration, chat: chat::Jid) {
+    fn start(&mut self, client: &Arc<Client>, patience: Duration, chat: chat::Jid) {
         let Some(Outgoing { id, text }) = self.lanes.get(&chat).and_then(VecDeque::front) else { return };
         let (sender, ack) = oneshot::channel();
         self.acks.insert(id.clone(), sender);
-        let send = send(std::sync::Arc::clone(client), chat.clone(), id.clone(), text.clone(), ack);
+        let send = send(Arc::clone(client), chat.clone(), id.clone(), text.clone(), ack);
         let task = self.running.spawn(async move {
             timeout(patience, send).await.unwrap_or_else(|_| Err(Failure::passing("WhatsApp did not answer in time")))
         });
@@ -88,7 +82,7 @@ impl Outbound {
     }
 
     /// The next answer. Nothing is lost when this is dropped.
-    pub async fn next(&mut self, client: &std::sync::Arc<Client>, patience: Duration) -> FromChannel {
+    pub async fn next(&mut self, client: &Arc<Client>, patience: Duration) -> FromChannel {
         loop {
             let (task, result) = match self.running.join_next_with_id().await {
                 Some(Ok(ended)) => ended,
@@ -133,7 +127,7 @@ impl Outbound {
 /// The library's own success means only that the stanza was written; that the server has it is told by its ack, which
 /// comes as an event, and names an error for a text that it threw away.
 async fn send(
-    client: std::sync::Arc<Client>,
+    client: Arc<Client>,
     chat: chat::Jid,
     id: String,
     text: String,
@@ -169,11 +163,13 @@ impl Failure {
 }
 
 impl From<SendError> for Failure {
+    /// The library's own words may name numbers, so they are no reason for people or logs.
     fn from(err: SendError) -> Self {
+        debug!("not sent: {err:#}");
         match err {
-            SendError::InvalidRequest(reason) => Failure::lasting(&reason),
+            SendError::InvalidRequest(_) => Failure::lasting("WhatsApp can't send to this chat"),
             SendError::Iq(IqError::ServerError { code, .. }) => Failure::refused(&code.to_string()),
-            err => Failure::passing(&err.to_string()),
+            _ => Failure::passing("the text could not be sent"),
         }
     }
 }

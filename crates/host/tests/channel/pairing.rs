@@ -1,0 +1,184 @@
+//! Signing in, by QR code and by pairing code.
+
+use jiff::Timestamp;
+use nanoclaw_core::link::{Link, LinkState};
+use nanoclaw_host::ports::{FromChannel, ToChannel};
+
+use crate::world::{ALICE, ALICE_JID, Channel, ME, MY_JID, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanned_code_links_and_a_restart_needs_none() {
+    let world = World::start().await;
+    let mut channel = Channel::start(world.config());
+    let qr = channel.qr().await;
+    // W1
+    assert!(qr.expires_at > Timestamp::now() && qr.svg.contains("<svg"));
+    assert!(qr.data.starts_with(|c: char| c.is_ascii_graphic()) && qr.data.split(',').count() >= 4);
+    world.server.scan(ME, &qr.data).await.unwrap();
+    let links = channel.links("connected", Link::is_connected).await;
+    assert_eq!(links[0].state(), LinkState::Connecting, "{links:?}");
+    assert_eq!(links.last(), Some(&Link::Connected { jid: MY_JID.into(), push_name: "Owner".into() }));
+    // A flicker through offline would alarm people: WhatsApp drops the connection on purpose after pairing.
+    assert!(links.iter().all(|link| link.state() != LinkState::Offline), "{links:?}");
+
+    // W3: also when the process died right after.
+    channel.kill();
+    world.until_offline().await;
+    let mut channel = Channel::start(world.config());
+    let links = channel.links("connected again", Link::is_connected).await;
+    let states: Vec<LinkState> = links.iter().map(Link::state).collect();
+    assert_eq!(states, [LinkState::Starting, LinkState::Connecting, LinkState::Connected]);
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_rotate_until_they_are_used_up_and_new_ones_are_asked_for() {
+    // W1
+    let world = World::start().await;
+    let mut channel = Channel::start(world.hurried(200));
+    let links = channel.links("no codes left", |link| *link == Link::Pairing { qr: None, code: None }).await;
+    let codes: Vec<&String> = links
+        .iter()
+        .filter_map(|link| match link {
+            Link::Pairing { qr: Some(qr), code: None } => Some(&qr.data),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(codes.len(), 6, "{links:?}");
+    assert!(codes.windows(2).all(|pair| pair[0] != pair[1]));
+    let last = codes[5].clone();
+    assert!(world.server.scan(ME, &last).await.is_err(), "a used-up code links nothing");
+
+    channel.tell(ToChannel::Pair { phone: None });
+    let fresh = channel.qr().await;
+    assert_ne!(fresh.data, last);
+    assert!(world.moved_aside().is_empty(), "there was no sign-in to move");
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pairing_code_links_too() {
+    // W2
+    let world = World::start().await;
+    let mut channel = Channel::start(world.config());
+    channel.qr().await;
+    channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+    let first = channel.code().await;
+    assert_eq!((first.phone.as_str(), first.code.len()), ("+15550001111", 8));
+    assert!(first.expires_at > Timestamp::now());
+    // A new one on request.
+    channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+    let code = channel.code().await;
+    assert_ne!(code.code, first.code);
+    world.server.enter_code(ME, &code.code).await.unwrap();
+    channel.connected().await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_pairing_code_is_not_shown_longer_than_it_lasts() {
+    // W2, W1: the QR codes end first, the pairing code some 20 s later.
+    let world = World::start().await;
+    let mut channel = Channel::start(world.hurried(100));
+    channel.qr().await;
+    channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+    channel.code().await;
+    channel.link("the pairing code alone", |link| matches!(link, Link::Pairing { qr: None, code: Some(_) })).await;
+    channel.link("no codes left", |link| *link == Link::Pairing { qr: None, code: None }).await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pairing_can_be_cancelled() {
+    let world = World::start().await;
+    let mut channel = Channel::start(world.config());
+    let qr = channel.qr().await;
+    channel.tell(ToChannel::CancelPairing);
+    channel.link("no codes", |link| *link == Link::Pairing { qr: None, code: None }).await;
+    assert!(world.server.scan(ME, &qr.data).await.is_err());
+    channel.tell(ToChannel::Pair { phone: None });
+    world.link(&mut channel).await;
+    // It ends pairing, not a link.
+    channel.tell(ToChannel::CancelPairing);
+    channel.send("3EB0000000000000000001", ALICE_JID, "still here");
+    assert_eq!(channel.acked().await, "3EB0000000000000000001");
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unlinked_device_says_so_and_links_again_with_the_old_sign_in_kept() {
+    // W4
+    let world = World::start().await;
+    let mut channel = world.linked().await;
+    world.server.revoke(ME).unwrap();
+    channel.link("logged out", |link| *link == Link::LoggedOut).await;
+    channel.send("3EB0000000000000000001", ALICE_JID, "too late");
+    assert!(!channel.not_sent("3EB0000000000000000001").await);
+    // It does not try again by itself, and a restart comes to the same.
+    channel.stop().await;
+    let mut channel = Channel::start(world.config());
+    let links = channel.links("logged out", |link| *link == Link::LoggedOut).await;
+    assert!(links.iter().all(|link| !matches!(link, Link::Pairing { .. })), "{links:?}");
+    assert!(world.moved_aside().is_empty());
+
+    let before = Timestamp::now().as_second();
+    channel.tell(ToChannel::Pair { phone: None });
+    world.link(&mut channel).await;
+    let [aside] = &world.moved_aside()[..] else { panic!("not moved aside once") };
+    let seconds: i64 = aside.to_str().unwrap().rsplit('.').next().unwrap().parse().unwrap();
+    assert!((before..=Timestamp::now().as_second()).contains(&seconds), "{aside:?}");
+    assert!(aside.join("whatsapp.db").metadata().unwrap().len() > 0);
+
+    world.server.send(ALICE, ME, "welcome back", None).await.unwrap();
+    assert_eq!(channel.kept().await.text.as_deref(), Some("welcome back"));
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pairing_anew_on_a_live_link_moves_it_aside() {
+    // W4
+    let world = World::start().await;
+    let mut channel = world.linked().await;
+    channel.tell(ToChannel::Pair { phone: None });
+    world.link(&mut channel).await;
+    assert_eq!(world.moved_aside().len(), 1);
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logging_out_unlinks_at_the_phone_and_moves_the_sign_in_aside() {
+    // W4
+    let world = World::start().await;
+    let mut channel = world.linked().await;
+    channel.tell(ToChannel::Logout);
+    channel.link("logged out", |link| *link == Link::LoggedOut).await;
+    world.until(|state| state.companions.is_empty()).await;
+    // The folder has gone by the time of the next answer.
+    channel.send("3EB0000000000000000001", ALICE_JID, "too late");
+    assert!(!channel.not_sent("3EB0000000000000000001").await);
+    assert_eq!(world.moved_aside().len(), 1);
+    assert!(!world.store().join("auth").exists());
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_of_groups_come_on_connect_and_on_demand_and_when_they_change() {
+    // M11
+    let world = World::start().await;
+    let mut channel = world.linked().await;
+    let expect = [("120363000000000001@g.us", "Family"), ("120363000000000002@g.us", "Work")];
+    let groups = |event: FromChannel| match event {
+        FromChannel::Groups(mut names) => {
+            names.sort();
+            Some(names.into_iter().map(|(jid, name)| (jid.to_string(), name)).collect::<Vec<_>>())
+        }
+        _ => None,
+    };
+    let expect = expect.map(|(jid, name)| (jid.to_owned(), name.to_owned()));
+    assert_eq!(channel.event("names", groups).await, expect);
+    channel.tell(ToChannel::SyncGroups);
+    assert_eq!(channel.event("names again", groups).await, expect);
+    world.server.add_group(&expect[0].0, "The family", &[ALICE, ME], fake_whatsapp::Addressing::Pn).unwrap();
+    assert_eq!(channel.event("a new name", groups).await, [(expect[0].0.clone(), "The family".to_owned())]);
+    channel.stop().await;
+}
