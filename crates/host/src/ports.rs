@@ -126,8 +126,11 @@ pub enum FromEngine {
         run: String,
         container: String,
     },
+    /// `part` counts the run's results from its start; a result that is read again, after the engine was away, has the
+    /// same one (C1).
     Output {
         run: String,
+        part: u64,
         output: Output,
     },
     Ended {

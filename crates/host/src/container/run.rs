@@ -80,6 +80,8 @@ pub(super) struct Run {
     /// What stdin has not taken yet.
     pending: BytesMut,
     frames: FrameParser,
+    /// How many results were read since the container's start; the same again when its output is read anew.
+    results: u64,
     stdout: Captured,
     stderr: Captured,
     tail: Tail,
@@ -102,6 +104,7 @@ impl Run {
         Run {
             pending: BytesMut::from(spec.request.to_line().as_bytes()),
             frames: FrameParser::new(max),
+            results: 0,
             stdout: Captured::new(max),
             stderr: Captured::new(max),
             tail: Tail::default(),
@@ -291,7 +294,9 @@ impl Run {
             }
             if let Piece::Output(output) = piece {
                 self.failed |= output.status == Status::Error;
-                self.edge.tell(FromEngine::Output { run: self.spec.run.clone(), output });
+                let (run, part) = (self.spec.run.clone(), self.results);
+                self.results += 1;
+                self.edge.tell(FromEngine::Output { run, part, output });
             }
         }
     }
@@ -339,6 +344,7 @@ impl Run {
         tracing::info!(container = self.spec.container, "The container went on while the engine was away");
         let max = self.spec.max_output;
         self.frames = FrameParser::new(max);
+        self.results = 0;
         (self.stdout, self.stderr, self.tail) = (Captured::new(max), Captured::new(max), Tail::default());
         Ok(Some(attached))
     }

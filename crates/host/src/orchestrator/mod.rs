@@ -338,7 +338,7 @@ impl State {
                 self.tell_queue(Event::EngineReady(ready)).await;
             }
             FromEngine::Started { run, container } => self.started(run, container).await,
-            FromEngine::Output { run, output } => self.output(run, output).await?,
+            FromEngine::Output { run, part, output } => self.output(run, part, output).await?,
             FromEngine::Ended { run, end } => self.run_ended(run, end).await?,
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Runs: what they are given, what they answer, how they end (C1, Q5, R3–R5).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use anyhow::Result;
 use nanoclaw_core::{
@@ -43,8 +43,6 @@ pub(super) struct LiveRun {
     pub is_up: bool,
     /// Turns that have no result yet.
     open: Vec<u64>,
-    /// How many results each turn gave, so that each has an id of its own.
-    parts: HashMap<u64, u64>,
     /// What the runner said went wrong.
     failure: Option<String>,
     timed_out: bool,
@@ -159,7 +157,6 @@ impl State {
             },
             is_up: false,
             open: given.iter().map(|given| given.turn).collect(),
-            parts: HashMap::new(),
             failure: None,
             timed_out: false,
             stopped: None,
@@ -228,7 +225,7 @@ impl State {
     }
 
     /// A result: into the outbox, and its turns closed, in one transaction (C1, M13).
-    pub(super) async fn output(&mut self, run: RunId, output: Output) -> Result<()> {
+    pub(super) async fn output(&mut self, run: RunId, part: u64, output: Output) -> Result<()> {
         let Some(live) = self.runs.get_mut(&run) else { return Ok(()) };
         if output.status == Status::Error {
             let reason = output.error.unwrap_or_else(|| "the agent gave no reason.".to_owned());
@@ -238,13 +235,9 @@ impl State {
             return Ok(());
         }
         let folder = live.folder.clone();
-        self.note_failure(&folder, None);
-        let Some(live) = self.runs.get_mut(&run) else { return Ok(()) };
-        let turn = output.turn.or(live.open.last().copied()).unwrap_or_default();
-        let part = live.parts.entry(turn).or_default();
-        let id = run::message_id(&run, turn, *part);
-        *part += 1;
         let chat = live.chat.clone();
+        let id = run::message_id(&run, output.turn.unwrap_or_default(), part);
+        self.note_failure(&folder, None);
         let reply = output.result.as_deref().and_then(prompt::public_part).map(|text| Outgoing {
             id,
             chat: chat.clone(),
