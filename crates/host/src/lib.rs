@@ -17,4 +17,5 @@ pub mod paths;
 pub mod ports;
 pub mod scheduler;
 pub mod settings;
+pub mod shutdown;
 pub mod store;

@@ -44,6 +44,13 @@ impl Home {
         Home::from_environment(environment, std::env::home_dir(), std::env::temp_dir())
     }
 
+    /// Whether this is the Home that a start without `NANOCLAW_HOME` uses.
+    pub fn is_default(&self) -> bool {
+        let default = |name: &str| if name == "NANOCLAW_HOME" { None } else { std::env::var_os(name) };
+        let user = Some(self.user.clone());
+        Home::from_environment(default, user, std::env::temp_dir()).is_ok_and(|home| home.root == self.root)
+    }
+
     fn from_environment(
         environment: impl Fn(&str) -> Option<OsString>,
         user: Option<PathBuf>,
@@ -127,6 +134,11 @@ impl Home {
         self.logs().join("nanoclaw.log")
     }
 
+    /// The tray's picture, in a file for the panels that want one.
+    pub fn tray(&self) -> PathBuf {
+        self.root.join("tray")
+    }
+
     pub fn settings(&self) -> PathBuf {
         self.root.join("settings.json")
     }
@@ -207,6 +219,17 @@ mod tests {
         assert_eq!(home(&[]).places().kiro_data, Path::new(data).join("kiro-cli"));
         assert!(home(&[("NANOCLAW_HOME", "here")]).root().is_absolute());
         assert!(Home::from_environment(|_| None, None, "/tmp".into()).is_err());
+    }
+
+    #[test]
+    fn a_named_home_is_another_than_the_default() {
+        assert!(!Home::at("/srv/claw").unwrap().is_default());
+        let default = Home::from_environment(
+            |name| std::env::var_os(name).filter(|_| name != "NANOCLAW_HOME"),
+            std::env::home_dir(),
+            "/tmp".into(),
+        );
+        assert!(default.unwrap().is_default());
     }
 
     #[test]

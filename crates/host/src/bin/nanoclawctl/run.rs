@@ -3,8 +3,7 @@
 use std::process;
 
 use nanoclaw_core::{command::Command, status::AppStatus};
-use nanoclaw_host::{logging, orchestrator::Orchestrator, paths::Home, ports::Ask, settings};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use nanoclaw_host::{logging, orchestrator::Orchestrator, paths::Home, ports::Ask, settings, shutdown::Quit};
 
 use crate::{
     codes::Codes,
@@ -15,7 +14,7 @@ use crate::{
 pub async fn run(home: Home, verbose: bool, out: &mut Out) -> Result<(), Failure> {
     home.create().map_err(|error| internal(format!("the Home can't be made: {error}.")))?;
     logging::start(&home, &settings::load(&home).0, verbose).map_err(|error| internal(format!("{error:#}.")))?;
-    let mut quit = Quit::new()?;
+    let mut quit = Quit::hear().map_err(|error| internal(format!("signals can't be heard: {error}.")))?;
     let orchestrator = Orchestrator::start(home).await?;
     let (mut status, commands) = (orchestrator.status.clone(), orchestrator.commands.clone());
     let mut shown = Shown::default();
@@ -43,32 +42,6 @@ pub async fn run(home: Home, verbose: bool, out: &mut Out) -> Result<(), Failure
     let _ = Ask::send(&commands, Command::Quit {}).await;
     ended.await;
     Ok(())
-}
-
-/// The system's ways to ask a program to end.
-struct Quit {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Quit {
-    fn new() -> Result<Quit, Failure> {
-        let on = |kind| signal(kind).map_err(|error| internal(format!("signals can't be heard: {error}.")));
-        Ok(Quit {
-            interrupt: on(SignalKind::interrupt())?,
-            terminate: on(SignalKind::terminate())?,
-            hang_up: on(SignalKind::hangup())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
-    }
 }
 
 /// What has been shown.
