@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use tokio::sync::watch;
 use wacore_binary::{Jid, JidExt as _};
 use wacore_libsignal::protocol::KeyPair;
 
@@ -37,8 +38,9 @@ pub(crate) struct Companion {
     pub(crate) identity: [u8; 32],
     /// The signed ADV identity that others get with its keys.
     pub(crate) device_identity: Vec<u8>,
-    /// `None` until it has uploaded its keys.
+    /// `None` until it has uploaded its keys; `uploaded` then says so.
     pub(crate) keys: Mutex<Option<KeyBundle>>,
+    pub(crate) uploaded: watch::Sender<bool>,
     pub(crate) mailbox: Arc<Mailbox>,
 }
 

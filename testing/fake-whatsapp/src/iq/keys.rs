@@ -68,6 +68,7 @@ impl World {
             *keys = Some(KeyBundle { registration, identity, signed, one_time });
             first
         };
+        companion.uploaded.send_replace(true);
         self.answer(connection, iq, []);
         if first {
             let (world, companion) = (self.clone(), companion.clone());

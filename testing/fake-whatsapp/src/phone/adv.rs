@@ -86,3 +86,36 @@ fn sign(key: &KeyPair, parts: &[&[u8]]) -> Result<Vec<u8>> {
     let signature = key.calculate_signature(&parts.concat(), &mut rng()).map_err(|error| anyhow!("{error}"))?;
     Ok(signature.to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phone() -> Phone {
+        Phone::new("1555", KeyPair::generate(&mut rng()), "Owner").unwrap()
+    }
+
+    /// A device that signs `details` as its own, and its answer.
+    fn answer(phone: &Phone, signer: &KeyPair, device: &[u8; 32], details: &[u8]) -> Vec<u8> {
+        let account_key = phone.identity.public_key.public_key_bytes();
+        wa::ADVSignedDeviceIdentity {
+            details: Some(details.to_vec()),
+            device_signature: Some(sign(signer, &[&DEVICE_SIGNATURE, details, device, account_key]).unwrap()),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    }
+
+    #[test]
+    fn only_the_devices_own_signature_counts() {
+        let (phone, device, other) = (phone(), KeyPair::generate(&mut rng()), KeyPair::generate(&mut rng()));
+        let identity: [u8; 32] = device.public_key.public_key_bytes().try_into().unwrap();
+        let introduction = introduce(&phone, 1, &identity, b"secret").unwrap();
+        let details = &introduction.details;
+        assert!(accept(&phone, &identity, details, &answer(&phone, &device, &identity, details)).is_ok());
+        let forged = accept(&phone, &identity, details, &answer(&phone, &other, &identity, details));
+        assert!(forged.unwrap_err().to_string().contains("signature is wrong"));
+        let changed = accept(&phone, &identity, details, &answer(&phone, &device, &identity, b"others"));
+        assert!(changed.unwrap_err().to_string().contains("other details"));
+    }
+}

@@ -57,18 +57,15 @@ impl World {
         match attr(request, "stage").as_str() {
             "companion_hello" => self.on_companion_hello(connection, iq, request),
             "companion_finish" => {
-                let result = self.on_companion_finish(connection, request);
-                match &result {
-                    Ok(()) => self.answer(connection, iq, []),
-                    Err(_) => self.refuse(connection, iq, 400, "bad-request"),
-                }
-                let failed = |offer: &mut super::pairing::Offer| offer.outcome.take();
-                if let Err(error) = &result
-                    && let Some(outcome) = lock(&self.offers).get_mut(&connection.client_key).and_then(failed)
-                {
+                // The server only relays; a mistyped code is known to the phone alone, and it tells its owner.
+                self.answer(connection, iq, []);
+                let Err(error) = self.on_companion_finish(connection, request) else { return Ok(()) };
+                let mut offers = lock(&self.offers);
+                let outcome = offers.get_mut(&connection.client_key).and_then(|offer| offer.outcome.take());
+                if let Some(outcome) = outcome {
                     let _ = outcome.send(Err(anyhow!("the code is wrong ({error:#})")));
                 }
-                result
+                Ok(())
             }
             other => bail!("an unknown stage {other:?} of pairing by code"),
         }
@@ -100,8 +97,8 @@ impl World {
         let (pn, agreed) = {
             let mut offers = lock(&self.offers);
             let offer = offers.get_mut(&connection.client_key).context("the device does not pair")?;
-            let code = offer.link_code.take().context("no code was asked for")?;
-            (code.pn, code.agreed.context("the code was not typed in yet")?)
+            let code = offer.link_code.as_mut().context("no code was asked for")?;
+            (code.pn.clone(), code.agreed.take().context("the code was not typed in yet")?)
         };
         let phone = lock(&self.directory).account(&pn)?.phone.clone();
         let secret = adv_secret(&phone, &agreed, &bundle, &identity)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use wacore_binary::{Jid, Node};
 
 use super::adv;
@@ -159,6 +159,7 @@ impl World {
             identity,
             device_identity,
             keys: Mutex::new(None),
+            uploaded: watch::Sender::new(false),
             mailbox: Arc::new(Mailbox::new()),
         };
         let pn = companion.address.pn.clone();

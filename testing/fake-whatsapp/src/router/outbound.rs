@@ -20,7 +20,10 @@ use crate::queue::{Key, Stanza};
 use crate::server::World;
 use crate::stanza::{USER_DOMAIN, attr, lock, message_id, node, unix_seconds};
 
-/// Where a text goes, with all that its stanzas say of the sender.
+/// How long a phone waits for the keys of a device.
+const UPLOAD_TIME: Duration = Duration::from_secs(10);
+
+/// A text, with all that its stanzas say of the sender.
 struct Letter {
     id: String,
     text: String,
@@ -175,6 +178,9 @@ impl World {
     }
 
     async fn start_session(&self, with: &mut Conversations, companion: &Companion) -> Result<()> {
+        // A device that was linked a moment ago has not uploaded its keys yet.
+        let mut uploaded = companion.uploaded.subscribe();
+        let _ = tokio::time::timeout(UPLOAD_TIME, uploaded.wait_for(|uploaded| *uploaded)).await;
         let bundle = lock(&companion.keys).as_mut().map(KeyBundle::take_for_session).with_context(|| {
             format!("device {} of {} has uploaded no keys yet", companion.address.device, companion.address.pn)
         })?;

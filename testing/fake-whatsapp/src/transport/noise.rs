@@ -169,3 +169,40 @@ fn server_hello(ephemeral: &KeyPair, key: Option<Vec<u8>>, payload: Vec<u8>) -> 
     }
     .encode_to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::public_key;
+
+    #[test]
+    fn each_certificate_is_signed_by_the_one_above() {
+        let identity = ServerIdentity::generate().unwrap();
+        let chain = wa::CertChain::decode_from_slice(&identity.certificates).unwrap();
+        let (leaf, intermediate) = (chain.leaf.into_option().unwrap(), chain.intermediate.into_option().unwrap());
+        let key = |certificate: &NoiseCertificate| {
+            Details::decode_from_slice(certificate.details.as_deref().unwrap()).unwrap().key.unwrap()
+        };
+        for (certificate, signer) in [(&intermediate, identity.root_key().to_vec()), (&leaf, key(&intermediate))] {
+            let signed = certificate.details.as_deref().unwrap();
+            let signature = certificate.signature.as_deref().unwrap();
+            assert!(public_key(&signer).unwrap().verify_signature(signed, signature));
+        }
+        assert_eq!(key(&leaf), identity.noise.public_key.public_key_bytes());
+    }
+
+    #[test]
+    fn the_intro_is_taken_off_however_it_is_cut() {
+        let routed: Vec<u8> = [b"ED\x00\x01\x00\x00\x02xy", &WA_CONN_HEADER[..], b"rest"].concat();
+        for intro in [routed, [&WA_CONN_HEADER[..], b"rest"].concat()] {
+            let whole = intro.len() - 4;
+            for end in 0..whole {
+                assert!(!strip_intro(&mut intro[..end].to_vec()).unwrap(), "{end} bytes of {whole}");
+            }
+            let mut bytes = intro;
+            assert!(strip_intro(&mut bytes).unwrap());
+            assert_eq!(bytes, b"rest");
+        }
+        assert!(strip_intro(&mut b"GET / HTTP/1.1".to_vec()).is_err());
+    }
+}

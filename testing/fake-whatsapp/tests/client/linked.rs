@@ -35,7 +35,7 @@ impl HttpClient for NoHttp {
 /// A server with contacts, and the folder for clients' stores.
 pub struct World {
     pub server: Server,
-    stores: TempDir,
+    pub stores: TempDir,
 }
 
 impl World {

@@ -39,7 +39,7 @@ async fn five_thousand_texts_over_two_hundred_groups() {
     };
     let (sent, seen) = tokio::join!(sending, client.texts(TEXTS));
     let arrived = start.elapsed();
-    println!("{TEXTS} texts: sent in {sent:?}, arrived in {arrived:?}");
+    eprintln!("{TEXTS} texts: sent in {sent:?}, arrived in {arrived:?}");
     let numbers: HashSet<&str> = seen.iter().map(|seen| seen.text.as_str()).collect();
     assert_eq!((seen.len(), numbers.len()), (TEXTS, TEXTS));
     world.until(|state| state.queued.is_empty()).await;

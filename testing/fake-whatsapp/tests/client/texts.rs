@@ -1,7 +1,7 @@
 //! Linking, texts in both directions, and what waits for a device that is away.
 use std::time::Duration;
 
-use fake_whatsapp::ItemKind;
+use fake_whatsapp::{Addressing, ItemKind};
 use whatsapp_rust::types::events::Event;
 
 use crate::linked::{ALICE, ALICE_LID, BOB, FAMILY, ME, WORK, World, jid};
@@ -130,6 +130,9 @@ async fn a_device_is_linked_by_code() {
             _ => None,
         })
         .await;
+    let wrong = if code.starts_with('A') { "BBBB-BBBB" } else { "AAAA-AAAA" };
+    let error = world.server.enter_code(ME, wrong).await.unwrap_err();
+    assert!(format!("{error:#}").contains("the code is wrong"), "{error:#}");
     let device = world.server.enter_code(ME, &code).await.unwrap();
     client.connected().await;
     world.server.send(ALICE, ME, "hello", None).await.unwrap();
@@ -164,4 +167,44 @@ async fn two_devices_of_one_account_see_each_other() {
     first.send(&jid(ALICE), "from the first").await;
     let seen = second.text().await;
     assert_eq!((seen.text.as_str(), seen.from_me, seen.chat), ("from the first", true, jid(ALICE)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_may_follow_the_scan_at_once() {
+    let world = World::start().await;
+    let client = world.client("a").await;
+    world.server.scan(ME, &client.qr().await).await.unwrap();
+    world.server.send(ALICE, ME, "so soon", None).await.unwrap();
+    assert_eq!(client.text().await.text, "so soon");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_made_or_renamed_is_told() {
+    let world = World::start().await;
+    let client = world.linked("a").await;
+    for subject in ["New", "Renamed"] {
+        world.server.add_group("120363000000000009@g.us", subject, &[BOB, ME], Addressing::Pn).unwrap();
+        let group = client
+            .event("a group update", |event| match event {
+                Event::GroupUpdate(update) => Some(update.group_jid.to_string()),
+                _ => None,
+            })
+            .await;
+        assert_eq!(group, "120363000000000009@g.us");
+    }
+    let groups = client.client.groups().get_participating().await.unwrap();
+    assert!(groups.values().any(|group| group.subject == "Renamed"));
+    world.until(|state| state.queued.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_forgotten_a_device_says_so() {
+    let world = World::start().await;
+    world.linked("a").await.handle.shutdown().await;
+    // The device knows the key of the server that is gone, so the handshake falls back.
+    let World { server, stores } = world;
+    drop(server);
+    let world = World { stores, ..World::start().await };
+    let client = world.client("a").await;
+    assert!(client.event("logged out at login", logged_out).await);
 }
