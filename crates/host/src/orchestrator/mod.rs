@@ -162,7 +162,8 @@ impl Orchestrator {
         let task = tokio::spawn(async move {
             state.live(inputs, &publish).await;
             let _ = tokio::time::timeout(Duration::from_secs(6), channel_task).await;
-            server.abort();
+            // Ends by itself, as nobody takes commands any more; its socket must be gone before the lock is.
+            let _ = server.await;
             drop(lock);
         });
         Ok(Orchestrator { status, commands, desktop, task })
