@@ -73,10 +73,7 @@ fn in_container() -> Command {
     cargo
 }
 
-/// nextest's profile `ci` tells all failures, not the first alone. The container's workspace has no such profile of its
-/// own, so the file is named.
-fn profile() -> Vec<String> {
-    let file = root().join(".config/nextest.toml").display().to_string();
-    let name = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
-    ["--config-file", &file, "--profile", name].map(str::to_owned).to_vec()
+/// nextest's profile `ci` tells all failures, not the first alone. Both workspaces have it.
+fn profile() -> [&'static str; 2] {
+    ["--profile", if std::env::var_os("CI").is_some() { "ci" } else { "default" }]
 }
