@@ -1,4 +1,18 @@
 //! The admin calls over HTTP: JSON in and out, errors 4xx `{error}`. Each is a `Server` method; nothing else is here.
+//! `pn` and `lid` are digits; a call without a result answers `{}`.
+//!
+//! | call | body | answer |
+//! |---|---|---|
+//! | `POST /admin/accounts` | `{pn, lid, pushName}` | |
+//! | `POST /admin/groups` | `{jid, subject, members: [pn], addressing?: "pn" or "lid"}` | |
+//! | `POST /admin/scan?pn=` | the QR code's text | `{device}`, once the device is linked |
+//! | `POST /admin/enter-code?pn=` | the code | `{device}`, once the device is linked |
+//! | `POST /admin/send` | `{from: pn, to: pn, group JID or LID JID, text, id?}` | `{id}` |
+//! | `POST /admin/own-phone` | `{owner: pn, chat: pn or JID, text, id?}` | `{id}` |
+//! | `GET /admin/received?since=&wait=` (ms) | | [`crate::Received`]; `next` is the next `since` |
+//! | `POST /admin/fault` | `{pn, …}` with the fields of a [`Fault`] | |
+//! | `POST /admin/revoke?pn=`, `POST /admin/drop?pn=` | | |
+//! | `GET /admin/state` | | [`crate::State`] |
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +54,9 @@ pub(crate) fn routes(world: Arc<World>) -> Router {
         .route("/admin/drop", post(drop_connections))
         .route("/admin/state", get(state))
         .fallback(|| async { Refusal(StatusCode::NOT_FOUND, anyhow!("there is no such admin call")) })
+        .method_not_allowed_fallback(|| async {
+            Refusal(StatusCode::METHOD_NOT_ALLOWED, anyhow!("this admin call takes another method"))
+        })
         .with_state(world)
 }
 
@@ -127,13 +144,13 @@ async fn groups(State(world): Shared, body: Bytes) -> Answer {
     done()
 }
 
-async fn scan(State(world): Shared, asked: Asked<Pn>, body: String) -> Answer {
-    let device = world.scan(&query(asked)?.pn, &body).await?;
+async fn scan(State(world): Shared, asked: Asked<Pn>, body: Bytes) -> Answer {
+    let device = world.scan(&query(asked)?.pn, &String::from_utf8_lossy(&body)).await?;
     Ok(Json(json!({ "device": device })))
 }
 
-async fn enter_code(State(world): Shared, asked: Asked<Pn>, body: String) -> Answer {
-    let device = world.enter_code(&query(asked)?.pn, &body).await?;
+async fn enter_code(State(world): Shared, asked: Asked<Pn>, body: Bytes) -> Answer {
+    let device = world.enter_code(&query(asked)?.pn, &String::from_utf8_lossy(&body)).await?;
     Ok(Json(json!({ "device": device })))
 }
 

@@ -117,6 +117,7 @@ fn a_call_that_is_wrong_says_why() {
         ("/admin/scan?pn=1555", json!("no code"), 400, "at least four parts"),
         ("/admin/enter-code?pn=1555", json!("ABCD-EFGH"), 400, "no device has asked"),
         ("/admin/revoke", json!(null), 400, "pn"),
+        ("/admin/state", json!(null), 405, "another method"),
         ("/admin/nothing", json!(null), 404, "no such admin call"),
     ] {
         let (got, answer) = program.post(path, &body);

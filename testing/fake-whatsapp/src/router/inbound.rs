@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use buffa::MessageField;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};
@@ -22,6 +22,10 @@ use crate::transport::Connection;
 
 /// The version of the padding that clients put around a message.
 const PADDING: u8 = 2;
+/// The error in the ack of a message that goes nowhere.
+const NOT_ALLOWED: &str = "403";
+/// How often a phone asks for a message that it can't open.
+const RETRIES: u32 = 4;
 
 /// A message for one device, as the sender addressed it.
 struct Copy {
@@ -32,9 +36,14 @@ struct Copy {
 impl World {
     pub(super) async fn on_message(self: &Arc<Self>, connection: &Connection, message: &Node) -> Result<()> {
         let sender = connection.companion()?;
-        connection.link.send(&ack_of(message, "message"));
         let chat: Jid = attr(message, "to").parse()?;
-        let copies = copies(&lock(&self.directory), &sender.address, &chat, message)?;
+        let copies = copies(&lock(&self.directory), &sender.address, &chat, message);
+        let mut ack = ack_of(message, "message");
+        if copies.is_err() {
+            ack.attrs.insert("error", NOT_ALLOWED);
+        }
+        connection.link.send(&ack);
+        let copies = copies?;
         for (to, copy) in copies {
             if to.device == 0 {
                 let phone = lock(&self.directory).account(&to.pn)?.phone.clone();
@@ -61,10 +70,11 @@ impl World {
                     tracing::debug!("a phone could not open a message: {error:#}");
                     // The owner's phone lets it be: whatsapp-rust 0.7.0 takes its request for the contact's, whose
                     // session it then builds on the wrong keys.
-                    if phone.address.pn != from.pn {
+                    let count = attr(enc, "count").parse().unwrap_or(0) + 1;
+                    if phone.address.pn != from.pn && count <= RETRIES {
                         Journal::count(&self.journal.undecryptable);
                         let keys = conversations.signal.bundle();
-                        self.send_receipt(sender, &phone.address, retry_receipt(&copy.to, chat, &id, &keys));
+                        self.send_receipt(sender, &phone.address, retry_receipt(&copy.to, chat, &id, count, &keys));
                     }
                     return;
                 }
@@ -167,6 +177,7 @@ fn copies(directory: &Directory, from: &Address, chat: &Jid, message: &Node) -> 
         // A copy sent once more is for the member that asked.
         let asked = attr(message, "participant").parse().ok().and_then(|jid| directory.resolve(&jid));
         let group = directory.group(chat)?;
+        ensure!(group.members.contains(&from.pn), "{} is not a member of {chat}", from.pn);
         for member in &group.members {
             let account = directory.account(member)?;
             for device in std::iter::once(0).chain(account.companions.keys().copied()) {
@@ -177,6 +188,7 @@ fn copies(directory: &Directory, from: &Address, chat: &Jid, message: &Node) -> 
             }
         }
     }
+    ensure!(!copies.is_empty(), "a message to {chat} reaches nobody");
     Ok(copies)
 }
 
@@ -202,8 +214,8 @@ fn text_of(message: wa::Message) -> Option<String> {
 }
 
 /// Asks for a message that could not be opened, with keys for a new session.
-fn retry_receipt(me: &Jid, chat: &Jid, id: &str, keys: &KeyBundle) -> Node {
-    let retry = node("retry").attr("v", "1").attr("count", "1").attr("id", id).attr("t", unix_seconds()).build();
+fn retry_receipt(me: &Jid, chat: &Jid, id: &str, count: u32, keys: &KeyBundle) -> Node {
+    let retry = node("retry").attr("v", "1").attr("count", count).attr("id", id).attr("t", unix_seconds()).build();
     let registration = node("registration").bytes(keys.registration.to_be_bytes()).build();
     addressed(me, chat, id).attr("type", "retry").children([retry, registration, keys_node(keys)]).build()
 }

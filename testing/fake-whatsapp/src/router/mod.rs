@@ -21,7 +21,13 @@ const OWN_RECEIPTS: [&str; 5] = ["sender", "peer_msg", "hist_sync", "server-erro
 impl World {
     pub(crate) async fn on_node(self: &Arc<Self>, connection: &Connection, stanza: &Node) -> Result<()> {
         match stanza.tag.as_ref() {
-            "iq" => self.on_iq(connection, stanza).await,
+            "iq" => {
+                let result = self.on_iq(connection, stanza).await;
+                if result.is_err() && ["get", "set"].contains(&attr(stanza, "type").as_str()) {
+                    self.refuse(connection, stanza, 400, "bad-request");
+                }
+                result
+            }
             "message" => self.on_message(connection, stanza).await,
             "receipt" => self.on_receipt(connection, stanza).await,
             "ack" => self.on_ack(connection.companion()?, stanza),

@@ -73,9 +73,10 @@ impl Link {
         }
     }
 
-    /// Ends the stream after what was sent before.
+    /// Ends the stream after what was sent before; a silent one just breaks.
     pub(crate) fn close(&self) {
         let _ = self.outgoing.send(Outgoing::Close);
+        self.end_silence(Flow::Cut);
     }
 
     /// Breaks the connection at once, without a word.
@@ -87,12 +88,22 @@ impl Link {
     pub(crate) fn silence(&self, time: Option<Duration>) {
         self.flow.send_replace(Flow::Silent);
         if let Some(time) = time {
-            let flow = self.flow.clone();
+            let link = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(time).await;
-                flow.send_if_modified(|flow| std::mem::replace(flow, Flow::Open) == Flow::Silent);
+                link.end_silence(Flow::Open);
             });
         }
+    }
+
+    fn end_silence(&self, next: Flow) {
+        self.flow.send_if_modified(|flow| {
+            let silent = *flow == Flow::Silent;
+            if silent {
+                *flow = next;
+            }
+            silent
+        });
     }
 }
 

@@ -208,3 +208,20 @@ async fn a_server_that_has_forgotten_a_device_says_so() {
     let client = world.client("a").await;
     assert!(client.event("logged out at login", logged_out).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_to_a_group_that_the_account_has_left_is_refused() {
+    let world = World::start().await;
+    let client = world.linked("a").await;
+    client.send(FAMILY, "still in").await;
+    world.server.add_group(FAMILY, "Family", &[ALICE, BOB], Addressing::Pn).unwrap();
+    // The client still thinks that it is a member.
+    let id = client.send(FAMILY, "no longer in").await;
+    let error = client
+        .event("the refusal", |event| match event {
+            Event::ServerAck(ack) if ack.id == id => Some(ack.error.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(error.as_deref(), Some("403"));
+}
