@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask run | test | image | engine`.
+//! The project's own commands: `cargo xtask run | test | image | bench | engine`.
 
+mod bench;
 mod engine;
 mod image;
 mod needs;
@@ -47,6 +48,8 @@ enum Task {
         #[arg(long)]
         test: bool,
     },
+    /// Measure the figures of docs/figures.md, each against its floor
+    Bench,
     /// A Docker engine of the checkout's own, for as long as one likes
     Engine {
         #[command(subcommand)]
@@ -87,6 +90,7 @@ fn perform(task: Task) -> Result<()> {
                 image::agent(&engine)
             }
         }
+        Task::Bench => bench::bench(),
         Task::Engine { action: Action::Start } => {
             say(&format!("DOCKER_HOST={}", engine::start_and_leave()?));
             Ok(())

@@ -79,6 +79,11 @@ impl App {
         }
     }
 
+    /// While it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// The end of what it wrote to stderr.
     fn last_words(&self) -> String {
         let text = fs::read_to_string(self.setting.folder.join("run.stderr")).unwrap_or_default();

@@ -41,13 +41,14 @@ pub use whatsapp::{Item, Phone, WhatsApp};
 /// How long a story waits for anything. Generous: two busy cores and a cold container; a right program is far faster.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A program of this build, beside the test's own (`target/<profile>/deps/<test>`).
+/// A program of this build: beside this one, or, for a test (`target/<profile>/deps/<test>`), one folder up.
 ///
 /// # Errors
 /// It was not built: `cargo xtask test -- -E 'package(nanoclaw-e2e)'` builds all that stories need.
 pub fn built(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let folder = own.parent().and_then(|deps| deps.parent()).context("the test lies in no target folder")?;
+    let beside = own.parent().context("this program lies in no folder")?;
+    let folder = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
     let path = folder.join(name);
     if !path.is_file() {
         bail!("{} is not built: `cargo xtask test -- -E 'package(nanoclaw-e2e)'` builds it first", path.display());
