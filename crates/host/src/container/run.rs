@@ -46,6 +46,8 @@ const NAMES: usize = 100;
 const DRAIN: Duration = Duration::from_secs(10);
 /// Between two looks for an engine that doesn't answer although nobody says that it is gone.
 const RECHECK: Duration = Duration::from_secs(1);
+/// What the engine keeps of a container's output, in its own writing (`spec`: two files of 10 MB).
+const KEPT: usize = 20_000_000;
 /// An exit that the engine has forgotten.
 const UNKNOWN_EXIT: i64 = -1;
 
@@ -80,6 +82,8 @@ pub(super) struct Run {
     /// What stdin has not taken yet.
     pending: BytesMut,
     frames: FrameParser,
+    /// The most that the container's output can take up in the engine's log.
+    logged: usize,
     /// How many results were read since the container's start; the same again when its output is read anew.
     results: u64,
     stdout: Captured,
@@ -104,6 +108,7 @@ impl Run {
         Run {
             pending: BytesMut::from(spec.request.to_line().as_bytes()),
             frames: FrameParser::new(max),
+            logged: 0,
             results: 0,
             stdout: Captured::new(max),
             stderr: Captured::new(max),
@@ -261,6 +266,9 @@ impl Run {
     }
 
     fn take(&mut self, chunk: &LogOutput) {
+        // Each line is written as JSON: around it at most 100 bytes, for each of its bytes at most six.
+        let lines = 1 + chunk.as_ref().iter().filter(|&&byte| byte == b'\n').count();
+        self.logged = self.logged.saturating_add(6 * chunk.as_ref().len() + 100 * lines);
         match chunk {
             LogOutput::StdOut { message } => {
                 let pieces = self.frames.push(message);
@@ -323,10 +331,10 @@ impl Run {
         }
     }
 
-    /// Attaches to a container that may have gone on alone; `None` when it has ended.
+    /// Attaches to a container that may have gone on alone; `None` when it has ended, or can't be followed.
     ///
     /// What it wrote meanwhile is in the engine's log, so all is read anew from its beginning: a frame that is read twice is
-    /// one message (C1).
+    /// one message (C1). Where the log may not hold it all any more, the frames can't be counted, and the run is given up.
     async fn attach_again(&mut self, docker: &Docker, id: &str) -> Result<Option<Attached>, Error> {
         let gone = |error: &Error| matches!(error, Error::DockerResponseServerError { .. });
         let state = match docker.inspect_container(id, None).await {
@@ -334,7 +342,7 @@ impl Run {
             Err(error) if gone(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        if !state.and_then(|state| state.running).unwrap_or(false) {
+        if self.logged > KEPT || !state.and_then(|state| state.running).unwrap_or(false) {
             return Ok(None);
         }
         let attached = match attach(docker, id, true).await {
@@ -344,7 +352,7 @@ impl Run {
         tracing::info!(container = self.spec.container, "The container went on while the engine was away");
         let max = self.spec.max_output;
         self.frames = FrameParser::new(max);
-        self.results = 0;
+        (self.logged, self.results) = (0, 0);
         (self.stdout, self.stderr, self.tail) = (Captured::new(max), Captured::new(max), Tail::default());
         Ok(Some(attached))
     }

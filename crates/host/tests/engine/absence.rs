@@ -1,0 +1,166 @@
+//! An engine that isn't there, comes, goes and comes back (Q7).
+
+use std::time::{Duration, Instant};
+
+use bollard::query_parameters::KillContainerOptions;
+use nanoclaw_core::status::{EngineState, ImageState};
+use nanoclaw_host::ports::{FromEngine, RunEnd};
+
+use crate::{
+    proxy::Proxy,
+    scene::{Scene, unique},
+};
+
+const ECHO: &str = "
+frame(result='ready')
+while True:
+    message = json.loads(line())
+    frame(turn=message['turn'], result='echo ' + message['text'])
+";
+
+fn proxy() -> Proxy {
+    // A socket's path is short.
+    Proxy::at(std::env::temp_dir().join(format!("{}.sock", unique())))
+}
+
+/// The answer to a turn: its number among the run's results, and its text.
+fn answer(turn: u64) -> impl Fn(&FromEngine) -> Option<(u64, String)> {
+    move |event| match event {
+        FromEngine::Output { part, output, .. } if output.turn == Some(turn) => Some((*part, output.result.clone()?)),
+        _ => None,
+    }
+}
+
+// Q7: absent is a state; what is asked meanwhile is no failure; it is ready by itself when it comes.
+#[tokio::test]
+async fn it_comes() {
+    let mut proxy = proxy();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    let absent = scene.status(EngineState::Absent).await;
+    assert_eq!((absent.name, absent.version, absent.socket), (None, None, None));
+    let run = scene.start(scene.run("main", ECHO));
+    assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
+
+    proxy.open();
+    let opened = Instant::now();
+    let ready = scene.status(EngineState::Ready).await;
+    assert!(opened.elapsed() < Duration::from_secs(10));
+    assert_eq!(ready.name.as_deref(), Some("Docker"));
+    assert_eq!(ready.version, scene.docker.version().await.unwrap().version);
+    assert_eq!(ready.socket, Some(format!("unix://{}", proxy.address())));
+    assert_eq!(ready.image.state, ImageState::Ready);
+    let run = scene.start(scene.run("main", ECHO));
+    assert_eq!(scene.text(&run).await, "ready");
+}
+
+// Q7: a stale socket, and one that accepts and stays silent, are no engine.
+#[tokio::test]
+async fn somebody_else_answers() {
+    let silent = proxy();
+    let listener = tokio::net::UnixListener::bind(silent.address()).unwrap();
+    let mut scene = Scene::at(Some(silent.address())).await;
+    scene.status(EngineState::Starting).await;
+    drop(listener);
+    scene.status(EngineState::Absent).await;
+    std::fs::remove_file(silent.address()).unwrap();
+}
+
+// Q7: cut in the middle of a run and gone for long: the run is lost, which is no failure of its own; its container is removed
+// when the engine is back.
+#[tokio::test]
+async fn it_goes_for_long() {
+    let mut proxy = proxy();
+    proxy.open();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    scene.status(EngineState::Ready).await;
+    let run = scene.start(scene.run("main", ECHO));
+    scene.output(&run).await;
+    let container = scene.started(&run).await;
+
+    proxy.cut().await;
+    scene.status(EngineState::Absent).await;
+    assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
+    assert_eq!(scene.running().await, [container]);
+
+    scene.forget();
+    proxy.open();
+    scene.status(EngineState::Ready).await;
+    scene.nothing_is_left().await;
+    let run = scene.start(scene.run("main", ECHO));
+    assert_eq!(scene.text(&run).await, "ready");
+}
+
+// Q7, C1: a run whose container outlives a short absence goes on, and nothing that was said on either side is lost or
+// counted twice.
+#[tokio::test]
+async fn it_goes_for_a_moment() {
+    let mut proxy = proxy();
+    proxy.open();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    scene.status(EngineState::Ready).await;
+    // Longer than one line of the engine's log.
+    let prompt = format!(
+        "frame(turn=1, result='before' * 10000)\nline()\ntime.sleep(1)\nframe(turn=2, result='meanwhile')\n{ECHO}"
+    );
+    let run = scene.start(scene.run("main", &prompt));
+    let before = scene.wait("first answer", answer(1)).await;
+    assert_eq!((before.0, before.1.len()), (0, 60_000));
+    let killed = scene.start(scene.run("family", ECHO));
+    scene.output(&killed).await;
+    let its_container = scene.started(&killed).await;
+    scene.say(&run, 0, "go on");
+    // What is said goes out at once; the engine's answer to another question shows that it had the time.
+    scene.docker.ping().await.unwrap();
+
+    proxy.cut().await;
+    scene.forget();
+    scene.say(&run, 3, "said meanwhile");
+    scene.docker.kill_container(&its_container, None::<KillContainerOptions>).await.unwrap();
+    scene.status(EngineState::Absent).await;
+    proxy.open();
+    scene.status(EngineState::Ready).await;
+    assert_eq!(scene.wait("what it said before", answer(1)).await, before);
+    assert_eq!(scene.wait("what it said meanwhile", answer(2)).await, (1, "meanwhile".into()));
+    assert_eq!(scene.wait("the answer", answer(3)).await, (3, "echo said meanwhile".into()));
+    // The one that died meanwhile: nobody knows why, so it is the engine's fault.
+    assert_eq!(scene.ended(&killed).await, RunEnd::EngineLost);
+    scene.say(&run, 4, "afterwards");
+    assert_eq!(scene.wait("the next answer", answer(4)).await, (4, "echo afterwards".into()));
+    scene.stop(&run, Duration::from_secs(15));
+    assert!(matches!(scene.ended(&run).await, RunEnd::Exited { code: 143, .. }));
+}
+
+// C1: of a run that said more than the engine keeps, the results can't be counted anew: it is given up, and ended.
+#[tokio::test]
+async fn it_has_said_too_much() {
+    let mut proxy = proxy();
+    proxy.open();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    scene.status(EngineState::Ready).await;
+    let prompt =
+        format!("for n in range(30): os.write(2, b'{{\"flood\"}}\\n' * 100000)\nframe(turn=1, result='said')\n{ECHO}");
+    let run = scene.start(scene.run("main", &prompt));
+    scene.wait("first answer", answer(1)).await;
+    proxy.cut().await;
+    scene.status(EngineState::Absent).await;
+    proxy.open();
+    assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
+    scene.nothing_is_left().await;
+}
+
+// Q6, Q7: who quits while the engine is away doesn't wait for it.
+#[tokio::test]
+async fn a_stop_while_it_is_away() {
+    let mut proxy = proxy();
+    proxy.open();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    scene.status(EngineState::Ready).await;
+    let run = scene.start(scene.run("main", ECHO));
+    scene.output(&run).await;
+    proxy.cut().await;
+    scene.status(EngineState::Absent).await;
+    let asked = Instant::now();
+    scene.stop(&run, Duration::from_secs(15));
+    assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
+    assert!(asked.elapsed() < Duration::from_secs(3));
+}
