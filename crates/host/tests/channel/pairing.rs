@@ -80,11 +80,25 @@ async fn an_old_pairing_code_is_not_shown_longer_than_it_lasts() {
     // W2, W1: the QR codes end first, the pairing code some 20 s later.
     let world = World::start().await;
     let mut channel = Channel::start(world.hurried(100));
-    channel.qr().await;
     channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
-    channel.code().await;
     channel.link("the pairing code alone", |link| matches!(link, Link::Pairing { qr: None, code: Some(_) })).await;
     channel.link("no codes left", |link| *link == Link::Pairing { qr: None, code: None }).await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_takes_its_codes_along() {
+    // W1, W2
+    let world = World::start().await;
+    let mut channel = Channel::start(world.config());
+    channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+    let lost = channel.code().await;
+    let world = world.replaced().await;
+    channel.link("no codes", |link| matches!(link, Link::Starting | Link::Offline { .. })).await;
+    let code = channel.code().await;
+    assert_ne!(code.code, lost.code);
+    world.server.enter_code(ME, &code.code).await.unwrap();
+    channel.connected().await;
     channel.stop().await;
 }
 

@@ -44,15 +44,36 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
+        Self::at(0, TempDir::new().unwrap()).await
+    }
+
+    /// Another server where this one was, which it knows nothing of.
+    pub async fn replaced(self) -> Self {
+        let World { server, home } = self;
+        let port = server.url().split([':', '/']).find_map(|part| part.parse().ok()).unwrap();
+        drop(server);
+        Self::at(port, home).await
+    }
+
+    async fn at(port: u16, home: TempDir) -> Self {
         // What all sides say is shown with a failed test, as far as RUST_LOG asks for it.
         let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();
-        let server = Server::start(0).await.unwrap();
+        // A dropped server gives its port back a moment later.
+        let start = async {
+            loop {
+                match Server::start(port).await {
+                    Ok(server) => break server,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let server = timeout(PATIENCE, start).await.expect("the port is not free");
         server.add_account(ME, "100000000000001", "Owner").unwrap();
         server.add_account(ALICE, "100000000000002", "Alice").unwrap();
         server.add_account(BOB, "100000000000003", "Bob").unwrap();
         server.add_group(FAMILY, "Family", &[ALICE, ME, BOB], Addressing::Pn).unwrap();
         server.add_group(WORK, "Work", &[ALICE, ME, BOB], Addressing::Lid).unwrap();
-        World { server, home: TempDir::new().unwrap() }
+        World { server, home }
     }
 
     pub fn store(&self) -> PathBuf {

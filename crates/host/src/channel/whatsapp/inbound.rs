@@ -66,26 +66,22 @@ struct Addresses {
 
 impl Addresses {
     async fn of(client: &Client, info: &MessageInfo) -> Result<Self> {
-        let source = &info.source;
-        let (own, own_lid) = (client.pn().map(|own| own.to_non_ad()), client.lid());
-        let is_own = |jid: &Jid| own_lid.as_ref().is_some_and(|lid| lid.user == jid.user) && jid.is_lid();
-        let phone = async |jid: &Jid, other: Option<&Jid>| match (&own, other) {
-            (Some(own), _) if is_own(jid) => Ok(own.clone()),
-            (_, Some(other)) if jid.is_lid() && other.is_pn() => Ok(other.to_non_ad()),
-            _ if jid.is_lid() => anyhow::Ok(match client.get_lid_pn_entry(jid).await? {
+        let own = client.pn().map(|own| own.to_non_ad());
+        let own_lid = client.lid().map(|lid| lid.user);
+        // The library has learned the number from the message itself, where WhatsApp gave it.
+        let phone = async |jid: &Jid| match &own {
+            _ if !jid.is_lid() => Ok(jid.to_non_ad()),
+            Some(own) if own_lid.as_ref() == Some(&jid.user) => Ok(own.clone()),
+            _ => anyhow::Ok(match client.get_lid_pn_entry(jid).await? {
                 Some(entry) => Jid::pn(entry.phone_number.as_ref()),
                 None => jid.to_non_ad(),
             }),
-            _ => Ok(jid.to_non_ad()),
         };
-        let chat_other = if source.is_from_me { &source.recipient_alt } else { &source.sender_alt };
-        Ok(Addresses {
-            chat: phone(&source.chat, chat_other.as_ref()).await?,
-            sender: match &own {
-                Some(own) if source.is_from_me => own.clone(),
-                _ => phone(&source.sender, source.sender_alt.as_ref()).await?,
-            },
-        })
+        let sender = match &own {
+            Some(own) if info.source.is_from_me => own.clone(),
+            _ => phone(&info.source.sender).await?,
+        };
+        Ok(Addresses { chat: phone(&info.source.chat).await?, sender })
     }
 }
 

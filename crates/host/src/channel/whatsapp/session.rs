@@ -232,7 +232,8 @@ impl Session {
             Happening::Library(event) => return self.event(&event, voice, names_at),
             Happening::Attempt => {
                 self.offline = None;
-                voice.link(if self.is_pairing() { Link::Starting } else { Link::Connecting });
+                // Its own word for it: after pairing the attempt may be heard of before the success.
+                voice.link(if self.client.pn().is_none() { Link::Starting } else { Link::Connecting });
             }
             Happening::Down => self.down(voice),
             Happening::NotKept => self.not_kept(),
@@ -279,7 +280,6 @@ impl Session {
             Event::PairSuccess(_) => {
                 self.pairing = None;
                 voice.link(Link::Connecting);
-                self.save();
                 return None;
             }
             Event::PairError(error) => warn!("linking failed: {}", error.error),
@@ -391,16 +391,6 @@ impl Session {
         tokio::spawn(async move {
             if let Err(err) = inbound::keep(&client, intake.as_ref(), &messages).await {
                 warn!("messages could not be kept: {err:#}");
-            }
-        });
-    }
-
-    /// Writes the fresh sign-in now: the library would take up to 30 s, and a crash before that would lose it (W3).
-    fn save(&self) {
-        let client = Arc::clone(&self.client);
-        tokio::spawn(async move {
-            if let Err(err) = client.persistence_manager().flush().await {
-                warn!("the sign-in could not be saved: {err}");
             }
         });
     }
