@@ -1,1 +1,153 @@
-fn main() {}
+//! The desktop: NanoClaw in the menu bar, with a window when it is wanted. The only room that knows Tauri.
+//!
+//! It starts the orchestrator, draws what core's `present` makes of each status, and gives it a person's commands. Must not
+//! decide anything itself. Arguments: `--login` (started by the system: no window), `--show` (with the window).
+
+mod act;
+mod autostart;
+mod commands;
+mod tray;
+mod window;
+
+use std::{io::IsTerminal, sync::Mutex, time::Duration};
+
+use anyhow::{Context, Result};
+use nanoclaw_core::{
+    command::Command,
+    present::{notify::Told, opening::Opening, window::Page},
+    problem::Trouble,
+    settings::Settings,
+};
+use nanoclaw_host::{logging, orchestrator::Orchestrator, paths::Home, ports::Ask, settings, shutdown::Quit};
+use tauri::{App, AppHandle, Manager, RunEvent, async_runtime::JoinHandle};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::commands::Reach;
+
+/// How often what no event tells is looked at: ages in the menu, and the login entry.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// The orchestrator's life, until the app waits for its end.
+type Life = Mutex<Option<JoinHandle<()>>>;
+
+fn main() -> Result<()> {
+    let home = Home::find().map_err(|trouble| anyhow::anyhow!(trouble.problem().text))?;
+    home.create().context("the Home can't be made")?;
+    let (settings, _) = settings::load(&home);
+    logging::start(&home, &settings, std::io::stderr().is_terminal())?;
+
+    let mut builder = tauri::Builder::default();
+    if home.is_default() {
+        // First of all plugins: a second start ends here.
+        builder = builder.plugin(tauri_plugin_single_instance::init(|app, _, _| window::open(app, Page::Overview)));
+    }
+    builder
+        .plugin(autostart::plugin())
+        .plugin(tauri_plugin_log::Builder::new().skip_logger().build())
+        .plugin(tauri_plugin_notification::init())
+        .plugin(tauri_plugin_opener::init())
+        .invoke_handler(tauri::generate_handler![commands::status, commands::command])
+        .setup(|app| Ok(start(app, home, settings)?))
+        .build(tauri::generate_context!())?
+        .run(on_event);
+    Ok(())
+}
+
+fn start(app: &mut App, home: Home, settings: Settings) -> Result<()> {
+    #[cfg(target_os = "macos")]
+    app.set_activation_policy(tauri::ActivationPolicy::Accessory);
+    let pictures = home.tray();
+    // Boxed: it holds all that a start does.
+    match tauri::async_runtime::block_on(Box::pin(Orchestrator::start(home))) {
+        Ok(orchestrator) => live(app.handle(), orchestrator, settings, pictures),
+        Err(trouble) => Ok(fail(app.handle(), &trouble)?),
+    }
+}
+
+/// A start that can't be: it is said in a window, and the app ends with it.
+fn fail(app: &AppHandle, trouble: &Trouble) -> tauri::Result<()> {
+    tracing::error!(code = trouble.code(), "{}", trouble.problem().text);
+    window::open_trouble(app, trouble)
+}
+
+fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, pictures: std::path::PathBuf) -> Result<()> {
+    let Orchestrator { status, commands, desktop, .. } = &orchestrator;
+    app.manage(Reach { status: status.clone(), commands: commands.clone() });
+    app.manage(desktop.clone());
+    act::tell_autostart(app);
+    tray::start(app, &status.borrow(), settings.zone, pictures)?;
+    tracing::info!("The tray is there");
+    let quit = Quit::hear()?;
+    tauri::async_runtime::spawn(follow(app.clone()));
+    tauri::async_runtime::spawn(obey_signals(app.clone(), quit));
+    let ending = app.clone();
+    let life = tauri::async_runtime::spawn(async move {
+        orchestrator.ended().await;
+        ending.exit(0);
+    });
+    app.manage::<Life>(Mutex::new(Some(life)));
+    Ok(())
+}
+
+/// Shows each status everywhere until there are no more.
+async fn follow(app: AppHandle) {
+    let mut statuses = app.state::<Reach>().status.clone();
+    let mut told = Told::default();
+    let mut opening = Opening::of(std::env::args().skip(1).collect::<Vec<_>>().iter().map(String::as_str));
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let status = statuses.borrow_and_update().clone();
+        for news in told.news(&status) {
+            act::notify(&app, news.title, news.body);
+        }
+        let opens = opening.opens(&status);
+        let drawing = app.clone();
+        let drawn = app.run_on_main_thread(move || {
+            tray::draw(&drawing, &status);
+            window::tell(&drawing, &status);
+            if opens {
+                window::open(&drawing, Page::Overview);
+            }
+        });
+        if drawn.is_err() {
+            return;
+        }
+        tokio::select! {
+            changed = statuses.changed() => if changed.is_err() { return },
+            _ = look.tick() => act::tell_autostart(&app),
+        }
+    }
+}
+
+async fn obey_signals(app: AppHandle, mut quit: Quit) {
+    quit.asked().await;
+    let commands = app.state::<Reach>().commands.clone();
+    let _ = Ask::send(&commands, Command::Quit {}).await;
+    quit.asked().await;
+    // Asked twice: at once. The next start puts in order what is left.
+    app.cleanup_before_exit();
+    std::process::exit(130);
+}
+
+fn on_event(app: &AppHandle, event: RunEvent) {
+    match event {
+        // The last window was closed: with a tray the app goes on.
+        RunEvent::ExitRequested { code: None, api, .. } if app.try_state::<Life>().is_some() => api.prevent_exit(),
+        RunEvent::Exit => end(app),
+        #[cfg(target_os = "macos")]
+        RunEvent::Reopen { .. } => window::open(app, Page::Overview),
+        _ => {}
+    }
+}
+
+/// The platform ends the app (⌘Q, a logout), or the orchestrator has ended: either way it ends in order (Q6).
+fn end(app: &AppHandle) {
+    let Some(life) = app.try_state::<Life>() else { return };
+    let Some(life) = life.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() else { return };
+    tauri::async_runtime::block_on(async {
+        let commands = app.state::<Reach>().commands.clone();
+        let _ = Ask::send(&commands, Command::Quit {}).await;
+        let _ = life.await;
+    });
+}

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here draws. `src-tauri` draws the values, and decides nothing.
 
 pub mod notify;
+pub mod opening;
 #[cfg(any(test, feature = "states"))]
 pub mod states;
 pub mod tray;

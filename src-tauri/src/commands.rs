@@ -1,0 +1,68 @@
+//! What the window's page may call. Must only translate: a command of the control socket goes in, its answer comes out.
+//!
+//! The capability file lets the page call these two and nothing else of the app.
+
+use std::sync::Arc;
+
+use nanoclaw_core::{
+    command::{Command, CommandError},
+    present::window::{WindowView, window},
+    problem::Trouble,
+    status::AppStatus,
+};
+use nanoclaw_host::ports::Ask;
+use serde_json::Value;
+use tauri::State;
+use tokio::sync::{mpsc, watch};
+
+/// The orchestrator, as the page and the tray reach it.
+pub struct Reach {
+    pub status: watch::Receiver<Arc<AppStatus>>,
+    pub commands: mpsc::Sender<Ask>,
+}
+
+#[tauri::command]
+pub fn status(reach: State<'_, Reach>) -> WindowView {
+    window(&reach.status.borrow())
+}
+
+/// # Errors
+/// The command's trouble in a person's words, also when it is none of the window's.
+#[tauri::command]
+pub async fn command(reach: State<'_, Reach>, name: String, args: Value) -> Result<Value, CommandError> {
+    let command = allowed(&name, args).map_err(|trouble| CommandError::from(&trouble))?;
+    Ask::send(&reach.commands, command).await.map_err(|trouble| CommandError::from(&trouble))
+}
+
+/// A page that is not what it seems must not send messages, register chats or end the app.
+fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
+    use Command::*;
+    match Command::parse(name, Some(args))? {
+        command @ (Pair { .. } | Logout { .. } | Reconnect {} | Pause {} | Resume {}) => Ok(command),
+        command @ (ContainersStart { .. } | ContainersStop { .. } | ContainersRestart { .. }) => Ok(command),
+        _ => Err(Trouble::BadCommand { reason: format!("the window can't ask for {name}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_page_can_ask_for_what_its_buttons_do_and_no_more() {
+        for (name, args, ok) in [
+            ("pause", json!({}), true),
+            ("pair", json!({"yes": true}), true),
+            ("containers.stop", json!({"target": "main"}), true),
+            ("send", json!({"to": "1@g.us", "text": "hi", "any": true}), false),
+            ("groups.register", json!({"jid": "1@g.us", "name": "x", "folder": "x"}), false),
+            ("quit", json!({}), false),
+            ("status", json!({}), false),
+            ("pause", json!({"evil": 1}), false),
+        ] {
+            assert_eq!(allowed(name, args).is_ok(), ok, "{name}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Draws core's tray value. Must not decide what is shown or what a row does.
+//!
+//! The value is compared with the one before and only what differs is changed, in place: a new menu is registered anew
+//! with the desktop, and closes one that is open. Called on the main thread.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::{Context, Result};
+use jiff::{Timestamp, tz::TimeZone};
+use nanoclaw_core::{
+    present::tray::{Action, Row, Tray, same_rows, tray},
+    status::{AppStatus, Level},
+};
+use tauri::{
+    AppHandle, Manager, Wry,
+    image::Image,
+    include_image,
+    menu::{CheckMenuItem, IsMenuItem, Menu, MenuEvent, MenuId, MenuItem, PredefinedMenuItem, Submenu},
+    tray::{TrayIcon, TrayIconBuilder},
+};
+
+use crate::act;
+
+const ID: &str = "nanoclaw";
+
+/// What is drawn. Kept by Tauri.
+struct Drawn {
+    value: Tray,
+    menu: NativeMenu,
+    zone: TimeZone,
+}
+
+struct NativeMenu {
+    root: Menu<Wry>,
+    rows: Vec<NativeRow>,
+    actions: HashMap<MenuId, Action>,
+}
+
+enum NativeRow {
+    Item(MenuItem<Wry>),
+    Check(CheckMenuItem<Wry>),
+    Menu(Submenu<Wry>, Vec<NativeRow>),
+    Separator(PredefinedMenuItem<Wry>),
+}
+
+/// Makes the tray. `zone`: the one that people read times in; `folder`: where the picture's file goes, on Linux.
+///
+/// # Errors
+/// When the desktop takes none.
+pub fn start(app: &AppHandle, status: &AppStatus, zone: TimeZone, folder: PathBuf) -> Result<()> {
+    let value = tray(status, &Timestamp::now().to_zoned(zone.clone()));
+    let menu = NativeMenu::build(app, &value.menu)?;
+    TrayIconBuilder::with_id(ID)
+        .icon(picture(value.icon))
+        .icon_as_template(true)
+        .title(value.title)
+        .tooltip(tooltip(status))
+        .temp_dir_path(folder)
+        .menu(&menu.root)
+        .on_menu_event(chosen)
+        .build(app)?;
+    app.manage(Mutex::new(Drawn { value, menu, zone }));
+    Ok(())
+}
+
+/// Draws a status.
+pub fn draw(app: &AppHandle, status: &AppStatus) {
+    if let Err(error) = try_draw(app, status) {
+        tracing::error!("The tray can't be drawn: {error:#}");
+    }
+}
+
+fn try_draw(app: &AppHandle, status: &AppStatus) -> Result<()> {
+    let icon = app.tray_by_id(ID).context("there is no tray")?;
+    let drawn = app.try_state::<Mutex<Drawn>>().context("there is no tray")?;
+    let mut drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
+    let new = tray(status, &Timestamp::now().to_zoned(drawn.zone.clone()));
+    drawn.change_to(app, &icon, new)?;
+    Ok(icon.set_tooltip(Some(tooltip(status)))?)
+}
+
+impl Drawn {
+    fn change_to(&mut self, app: &AppHandle, icon: &TrayIcon, new: Tray) -> Result<()> {
+        if new.icon != self.value.icon {
+            icon.set_icon_with_as_template(Some(picture(new.icon)), true)?;
+        }
+        if new.title != self.value.title {
+            icon.set_title(Some(new.title))?;
+        }
+        if same_rows(&self.value.menu, &new.menu) {
+            change(&self.menu.rows, &self.value.menu, &new.menu)?;
+        } else {
+            self.menu = NativeMenu::build(app, &new.menu)?;
+            icon.set_menu(Some(self.menu.root.clone()))?;
+        }
+        self.value = new;
+        Ok(())
+    }
+}
+
+/// Changes texts and ticks where they differ.
+fn change(rows: &[NativeRow], old: &[Row], new: &[Row]) -> tauri::Result<()> {
+    for ((row, old), new) in rows.iter().zip(old).zip(new) {
+        match (row, old, new) {
+            (NativeRow::Item(item), Row::Item { text: old, .. }, Row::Item { text, .. }) if old != text => {
+                item.set_text(label(text))?;
+            }
+            // The desktop turns a tick over at the click, whatever comes of it.
+            (NativeRow::Check(item), _, Row::Check { on, .. }) => item.set_checked(*on)?,
+            (
+                NativeRow::Menu(item, rows),
+                Row::Menu { text: old, rows: old_rows },
+                Row::Menu { text, rows: new_rows },
+            ) => {
+                if old != text {
+                    item.set_text(label(text))?;
+                }
+                change(rows, old_rows, new_rows)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl NativeMenu {
+    fn build(app: &AppHandle, rows: &[Row]) -> tauri::Result<Self> {
+        let mut actions = HashMap::new();
+        let rows = build(app, rows, &mut actions)?;
+        let items: Vec<_> = rows.iter().map(NativeRow::item).collect();
+        Ok(NativeMenu { root: Menu::with_items(app, &items)?, rows, actions })
+    }
+}
+
+fn build(app: &AppHandle, rows: &[Row], actions: &mut HashMap<MenuId, Action>) -> tauri::Result<Vec<NativeRow>> {
+    let mut native = Vec::with_capacity(rows.len());
+    for row in rows {
+        native.push(match row {
+            Row::Item { text, action } => {
+                let item = MenuItem::new(app, label(text), action.is_some(), None::<&str>)?;
+                keep(actions, item.id(), action);
+                NativeRow::Item(item)
+            }
+            Row::Check { text, on, action } => {
+                let item = CheckMenuItem::new(app, label(text), action.is_some(), *on, None::<&str>)?;
+                keep(actions, item.id(), action);
+                NativeRow::Check(item)
+            }
+            Row::Menu { text, rows } => {
+                let rows = build(app, rows, actions)?;
+                let items: Vec<_> = rows.iter().map(NativeRow::item).collect();
+                NativeRow::Menu(Submenu::with_items(app, label(text), true, &items)?, rows)
+            }
+            Row::Separator => NativeRow::Separator(PredefinedMenuItem::separator(app)?),
+        });
+    }
+    Ok(native)
+}
+
+fn keep(actions: &mut HashMap<MenuId, Action>, id: &MenuId, action: &Option<Action>) {
+    actions.extend(action.clone().map(|action| (id.clone(), action)));
+}
+
+impl NativeRow {
+    fn item(&self) -> &dyn IsMenuItem<Wry> {
+        match self {
+            NativeRow::Item(item) => item,
+            NativeRow::Check(item) => item,
+            NativeRow::Menu(item, _) => item,
+            NativeRow::Separator(item) => item,
+        }
+    }
+}
+
+fn chosen(app: &AppHandle, event: MenuEvent) {
+    let action = app.try_state::<Mutex<Drawn>>().and_then(|drawn| {
+        let drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.menu.actions.get(&event.id).cloned()
+    });
+    if let Some(action) = action {
+        act::act(app, action);
+    }
+}
+
+/// In a label a single `&` marks the key that chooses it.
+fn label(text: &str) -> String {
+    text.replace('&', "&&")
+}
+
+/// Said where the platform shows it when the pointer rests on the icon.
+fn tooltip(status: &AppStatus) -> String {
+    format!("NanoClaw: {}", status.headline.text)
+}
+
+fn picture(level: Level) -> Image<'static> {
+    let black = match level {
+        Level::Ready => include_image!("icons/tray-ready.png"),
+        Level::Working => include_image!("icons/tray-working.png"),
+        Level::NeedsYou => include_image!("icons/tray-needs-you.png"),
+        Level::Offline => include_image!("icons/tray-offline.png"),
+        Level::Paused => include_image!("icons/tray-paused.png"),
+    };
+    if panel_is_dark() { whitened(&black) } else { black }
+}
+
+fn whitened(black: &Image<'_>) -> Image<'static> {
+    let white = |pixel: &[u8]| [255, 255, 255, pixel.get(3).copied().unwrap_or_default()];
+    Image::new_owned(black.rgba().chunks(4).flat_map(white).collect(), black.width(), black.height())
+}
+
+/// macOS tints the picture itself. Of the Linux desktops that are known to have light panels, the panel follows the theme;
+/// the others' are dark, whatever the theme.
+fn panel_is_dark() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use gtk::prelude::GtkSettingsExt;
+        let desktop = std::env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
+        let follows_theme = ["KDE", "MATE", "LXQt", "LXDE"].iter().any(|name| desktop.contains(name));
+        let theme_is_dark = gtk::Settings::default().is_some_and(|settings| {
+            let name = settings.gtk_theme_name().unwrap_or_default();
+            settings.is_gtk_application_prefer_dark_theme() || name.to_lowercase().contains("dark")
+        });
+        !follows_theme || theme_is_dark
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
+}

@@ -1,0 +1,80 @@
+//! The window: made when it is wanted, destroyed when it is closed (it costs ten times what the tray does).
+
+use nanoclaw_core::{
+    present::window::{Page, window},
+    problem::Trouble,
+    status::AppStatus,
+};
+use tauri::{AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Wry};
+
+const MAIN: &str = "main";
+
+/// Shows the window on a page.
+pub fn open(app: &AppHandle, page: Page) {
+    let fragment = match page {
+        Page::Overview => "overview",
+        Page::Whatsapp => "whatsapp",
+        Page::Containers => "containers",
+    };
+    let shown = match app.get_webview_window(MAIN) {
+        Some(window) => turn_to(&window, fragment).and_then(|()| show(&window)),
+        None => build(app, &format!("index.html#{fragment}"), (960.0, 680.0), |window| window),
+    };
+    if let Err(error) = shown {
+        tracing::error!(%error, "The window can't be shown");
+    }
+}
+
+/// Shows what made the start impossible; closing it ends the app.
+///
+/// # Errors
+/// When there can be no window.
+pub fn open_trouble(app: &AppHandle, trouble: &Trouble) -> tauri::Result<()> {
+    let problem = trouble.problem();
+    let said = serde_json::json!({"text": problem.text, "cure": problem.cure});
+    build(app, "trouble.html", (480.0, 240.0), |window| {
+        window.initialization_script(format!("window.trouble = {said};"))
+    })
+}
+
+/// Tells the page, if there is one.
+pub fn tell(app: &AppHandle, status: &AppStatus) {
+    if app.get_webview_window(MAIN).is_some()
+        && let Err(error) = app.emit_to(MAIN, "status", window(status))
+    {
+        tracing::error!(%error, "The window can't be told");
+    }
+}
+
+type Builder<'a> = WebviewWindowBuilder<'a, Wry, AppHandle>;
+
+fn build(
+    app: &AppHandle,
+    address: &str,
+    (width, height): (f64, f64),
+    with: impl FnOnce(Builder<'_>) -> Builder<'_>,
+) -> tauri::Result<()> {
+    let window = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::App(address.into()))
+        .title("NanoClaw")
+        .inner_size(width, height)
+        .min_inner_size(480.0, 240.0)
+        .on_navigation(is_ours);
+    with(window).build().map(drop)
+}
+
+/// Nothing but the app's own page is ever shown, whatever is dropped on the window.
+fn is_ours(url: &Url) -> bool {
+    url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost")
+}
+
+fn turn_to(window: &WebviewWindow, fragment: &str) -> tauri::Result<()> {
+    let mut url = window.url()?;
+    url.set_fragment(Some(fragment));
+    window.navigate(url)
+}
+
+fn show(window: &WebviewWindow) -> tauri::Result<()> {
+    window.unminimize()?;
+    window.show()?;
+    window.set_focus()
+}
