@@ -13,6 +13,8 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** What an element was last made to look like. @type {WeakMap<Node, Element_>} */
 const known = new WeakMap();
+/** The events that an element has a listener for. @type {WeakMap<Node, Set<string>>} */
+const heard = new WeakMap();
 
 /**
  * An element: `h("div.card", { key, role: "status", onclick }, …)`. A child that is null keeps its place. A list has an
@@ -141,10 +143,15 @@ function reconcileSvg(parent, wanted) {
 function set(node, name, before, value) {
   if (name.startsWith("on")) {
     // One listener for good, which calls the handler of the moment.
-    if (before === undefined) node.addEventListener(name.slice(2), (event) => known.get(node)?.attrs[name]?.(event));
+    const names = heard.get(node) ?? new Set();
+    if (names.has(name)) return;
+    heard.set(node, names.add(name));
+    node.addEventListener(name.slice(2), (event) => known.get(node)?.attrs[name]?.(event));
     return;
   }
   if (before === value) return;
+  // The attribute alone no longer moves a choice that a person has touched.
+  if (name === "checked") /** @type {HTMLInputElement} */ (node).checked = Boolean(value);
   if (value === null || value === undefined || value === false) node.removeAttribute(name);
   else node.setAttribute(name, value === true ? "" : String(value));
 }

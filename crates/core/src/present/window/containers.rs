@@ -20,8 +20,12 @@ use crate::{
 
 pub(super) fn view(status: &AppStatus) -> ContainersView {
     let can_start = status.wanted == Wanted::Running && obstacle(status).is_none();
-    let is_idle = |group: &&GroupStatus| status.runs.iter().all(|run| run.group != group.folder);
-    let mut startable: Vec<&GroupStatus> = status.groups.iter().filter(is_idle).filter(|_| can_start).collect();
+    let has_none = |group: &&GroupStatus| {
+        let mut busy =
+            status.runs.iter().map(|run| &run.group).chain(status.queue.iter().map(|waiting| &waiting.group));
+        busy.all(|folder| *folder != group.folder)
+    };
+    let mut startable: Vec<&GroupStatus> = status.groups.iter().filter(has_none).filter(|_| can_start).collect();
     startable.sort_by_key(|group| (!group.is_main, group.name.to_lowercase()));
     ContainersView {
         panel: panel(status),

@@ -69,7 +69,7 @@ fn the_worst_is_the_headline_and_nothing_is_said_twice() {
         ("paused", Mark::Paused, "Paused", 0),
         ("paused_needs_you", Mark::NeedsYou, "WhatsApp has signed this computer out", 0),
         ("quitting", Mark::Busy, "Quitting", 0),
-        ("troubled", Mark::Ready, "All is well", 3),
+        ("troubled", Mark::Ready, "Ready", 3),
     ] {
         let view = window(&named(name));
         assert_eq!((view.headline.mark, view.headline.title.as_str()), (mark, title), "{name}");

@@ -1,0 +1,66 @@
+// The Containers page: what runs for which chat, what waits, what can be started, and on what all that runs.
+
+/** @import { Progress, Run, Startable, WindowView } from "../../types" */
+/** @import { Page } from "../components.js" */
+/** @import { Child } from "../dom.js" */
+
+import { avatar, buttonOf, empty, icon, panelOf, pill, pillWhenNarrow, row, section, strange } from "../components.js";
+import { h } from "../dom.js";
+import { WORDS, age } from "../words.js";
+import { vitalRow, waitingList } from "./overview.js";
+
+/** @param {Page} page @param {WindowView} view @returns {Child[]} */
+export function containers(page, view) {
+  const { panel, progress, running, quiet, waiting, startable, place } = view.containers;
+  return [
+    panel ? panelOf(page, panel) : null,
+    progress ? bar(progress) : null,
+    running.length
+      ? section(WORDS.running, null, h("ul.card.runs", null, ...running.map((run) => runRow(page, run))))
+      : panel
+        ? null
+        : section(WORDS.running, null, h("div.card", null, empty("containers", quiet))),
+    waiting.length ? waitingList(page, view) : null,
+    startable.length ? section(WORDS.start, WORDS.startHint, h("ul.card", null, ...startable.map((chat) => startRow(page, chat)))) : null,
+    place.length ? section(WORDS.place, null, h("div.card", null, ...place.map((part) => vitalRow(page, part)))) : null,
+  ];
+}
+
+/** @param {Page} page @param {Run} run @returns {Child} */
+function runRow(page, run) {
+  const controls = [pill(run.state), h("span.num.age", null, age(run.startedAt, page.now)), buttonOf(page, run.restart, { icon: true }), buttonOf(page, run.stop, { icon: true })];
+  const line = (/** @type {string} */ key, /** @type {Child[]} */ ...value) => h("div", { key }, ...value);
+  return h(
+    "li",
+    { key: run.id },
+    row({ lead: avatar(run.chat), title: strange(run.chat.name, "t"), text: [pillWhenNarrow(run.state), run.text], end: controls }),
+    h(
+      "details.more.within",
+      null,
+      h("summary", null, icon("more", 12), WORDS.folders),
+      h(
+        "dl.mounts",
+        null,
+        line("name", h("dt", null, WORDS.container), h("dd.mono.sel", null, run.container)),
+        ...run.mounts.map((mount) => line(mount.container, h("dt.mono.sel", null, mount.host), h("dd", null, h("span.mono.sel", null, mount.container), `, ${mount.access}`))),
+      ),
+    ),
+  );
+}
+
+/** @param {Page} page @param {Startable} startable @returns {Child} */
+function startRow(page, { chat, text, start }) {
+  return row({ key: chat.folder, tag: "li", lead: avatar(chat), title: strange(chat.name, "t"), text: h("span", { dir: "auto" }, text), end: [buttonOf(page, start)] });
+}
+
+/** @param {Progress} progress @returns {Child} */
+function bar(progress) {
+  const done = Math.min(100, (100 * (progress.step - 1)) / Math.max(1, progress.of));
+  const told = `Step ${progress.step} of ${progress.of}: ${progress.text}`;
+  return h(
+    "div.progress",
+    { key: "progress" },
+    h("div.bar", { role: "progressbar", "aria-label": WORDS.building, "aria-valuenow": Math.round(done), "aria-valuemin": 0, "aria-valuemax": 100 }, h("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, h("rect", { width: done, height: 6 }))),
+    h("p.small.dim", null, told),
+  );
+}

@@ -1,0 +1,103 @@
+// The WhatsApp page: the link's state with its cure, or the codes that link it.
+
+/** @import { Code, PhoneForm, Qr, WindowView } from "../../types" */
+/** @import { Page } from "../components.js" */
+/** @import { Child } from "../dom.js" */
+/** @import { Trouble } from "../api.js" */
+
+import { buttonOf, heard, howto, icon, more, panelOf, ring, row, section } from "../components.js";
+import { h } from "../dom.js";
+import { WORDS, clockLeft, left, span } from "../words.js";
+
+/** Modules of white around a QR code, without which cameras don't find it. */
+const QUIET_ZONE = 4;
+/** What the code should measure at most, in pixels; a module is a whole number of them, or cameras see uneven bars. */
+const QR_SIDE = 272;
+
+/**
+ * How the person links, as far as they chose.
+ * @typedef {object} Linking
+ * @property {"qr" | "phone"} way
+ * @property {(way: "qr" | "phone") => void} choose
+ * @property {boolean} asking Whether a number was given and not answered yet.
+ * @property {Trouble | null} trouble What was wrong with the number.
+ * @property {(form: PhoneForm, phone: string) => void} give
+ */
+
+/** @param {Page} page @param {WindowView} view @param {Linking} linking @returns {Child[]} */
+export function whatsapp(page, view, linking) {
+  const { panel, qr, code, phone, facts, details, signOut } = view.whatsapp;
+  return [
+    panel ? panelOf(page, panel) : null,
+    qr ? waysTo(linking) : null,
+    qr && linking.way === "qr" ? scanning(page, qr) : null,
+    code && !(qr && linking.way === "qr") ? typing(page, code) : null,
+    phone && !code && !(qr && linking.way === "qr") ? (qr ? numberForm(phone, linking) : section(panel?.button ? WORDS.orByPhone : WORDS.byPhone, null, numberForm(phone, linking))) : null,
+    facts.length ? h("ul.card", null, ...facts.map((fact) => row({ key: fact.title, tag: "li", title: h("span.t", null, fact.title), end: [h("span.num", null, fact.value)] }))) : null,
+    h("div.col.tight", null, ...details.map((detail) => more(page, detail))),
+    signOut ? h("div", null, buttonOf(page, signOut)) : null,
+  ];
+}
+
+/** @param {Linking} linking @returns {Child} */
+function waysTo(linking) {
+  const way = (/** @type {"qr" | "phone"} */ value, /** @type {string} */ picture, /** @type {string} */ label) =>
+    h("label", null, h("input", { type: "radio", name: "way", value, checked: linking.way === value, onchange: () => linking.choose(value) }), h("span", null, icon(picture, 15), label));
+  return h("div.seg", { role: "radiogroup", "aria-label": WORDS.howToLink }, way("qr", "qr", WORDS.scan), way("phone", "number", WORDS.byPhone));
+}
+
+/** @param {Page} page @param {Qr} qr @returns {Child} */
+function scanning(page, qr) {
+  const isOver = left(qr.expiresAt, page.now) === 0;
+  const side = qr.size + 2 * QUIET_ZONE;
+  const pixels = side * Math.max(2, Math.floor(QR_SIDE / side));
+  const box = { width: pixels, height: pixels, viewBox: `${-QUIET_ZONE} ${-QUIET_ZONE} ${side} ${side}`, "shape-rendering": "crispEdges", "aria-hidden": "true" };
+  return h(
+    "div.pairing",
+    null,
+    // A code that has run out is not shown: a phone would take it and fail.
+    h("div.qr", null, h("svg", box, isOver ? null : h("path", { d: qr.path })), h("span.sr", { role: "img", "aria-label": isOver ? WORDS.qrOver : WORDS.qr }), isOver ? h("p.over", null, WORDS.qrOver) : null),
+    h("div.mid", null, howto(qr.steps), ring(page, qr.expiresAt, (seconds) => (seconds ? `New code in ${span(seconds)}` : WORDS.qrOver)), heard(page, qr.expiresAt, WORDS.qrShown, WORDS.qrOver)),
+  );
+}
+
+/** @param {Page} page @param {Code} code @returns {Child} */
+function typing(page, code) {
+  const isOver = left(code.expiresAt, page.now) === 0;
+  return h(
+    "div.col",
+    null,
+    h(
+      "div.card.codecard",
+      null,
+      h("div.bigcode.sel", { role: "img", "aria-label": isOver ? WORDS.codeOver : `Code ${code.code.split("").join(" ")}` }, ...[...code.code].map((letter, at) => h("i", { key: `${at}`, class: letter === "-" ? "dash" : isOver ? "over" : null }, letter === "-" ? "–" : isOver ? "·" : letter))),
+      h("div.btns", null, ring(page, code.expiresAt, (seconds) => (seconds ? `Good for ${clockLeft(seconds)}` : WORDS.codeOver)), h("button.btn.plain", { type: "button", "aria-disabled": isOver && "true", onclick: () => isOver || page.copy(code.code) }, icon("copy"), WORDS.copy)),
+      heard(page, code.expiresAt, WORDS.codeShown, WORDS.codeOver),
+    ),
+    howto(code.steps),
+    h("p.small.dim", null, code.text),
+  );
+}
+
+/** @param {PhoneForm} form @param {Linking} linking @returns {Child} */
+function numberForm(form, linking) {
+  const { trouble } = linking;
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const field = /** @type {HTMLFormElement} */ (event.currentTarget).elements.namedItem("phone");
+    if (!linking.asking) linking.give(form, /** @type {HTMLInputElement} */ (field).value);
+  };
+  return h(
+    "form.form",
+    { onsubmit: submit, novalidate: true },
+    h("p.lead", null, form.lead),
+    h(
+      "div.field",
+      null,
+      h("label", { for: "phone" }, form.label),
+      h("input.in.big", { id: "phone", name: "phone", type: "tel", inputmode: "tel", autocomplete: "off", spellcheck: "false", dir: "ltr", "aria-describedby": "phone-hint", "aria-invalid": trouble && "true" }),
+      h("span", { id: "phone-hint", class: trouble ? "err" : "hint", role: trouble && "alert" }, trouble ? `${trouble.message} ${trouble.cure}` : form.hint),
+    ),
+    h("div", null, h("button.btn.primary.big", { type: "submit", "aria-disabled": linking.asking && "true" }, form.button)),
+  );
+}

@@ -1,0 +1,222 @@
+// A headless Chromium with the page in it, and a stand-in for the app behind the page: it records, it does not assert.
+//
+// Spoken to by its debugging pipe, so that neither a driver nor a library is needed.
+
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const ARTEFACTS = here("../../target/artefacts/ui");
+/** The strictest that the page can live with; the app adds its own IPC addresses. */
+const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'";
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+
+/** All named states, as the app would give them. */
+export async function states() {
+  const files = (await readdir(here("states"))).sort();
+  const read = async (file) => [file.replace(".json", ""), JSON.parse(await readFile(here(`states/${file}`), "utf8"))];
+  return Object.fromEntries(await Promise.all(files.map(read)));
+}
+
+export class Browser {
+  #process;
+  #server;
+  #profile;
+  #next = 0;
+  #answers = new Map();
+  #listeners = [];
+
+  static async start() {
+    const browser = new Browser();
+    await browser.#serve();
+    browser.#profile = await mkdtemp(join(tmpdir(), "nanoclaw-ui-"));
+    const args = ["--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--force-color-profile=srgb", `--user-data-dir=${browser.#profile}`];
+    // Chromium refuses its sandbox to root, which is what containers of CI run as.
+    if (process.getuid?.() === 0) args.push("--no-sandbox");
+    browser.#process = spawn(process.env.CHROMIUM ?? "chromium", args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+    browser.#process.on("error", (error) => browser.#fail(error));
+    browser.#process.on("exit", () => browser.#fail(new Error("Chromium has ended")));
+    browser.#hear(browser.#process.stdio[4]);
+    return browser;
+  }
+
+  async #serve() {
+    this.#server = createServer(async (request, response) => {
+      const path = new URL(request.url, "http://page").pathname;
+      try {
+        const body = await readFile(here(`../src${path === "/" ? "/index.html" : path}`));
+        response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/html", "content-security-policy": CSP }).end(body);
+      } catch {
+        response.writeHead(404).end();
+      }
+    });
+    await new Promise((ready) => this.#server.listen(0, "127.0.0.1", ready));
+  }
+
+  #hear(pipe) {
+    let rest = "";
+    pipe.setEncoding("utf8").on("data", (data) => {
+      const messages = (rest + data).split("\0");
+      rest = messages.pop();
+      for (const text of messages) {
+        const message = JSON.parse(text);
+        const answer = this.#answers.get(message.id);
+        this.#answers.delete(message.id);
+        if (answer) message.error ? answer.reject(new Error(message.error.message)) : answer.resolve(message.result);
+        else for (const listener of this.#listeners) listener(message);
+      }
+    });
+  }
+
+  #fail(error) {
+    for (const { reject } of this.#answers.values()) reject(error);
+    this.#answers.clear();
+  }
+
+  call(method, params = {}, sessionId) {
+    const id = ++this.#next;
+    this.#process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+    return new Promise((resolve, reject) => this.#answers.set(id, { resolve, reject }));
+  }
+
+  /** A tab with the page, which starts with `view`. `start: false` leaves the app silent. */
+  async open(view, { start = true } = {}) {
+    const { targetId } = await this.call("Target.createTarget", { url: "about:blank", newWindow: true });
+    const { sessionId } = await this.call("Target.attachToTarget", { targetId, flatten: true });
+    const page = new Page(this, sessionId);
+    this.#listeners.push((message) => message.sessionId === sessionId && page.hear(message));
+    await Promise.all([
+      ...["Page.enable", "Runtime.enable", "Log.enable"].map((method) => page.call(method)),
+      page.call("Emulation.setTimezoneOverride", { timezoneId: "Europe/Berlin" }),
+      page.call("Page.addScriptToEvaluateOnNewDocument", { source: `(${app})(${JSON.stringify(start ? view : null)}, ${Date.parse(view.at)})` }),
+    ]);
+    await page.look({});
+    await page.call("Page.navigate", { url: `http://127.0.0.1:${this.#server.address().port}/` });
+    if (start) await page.until("document.querySelector('h1')");
+    return page;
+  }
+
+  async close() {
+    this.#process.removeAllListeners("exit");
+    const ended = new Promise((done) => this.#process.once("exit", done));
+    this.call("Browser.close").catch(() => {});
+    await ended;
+    this.#server.close();
+    this.#server.closeAllConnections?.();
+    await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export class Page {
+  /** Errors and refusals that the page has put on its console. */
+  complaints = [];
+
+  constructor(browser, session) {
+    this.browser = browser;
+    this.session = session;
+  }
+
+  call(method, params) {
+    return this.browser.call(method, params, this.session);
+  }
+
+  hear({ method, params }) {
+    if (method === "Runtime.exceptionThrown") this.complaints.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
+    if (method === "Log.entryAdded" && params.entry.level !== "info") this.complaints.push(params.entry.text);
+    if (method === "Runtime.consoleAPICalled" && params.type === "error") this.complaints.push(params.args.map((arg) => arg.value).join(" "));
+  }
+
+  /** What an expression is in the page; a promise is awaited. */
+  async get(expression) {
+    const { result, exceptionDetails } = await this.call("Runtime.evaluate", { expression, returnByValue: true, awaitPromise: true });
+    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value;
+  }
+
+  async until(expression) {
+    const found = await this.get(`new Promise((done) => { let tries = 0; const look = () => (${expression}) ? done(true) : ++tries > 300 ? done(false) : setTimeout(look, 10); look(); })`);
+    if (!found) throw new Error(`never came true: ${expression}`);
+  }
+
+  async look({ width = 900, height = 640, dark = false, features = [] }) {
+    await this.call("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: false });
+    const scheme = { name: "prefers-color-scheme", value: dark ? "dark" : "light" };
+    // Without motion, two pictures of one state are the same.
+    await this.call("Emulation.setEmulatedMedia", { features: [scheme, { name: "prefers-reduced-motion", value: "reduce" }, ...features] });
+  }
+
+  /** Tells the page a new status, as the app does. */
+  emit(view) {
+    return this.get(`app.emit(${JSON.stringify(view)})`);
+  }
+
+  /** Shows a page by its entry in the sidebar. */
+  go(name) {
+    return this.click(`.nav button:nth-of-type(${["overview", "whatsapp", "containers"].indexOf(name) + 1})`);
+  }
+
+  click(selector) {
+    return this.get(`(() => { const found = document.querySelector(${JSON.stringify(selector)}); if (!found) throw new Error("no " + ${JSON.stringify(selector)}); found.focus(); found.click(); })()`);
+  }
+
+  async press(key, modifiers = 0) {
+    const codes = { Enter: 13, Tab: 9, Escape: 27, " ": 32 };
+    const event = { key, modifiers, windowsVirtualKeyCode: codes[key] ?? key.charCodeAt(0), text: key === "Enter" ? "\r" : key.length === 1 && !modifiers ? key : undefined };
+    await this.call("Input.dispatchKeyEvent", { type: event.text ? "keyDown" : "rawKeyDown", ...event });
+    await this.call("Input.dispatchKeyEvent", { type: "keyUp", ...event });
+  }
+
+  type(text) {
+    return this.call("Input.insertText", { text });
+  }
+
+  text(selector) {
+    return this.get(`document.querySelector(${JSON.stringify(selector)})?.innerText ?? null`);
+  }
+
+  /** The commands that the page has asked for. */
+  asked() {
+    return this.get("app.asked");
+  }
+
+  async picture(name) {
+    const { data } = await this.call("Page.captureScreenshot", { format: "png", optimizeForSpeed: true });
+    await mkdir(ARTEFACTS, { recursive: true });
+    await writeFile(join(ARTEFACTS, `${name}.png`), Buffer.from(data, "base64"));
+  }
+}
+
+/** Stands in for the app, within the page: one event, two commands, and a clock that stands still. */
+function app(view, at) {
+  const stand = { asked: [], view, answer: () => null, now: at };
+  let tell = () => {};
+  stand.emit = (next) => {
+    stand.view = next;
+    tell({ payload: next });
+  };
+  const RealDate = Date;
+  window.Date = class extends RealDate {
+    constructor(...given) {
+      super(...(given.length ? given : [stand.now]));
+    }
+    static now() {
+      return stand.now;
+    }
+  };
+  window.app = stand;
+  window.__TAURI__ = {
+    event: { listen: async (name, handler) => void (name === "status" && (tell = handler)) },
+    core: {
+      async invoke(name, args) {
+        if (name === "status" && stand.view) return stand.view;
+        if (name !== "command") throw { code: "not-running", message: "NanoClaw is not running.", cure: "Start the app." };
+        stand.asked.push(args);
+        return stand.answer(args);
+      },
+    },
+  };
+}
