@@ -2,21 +2,22 @@
 //! deleted (W4).
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::Read,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use tokio::time::timeout;
 use tracing::{info, warn};
 use whatsapp_rust::store::{DeviceStore, SqliteStore};
 
+use crate::paths::private_folder;
+
 const FILE: &str = "whatsapp.db";
 
-/// The library tries half a minute to open a file that is no database; a person waits for the answer.
-const OPENING: Duration = Duration::from_secs(3);
+/// How each SQLite file begins that is not empty.
+const HEADER: &[u8] = b"SQLite format 3\0";
 
 pub(super) struct Stored {
     pub store: SqliteStore,
@@ -30,14 +31,24 @@ pub(super) type Version = (u32, u32, u32);
 
 /// Opens the sign-in, an empty one where there is none.
 pub(super) async fn open(folder: &Path) -> Result<Stored> {
-    create_private(folder).with_context(|| format!("create {}", folder.display()))?;
+    private_folder(folder)?;
     let file = folder.join(FILE);
     let name = file.to_str().with_context(|| format!("{} is not valid text", file.display()))?;
-    let opened = timeout(OPENING, SqliteStore::new(name)).await.with_context(|| format!("{name} can't be opened"))?;
-    let store = opened.with_context(|| format!("open {name}"))?;
+    // The library would try for half a minute to open a file that is no database.
+    ensure!(is_database(&file)?, "{name} is damaged");
+    let store = SqliteStore::new(name).await.with_context(|| format!("open {name}"))?;
     let device = store.load().await.context("read the sign-in")?.unwrap_or_default();
     let version = (device.app_version_primary, device.app_version_secondary, device.app_version_tertiary);
     Ok(Stored { store, is_linked: device.pn.is_some(), version })
+}
+
+fn is_database(file: &Path) -> Result<bool> {
+    if !file.exists() {
+        return Ok(true);
+    }
+    let mut header = Vec::new();
+    File::open(file)?.take(HEADER.len() as u64).read_to_end(&mut header)?;
+    Ok(header.is_empty() || header == HEADER)
 }
 
 /// Moves the folder to `<folder>.bak.<unix seconds>` if it holds a sign-in. One that can't be read may hold one.
@@ -63,19 +74,6 @@ fn free_name(folder: &Path, seconds: i64) -> PathBuf {
         PathBuf::from(name)
     };
     (seconds..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(seconds))
-}
-
-#[cfg(unix)]
-fn create_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::create_dir_all(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-}
-
-/// Elsewhere the user's profile is private by itself.
-#[cfg(not(unix))]
-fn create_private(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
 }
 
 #[cfg(test)]

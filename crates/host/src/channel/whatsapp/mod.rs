@@ -1,8 +1,8 @@
 //! WhatsApp: one task that owns the link to it, from its first QR code to its last message.
 //!
 //! The task takes [`ToChannel`] and gives [`FromChannel`]; what comes in goes to [`Intake`] before WhatsApp is told that
-//! it arrived (M12). It keeps no message of its own, retries no send, and logs neither codes nor numbers nor texts. The
-//! orchestrator starts it.
+//! it arrived (M12). It keeps no message of its own, retries no send, and logs neither codes nor numbers nor texts; the
+//! library does so at INFO, which is why `logging` shows others' warnings only. The orchestrator starts it.
 //!
 //! A `session` is one client of the library, from its building to its end. The library's clients end for good when
 //! WhatsApp refuses them (W5), so linking, logging out and trying again are each a new session.
@@ -39,11 +39,6 @@ const DEVICE_NAME: &str = "NanoClaw";
 
 /// How long until another try when no session could be opened or one ended for no reason that WhatsApp gave.
 const REOPEN: Duration = Duration::from_secs(30);
-
-/// The targets under which the library writes phone numbers and pairing codes at INFO. Whatever the log level, they
-/// must stay above that. (All other targets of the library write numbers and names at INFO and WARN as well: its lines
-/// are DEBUG material.)
-pub const SECRET_LOG_TARGETS: [&str; 2] = ["Client/PairCode", "Bot/PairCode"];
 
 /// Where the channel keeps its sign-in and whom it talks to.
 #[derive(Clone, Debug)]
