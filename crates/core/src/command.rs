@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     chat::Jid,
     problem::{Problem, Trouble},
+    schedule::Context,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,34 @@ pub enum Command {
         #[serde(default)]
         any: bool,
     },
+    /// Answers with `[{id, group, chat, prompt, schedule, value, context, status, nextRun, lastRun, lastResult}]`, the next
+    /// due first.
+    #[serde(rename = "tasks.list")]
+    TasksList {},
+    /// `group` is a JID or a folder; `schedule` is `cron`, `interval` or `once` (I5). Answers with the task.
+    #[serde(rename = "tasks.add")]
+    TasksAdd {
+        group: String,
+        prompt: String,
+        schedule: String,
+        value: String,
+        #[serde(default)]
+        context: Context,
+    },
+    #[serde(rename = "tasks.pause")]
+    TasksPause { id: String },
+    /// Its next time is reckoned from now: what was missed in the pause stays so.
+    #[serde(rename = "tasks.resume")]
+    TasksResume { id: String },
+    /// Removes the task and its history.
+    #[serde(rename = "tasks.cancel")]
+    TasksCancel { id: String },
+    /// Runs an active task now, besides its schedule.
+    #[serde(rename = "tasks.run")]
+    TasksRun { id: String },
+    /// Answers with `[{runAt, dueAt, late, durationMs, status, result, error}]`, the latest first.
+    #[serde(rename = "tasks.history")]
+    TasksHistory { id: String },
     #[serde(rename = "pause")]
     Pause {},
     #[serde(rename = "resume")]

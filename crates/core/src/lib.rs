@@ -16,6 +16,7 @@ pub mod prompt;
 pub mod queue;
 pub mod router;
 pub mod run;
+pub mod schedule;
 pub mod settings;
 pub mod status;
 pub mod trigger;

@@ -64,6 +64,9 @@ pub enum Trouble {
     LinkDown,
     BadCommand { reason: String },
     UnknownRun { run: String },
+    UnknownTask { id: String },
+    BadTask { reason: String },
+    TaskNotActive { id: String },
     Internal { reason: String },
 }
 
@@ -104,6 +107,9 @@ impl Trouble {
             LinkDown => "whatsapp-offline",
             BadCommand { .. } => "bad-command",
             UnknownRun { .. } => "unknown-run",
+            UnknownTask { .. } => "unknown-task",
+            BadTask { .. } => "bad-task",
+            TaskNotActive { .. } => "task-not-active",
             Internal { .. } => "internal",
         }
     }
@@ -219,6 +225,13 @@ impl Trouble {
             LinkDown => say("WhatsApp is not connected.", "Try again when it is; see `nanoclawctl status`."),
             BadCommand { reason } => (format!("That command can't be understood: {reason}."), "See `nanoclawctl --help`.".to_owned()),
             UnknownRun { run } => (format!("There is no log of a run {run}."), "See groups/<folder>/logs.".to_owned()),
+            UnknownTask { id } => (format!("There is no task {id}."), "See `nanoclawctl tasks list`.".to_owned()),
+            BadTask { reason } => {
+                (format!("That task can't be planned: {reason}."), "See `nanoclawctl tasks add --help`.".to_owned())
+            }
+            TaskNotActive { id } => {
+                (format!("The task {id} is paused or completed."), "Resume it first.".to_owned())
+            }
             Internal { reason } => {
                 (format!("Something went wrong inside NanoClaw: {reason}"), "See logs/nanoclaw.log.".to_owned())
             }

@@ -404,7 +404,7 @@ pub fn rfc3339(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-mod millis {
+pub(crate) mod millis {
     use jiff::Timestamp;
     use serde::Serializer;
 
@@ -413,7 +413,7 @@ mod millis {
     }
 }
 
-mod millis_option {
+pub(crate) mod millis_option {
     use jiff::Timestamp;
     use serde::Serializer;
 

@@ -46,6 +46,7 @@ fn state(status: &AppStatus) -> State {
         }
         (_, Level::Offline) => state(Mark::Offline, "Offline"),
         (_, Level::Paused) => state(Mark::Paused, "Paused"),
+        (_, Level::Ready | Level::Working) if preparing(status).is_some() => state(Mark::Busy, "Getting ready"),
         (_, Level::Working) => state(Mark::Working, "Working"),
         (_, Level::Ready) => state(Mark::Ready, "Ready"),
     }
@@ -78,6 +79,11 @@ fn headline(status: &AppStatus) -> Panel {
     if status.wanted == Wanted::Quitting {
         return say(Mark::Busy, "Quitting", "Running work gets a moment to finish.".to_owned(), None);
     }
+    if matches!(status.headline.level, Level::Working | Level::Ready)
+        && let Some(preparing) = preparing(status)
+    {
+        return preparing;
+    }
     match status.headline.level {
         level @ (Level::NeedsYou | Level::Offline) => match headline_problem(status) {
             Some(problem) => {
@@ -101,6 +107,11 @@ fn headline(status: &AppStatus) -> Panel {
         Level::Ready if status.problems.is_empty() => say(Mark::Ready, "All is well", listens(status), None),
         Level::Ready => say(Mark::Ready, "Ready", listens(status), None),
     }
+}
+
+/// What has to come before anything can run, and comes by itself: the engine's start, the image's making.
+fn preparing(status: &AppStatus) -> Option<Panel> {
+    containers::panel(status).filter(|panel| panel.mark == Mark::Busy)
 }
 
 fn listens(status: &AppStatus) -> String {
@@ -187,7 +198,7 @@ fn tasks(status: &AppStatus) -> Vital {
     }
 }
 
-/// Why agents don't run on this machine's own engine, if they don't.
+/// Whether agents run as programs of this computer, as the person chose.
 fn runs_on_host(status: &AppStatus) -> bool {
     status.runtime == Runtime::Host
 }

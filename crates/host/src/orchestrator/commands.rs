@@ -18,7 +18,7 @@ use serde_json::json;
 use super::{State, now, runs::Stopped};
 use crate::{
     ports::ToChannel,
-    store::{chats, groups, outbox::Outgoing},
+    store::{chats, groups, outbox::Outgoing, tasks},
 };
 
 /// WhatsApp's own limit for a text, in characters.
@@ -57,6 +57,19 @@ impl State {
             Command::ContainersRestart { target } => self.stop(&target, Stopped::Restart),
             Command::Logs { run } => self.log_path(run),
             Command::Send { to, text, any } => self.send(to, &text, any).await,
+            Command::TasksList {} => json_of(&self.kept(self.store.read(tasks::list).await)?),
+            Command::TasksAdd { group, prompt, schedule, value, context } => {
+                let group = self.group_named(&group)?.clone();
+                json_of(&self.add_task(group, &prompt, schedule, value, context).await?)
+            }
+            Command::TasksPause { id } => self.pause_task(&id).await.and_then(|()| done()),
+            Command::TasksResume { id } => self.resume_task(&id).await.and_then(|()| done()),
+            Command::TasksCancel { id } => self.cancel_task(&id).await.and_then(|()| done()),
+            Command::TasksRun { id } => self.run_task(&id).await.and_then(|()| done()),
+            Command::TasksHistory { id } => {
+                let id = self.task(&id).await?.id;
+                json_of(&self.kept(self.store.read(move |db| tasks::history(db, &id)).await)?)
+            }
             Command::Pause {} => self.want(Wanted::Paused).await,
             Command::Resume {} => self.want(Wanted::Running).await,
             Command::Quit {} => {
@@ -140,7 +153,9 @@ impl State {
                 .await,
         )?;
         self.take_groups(all);
-        self.tell_queue(Event::Removed(group.folder)).await;
+        self.tell_queue(Event::Removed(group.folder.clone())).await;
+        let given_up = self.give_up_tasks(&group.folder, "The chat is not registered any more.").await;
+        self.kept(given_up)?;
         done()
     }
 
@@ -235,7 +250,7 @@ impl State {
     }
 
     /// What the store could not do, as a person sees it.
-    fn kept<T>(&self, result: Result<T>) -> Result<T, Trouble> {
+    pub(super) fn kept<T>(&self, result: Result<T>) -> Result<T, Trouble> {
         result.map_err(|error| {
             tracing::error!("{error:#}");
             Trouble::Internal { reason: format!("{error:#}") }

@@ -45,7 +45,7 @@ impl State {
                     Wanted::Paused => SchedulerState::Paused,
                     Wanted::Quitting => SchedulerState::Stopped,
                 },
-                next: self.scheduler.next(),
+                next: self.scheduler.next().cloned(),
             },
             autostart: self.desktop.autostart,
             troubles: self.recorded.iter().chain(&self.desktop.troubles).cloned().collect(),

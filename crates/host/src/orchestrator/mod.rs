@@ -9,6 +9,7 @@
 //! | `intake` | what arrives from WhatsApp, until it is durable (M12) |
 //! | `runs` | hand-overs, results and ends of runs (C1, Q5, R5) |
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
+//! | `tasks` | scheduled tasks: planned, claimed, finished (S2–S6) |
 //! | `commands` | what a person asks for |
 //! | `facts` | what is told about all that (AppStatus) |
 //!
@@ -19,6 +20,7 @@ mod facts;
 mod intake;
 mod outgoing;
 mod runs;
+mod tasks;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -52,7 +54,7 @@ use crate::{
     kiro,
     paths::Home,
     ports::{Ask, Desktop, FromChannel, FromEngine, ToChannel, ToEngine},
-    scheduler,
+    scheduler::Scheduler,
     store::{self, Store, messages::Assistant},
 };
 use runs::LiveRun;
@@ -94,6 +96,7 @@ impl Orchestrator {
         let (install, groups) = store
             .write(|db| {
                 store::cursors::settle_all(db)?;
+                store::tasks::release_all(db)?;
                 Ok((store::install_id(db)?, store::groups::list(db)?))
             })
             .await
@@ -129,8 +132,6 @@ impl Orchestrator {
             // Nobody asks any more while everything ends.
             let _ = signed_in.send(whoami).await;
         });
-        let scheduler = scheduler::start(store.clone());
-
         let mut state = State {
             queue: Queue::new(settings.max_containers),
             groups: BTreeMap::new(),
@@ -150,7 +151,7 @@ impl Orchestrator {
             store,
             to_channel,
             to_engine,
-            scheduler,
+            scheduler: Scheduler::start(),
         };
         state.take_groups(groups);
         if running_as_root() {
@@ -194,7 +195,7 @@ enum Input {
     Asked(Ask),
     Whoami(Whoami),
     Desktop(Desktop),
-    /// The next task became due at another time.
+    /// A task is due.
     Schedule,
     /// A moment that something waits for has come.
     Due,
@@ -227,7 +228,7 @@ struct State {
     accepting: Arc<AtomicBool>,
     to_channel: mpsc::UnboundedSender<ToChannel>,
     to_engine: mpsc::UnboundedSender<ToEngine>,
-    scheduler: scheduler::Scheduler,
+    scheduler: Scheduler,
 }
 
 impl State {
@@ -270,6 +271,9 @@ impl State {
                 Err(error) => tracing::error!("{error:#}"),
             }
         }
+        if let Err(error) = self.reschedule().await {
+            tracing::error!("{error:#}");
+        }
     }
 
     /// The next input. What waits already goes before the clock, and only when nothing waits the status is published:
@@ -285,7 +289,7 @@ impl State {
             Some(whoami) = inputs.whoami.recv() => Input::Whoami(whoami),
             Ok(()) = inputs.desktop_told.changed() => Input::Desktop(inputs.desktop_told.borrow_and_update().clone()),
             () = std::future::ready(()), if dirty => Input::Quiet,
-            () = self.scheduler.changed() => Input::Schedule,
+            () = self.scheduler.due(now), if self.wanted != Wanted::Quitting => Input::Schedule,
             () = sleep_until(due) => Input::Due,
         }
     }
@@ -303,7 +307,8 @@ impl State {
             Input::Whoami(whoami) => self.kiro_host = SignInStatus::new(whoami, now()),
             Input::Desktop(desktop) => self.desktop = desktop,
             Input::Due => self.due().await?,
-            Input::Schedule | Input::Quiet => {}
+            Input::Schedule => self.tasks_due().await?,
+            Input::Quiet => {}
         }
         Ok(())
     }

@@ -12,11 +12,16 @@ use nanoclaw_core::{
     queue::{Effect, Event, Outcome, RunId, Work},
     router,
     run::{self, Clock, Due, Limits},
+    schedule::Context,
+    status::Wanted,
     trigger::Trigger,
 };
 use nanoclaw_protocol::{FollowUp, Output, Request, Status};
 
-use super::{GRACE, State, now};
+use super::{
+    GRACE, State, now,
+    tasks::{TaskOfRun, ran_of},
+};
 use crate::{
     container, kiro,
     ports::{RunEnd, RunSpec, ToChannel, ToEngine},
@@ -24,7 +29,7 @@ use crate::{
         cursors::{self, HandOver},
         messages,
         outbox::{self, Outgoing},
-        sessions,
+        sessions, tasks,
     },
 };
 
@@ -47,6 +52,8 @@ pub(super) struct LiveRun {
     failure: Option<String>,
     timed_out: bool,
     stopped: Option<Stopped>,
+    /// What it works on, where that is a task.
+    pub task: Option<TaskOfRun>,
 }
 
 /// A person stopped it.
@@ -110,10 +117,27 @@ impl State {
     /// Hands over and starts; false when there was nothing to start for.
     async fn start_run(&mut self, folder: &Folder, run: &RunId, work: Work) -> Result<bool> {
         let Some(group) = self.groups.get(folder).cloned() else { return Ok(false) };
+        let task = match &work {
+            Work::Task(id) => {
+                let id = id.clone();
+                // S2: it may have been paused or cancelled since it was claimed.
+                let Some(task) = self.store.write(move |db| tasks::take_turn(db, &id)).await? else { return Ok(false) };
+                Some(task)
+            }
+            Work::Messages | Work::KeepWarm => None,
+        };
         let (session, given) = self.hand_over(&group, run, work == Work::Messages).await?;
         if given.is_none() && work == Work::Messages {
             return Ok(false);
         }
+        // S3
+        let session = session.filter(|_| task.as_ref().is_none_or(|task| task.context == Context::Group));
+        let (turn, prompt) = match (&given, &task) {
+            (Some(given), _) => (Some(given.turn), prompt::format(&given.messages, &self.settings.zone)),
+            // A task's run has one turn, which is no hand-over of messages.
+            (None, Some(task)) => (Some(0), task.prompt.clone()),
+            (None, None) => (None, String::new()),
+        };
         let started_at = now();
         let mounts = self.mounts(&group);
         let spec = RunSpec {
@@ -123,15 +147,13 @@ impl State {
             kind: work.kind(),
             mounts: mounts.clone(),
             request: Request {
-                turn: given.as_ref().map_or(0, |given| given.turn),
-                prompt: given
-                    .as_ref()
-                    .map_or_else(String::new, |given| prompt::format(&given.messages, &self.settings.zone)),
+                turn: turn.unwrap_or_default(),
+                prompt,
                 session_id: session,
                 group_folder: folder.to_string(),
                 chat_jid: group.jid.to_string(),
                 is_main: group.is_main(),
-                is_scheduled_task: false,
+                is_scheduled_task: task.is_some(),
                 idle_timeout: self.settings.idle_timeout,
                 secrets: Default::default(),
             },
@@ -156,10 +178,11 @@ impl State {
                 closing_at: None,
             },
             is_up: false,
-            open: given.iter().map(|given| given.turn).collect(),
+            open: turn.into_iter().collect(),
             failure: None,
             timed_out: false,
             stopped: None,
+            task: task.map(|task| TaskOfRun { id: task.id, context: task.context, finished: false }),
         };
         if !live.open.is_empty() {
             self.send_channel(ToChannel::Composing { chat: group.jid, on: true });
@@ -237,18 +260,27 @@ impl State {
         let folder = live.folder.clone();
         let chat = live.chat.clone();
         let id = run::message_id(&run, output.turn.unwrap_or_default(), part);
-        self.note_failure(&folder, None);
-        let reply = output.result.as_deref().and_then(prompt::public_part).map(|text| Outgoing {
+        let result = output.result.as_deref().and_then(prompt::public_part);
+        let reply = result.as_deref().map(|text| Outgoing {
             id,
             chat: chat.clone(),
-            text: prompt::signed(&text, &self.settings.assistant_name, self.settings.own_number),
+            text: prompt::signed(text, &self.settings.assistant_name, self.settings.own_number),
         });
-        let (named, session, of_run) = (output.turn, output.new_session_id, run.clone());
+        let isolated = live.task.as_ref().is_some_and(|task| task.context == Context::Isolated);
+        let done =
+            live.task.as_ref().filter(|task| !task.finished).map(|task| (task.id.clone(), ran_of(live, Ok(result))));
+        let (named, session, of_run) = (output.turn, output.new_session_id.filter(|_| !isolated), run.clone());
+        let zone = self.settings.zone.clone();
+        self.note_failure(&folder, None);
         let still_open = self
             .store
             .write(move |db| {
                 if let Some(reply) = reply {
                     outbox::add(db, &reply, now())?;
+                }
+                if let Some((id, ran)) = done {
+                    tasks::log_run(db, &id, &ran)?;
+                    tasks::finish(db, &id, &zone, now())?;
                 }
                 if let Some(session) = session {
                     sessions::set(db, &folder, &session)?;
@@ -263,8 +295,13 @@ impl State {
             live.clock.last_result_at = Some(now());
             live.open = still_open;
             if live.open.is_empty() {
+                let is_task = live.task.as_mut().map(|task| task.finished = true).is_some();
                 self.send_channel(ToChannel::Composing { chat, on: false });
-                if self.settings.one_shot {
+                if is_task {
+                    self.reschedule().await?;
+                }
+                // S6
+                if is_task || self.settings.one_shot {
                     self.close_run(&run);
                 }
                 self.tell_queue(Event::Idle(run)).await;
@@ -321,7 +358,11 @@ impl State {
     pub(super) async fn run_ended(&mut self, run: RunId, end: RunEnd) -> Result<()> {
         let Some(live) = self.runs.remove(&run) else { return Ok(()) };
         self.send_channel(ToChannel::Composing { chat: live.chat.clone(), on: false });
-        let (outcome, reason) = judge(&live, &end);
+        let (mut outcome, mut reason) = judge(&live, &end);
+        if self.wanted == Wanted::Quitting {
+            // What quitting cut short is done again after the next start.
+            (outcome, reason) = (Outcome::Lost, None);
+        }
         if let Some(reason) = &reason {
             tracing::warn!(run, reason, "The run ended badly");
         }
@@ -336,8 +377,11 @@ impl State {
                 cursors::settle(db, &chat, &of_run)
             })
             .await?;
-        if dropped && !live.open.is_empty() {
+        if dropped && live.task.is_none() && !live.open.is_empty() {
             self.tell_chat(&live.chat, &run, "I was stopped before I could answer.").await?;
+        }
+        if self.task_ended(&live, dropped, reason.as_deref()).await? {
+            outcome = Outcome::Done;
         }
         let more = match self.groups.get(&live.folder).cloned() {
             Some(group) => self.owes(&group).await?,
@@ -366,8 +410,12 @@ impl State {
                 _ => None,
             })
             .unwrap_or_default();
-        let text =
-            format!("I could not answer: {reason} Your messages are kept; write again to have me try once more.");
+        let tasks = self.give_up_tasks(folder, &reason).await?;
+        let text = if tasks > 0 && !self.owes(&group).await? {
+            format!("A scheduled task could not be done: {reason} It is tried again at its next time.")
+        } else {
+            format!("I could not answer: {reason} Your messages are kept; write again to have me try once more.")
+        };
         self.tell_chat(&group.jid, &format!("{folder}-{}", now().as_millisecond()), &text).await
     }
 

@@ -10,7 +10,7 @@ use nanoclaw_core::{
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::{cursors, messages};
+use super::{cursors, messages, tasks};
 
 /// The column `container_config`, as the Node.js service wrote it. Extra mounts are kept as they are.
 #[derive(Default, Serialize, Deserialize)]
@@ -106,5 +106,6 @@ pub fn move_main(connection: &Connection, jid: &Jid, name: &str, at: Timestamp) 
         requires_trigger: false,
         timeout: None,
     };
-    add(connection, &main, at)
+    add(connection, &main, at)?;
+    tasks::follow_folders(connection)
 }

@@ -20,7 +20,8 @@ use std::{path::Path, sync::mpsc, thread, time::Duration};
 use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 use nanoclaw_core::problem::Trouble;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
+pub use rusqlite::Transaction;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::oneshot;
 

@@ -7,7 +7,7 @@ use nanoclaw_core::{
 
 use super::{messages::Assistant, outbox::Outgoing, *};
 
-fn connection() -> Connection {
+pub(super) fn connection() -> Connection {
     let mut connection = Connection::open_in_memory().unwrap();
     Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(&mut connection).unwrap();
     connection

@@ -82,7 +82,8 @@ pub(super) fn vital(status: &AppStatus) -> Vital {
     Vital { title: "Docker".to_owned(), mark, text, page: Some(Page::Containers) }
 }
 
-fn panel(status: &AppStatus) -> Option<Panel> {
+/// What is wrong or special with the place that agents run in.
+pub(super) fn panel(status: &AppStatus) -> Option<Panel> {
     let engine = &status.engine;
     let say =
         |mark, title: &str, text: &str| Some(Panel { mark, title: title.to_owned(), text: text.into(), button: None });

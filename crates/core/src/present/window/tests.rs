@@ -69,6 +69,7 @@ fn the_worst_is_the_headline_and_nothing_is_said_twice() {
         ("paused", Mark::Paused, "Paused", 0),
         ("paused_needs_you", Mark::NeedsYou, "WhatsApp has signed this computer out", 0),
         ("quitting", Mark::Busy, "Quitting", 0),
+        ("image_building", Mark::Busy, "The agent image is being built", 0),
         ("troubled", Mark::Ready, "Ready", 3),
     ] {
         let view = window(&named(name));

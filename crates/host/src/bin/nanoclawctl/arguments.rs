@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::tasks::TasksWords;
+
 /// NanoClaw: an agent on WhatsApp. This is its command line.
 #[derive(Debug, Parser)]
 #[command(name = "nanoclawctl", version, disable_help_subcommand = true)]
@@ -56,6 +58,11 @@ pub enum Words {
     Containers {
         #[command(subcommand)]
         words: ContainersWords,
+    },
+    /// What the agents do by themselves, at their times
+    Tasks {
+        #[command(subcommand)]
+        words: TasksWords,
     },
     /// Show the log
     Logs {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     arguments::{ContainersWords, GroupsWords, Words},
     out::{Failure, Out, at, internal, list, local, plain},
-    status,
+    status, tasks,
 };
 
 pub async fn ask(home: &Home, words: Words, out: &mut Out) -> Result<(), Failure> {
@@ -65,6 +65,7 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Containers { words: ContainersWords::Start { target } } => Command::ContainersStart { target },
         Words::Containers { words: ContainersWords::Stop { target } } => Command::ContainersStop { target },
         Words::Containers { words: ContainersWords::Restart { target } } => Command::ContainersRestart { target },
+        Words::Tasks { words } => tasks::command(words),
         Words::Send { to, text, any } => Command::Send { to: Jid::new(to), text, any },
         Words::Pause => Command::Pause {},
         Words::Resume => Command::Resume {},
@@ -108,12 +109,14 @@ fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure>
             });
             out.table(["CONTAINER", "GROUP", "STATE", "STARTED", "RUN"], rows.collect(), "No containers are running.")
         }
-        command => out.line(plain(&sentence(command))),
+        Command::TasksList {} => tasks::tell_list(answer, out),
+        Command::TasksHistory { .. } => tasks::tell_history(answer, out),
+        command => out.line(plain(&sentence(command, answer))),
     }
 }
 
 /// What was done.
-fn sentence(command: &Command) -> String {
+fn sentence(command: &Command, answer: &Value) -> String {
     match command {
         Command::Pair { .. } => "Linking was cancelled.".to_owned(),
         Command::Logout { .. } => "WhatsApp is being unlinked.".to_owned(),
@@ -126,6 +129,6 @@ fn sentence(command: &Command) -> String {
         Command::Send { to, .. } => format!("The text to {to} is kept and goes out as soon as it can."),
         Command::Pause {} => "Paused. Messages are kept, nothing new runs.".to_owned(),
         Command::Resume {} => "Running again.".to_owned(),
-        _ => "Done.".to_owned(),
+        command => tasks::sentence(command, answer),
     }
 }

@@ -15,6 +15,7 @@ mod pair;
 mod run;
 mod settings;
 mod status;
+mod tasks;
 
 use std::process::ExitCode;
 

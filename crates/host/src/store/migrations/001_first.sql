@@ -34,7 +34,9 @@ CREATE TABLE scheduled_tasks (
     last_run TEXT,
     last_result TEXT,
     status TEXT NOT NULL DEFAULT 'active',
-    created_at TEXT NOT NULL
+    created_at TEXT NOT NULL,
+    -- Set from when it is due until its run has ended (S2).
+    claimed_at TEXT
 );
 CREATE INDEX scheduled_tasks_by_due ON scheduled_tasks (status, next_run);
 
@@ -45,7 +47,8 @@ CREATE TABLE task_run_logs (
     duration_ms INTEGER NOT NULL,
     status TEXT NOT NULL,
     result TEXT,
-    error TEXT
+    error TEXT,
+    due_at TEXT
 );
 CREATE INDEX task_run_logs_by_task ON task_run_logs (task_id, run_at);
 
