@@ -218,7 +218,7 @@ async fn a_failed_transaction_keeps_nothing() {
         })
         .await;
     assert!(refused.is_err());
-    assert_eq!(store.read(|db| groups::list(db)).await.unwrap(), []);
+    assert_eq!(store.read(groups::list).await.unwrap(), []);
     let id = store.write(|db| install_id(db)).await.unwrap();
     assert_eq!(store.write(|db| install_id(db)).await.unwrap(), id);
     assert_eq!(id.len(), 16);
