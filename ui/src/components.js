@@ -133,9 +133,9 @@ export function row({ key, tag = "div", attrs, lead, title, text, end }) {
   return h(`${tag}.row`, { key, ...attrs }, lead, h("div.mid", null, title, text ? h("div.s.trunc", null, ...[text].flat()) : null), end?.length ? h("div.end", null, ...end) : null);
 }
 
-/** @param {string} title @param {string | null} end @param {...Child} children @returns {Child} */
-export function section(title, end, ...children) {
-  return h("section.section", { key: title }, h("h2", null, title, end ? h("span.end", null, end) : null), ...children);
+/** @param {string} title @param {string | null} hint @param {...Child} children @returns {Child} */
+export function section(title, hint, ...children) {
+  return h("section.section", { key: title }, h("h2", null, title, hint ? h("span.hint", null, hint) : null), ...children);
 }
 
 /** A page's state, with what cures it. @param {Page} page @param {Panel} panel @returns {Child} */

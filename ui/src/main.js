@@ -87,6 +87,14 @@ function go(to) {
   focusMain();
 }
 
+/** The app chooses a page by the address; once done it is forgotten, so that the same one can be chosen again. */
+function turn() {
+  const to = location.hash.slice(1);
+  if (to !== "overview" && to !== "whatsapp" && to !== "containers") return;
+  history.replaceState(null, "", "#");
+  go(to);
+}
+
 /** @param {Button} button */
 function press(button) {
   if (button.act.kind === "page") return go(button.act.page);
@@ -184,5 +192,7 @@ setTimeout(() => {
 setInterval(() => {
   if (ui.view && document.visibilityState === "visible") draw();
 }, 1000);
+window.addEventListener("hashchange", turn);
 document.addEventListener("visibilitychange", () => ui.view && draw());
+turn();
 void start();

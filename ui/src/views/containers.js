@@ -7,7 +7,7 @@
 import { avatar, buttonOf, empty, icon, panelOf, pill, pillWhenNarrow, row, section, strange } from "../components.js";
 import { h } from "../dom.js";
 import { WORDS, age } from "../words.js";
-import { vitalRow, waitingList } from "./overview.js";
+import { vitalRow, waitingRow } from "./overview.js";
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function containers(page, view) {
@@ -20,9 +20,9 @@ export function containers(page, view) {
       : panel
         ? null
         : section(WORDS.running, null, h("div.card", null, empty("containers", quiet))),
-    waiting.length ? waitingList(page, view) : null,
+    waiting.length ? section(WORDS.waiting, WORDS.inThisOrder, h("ol.card", null, ...waiting.map((of) => waitingRow(page, of)))) : null,
     startable.length ? section(WORDS.start, WORDS.startHint, h("ul.card", null, ...startable.map((chat) => startRow(page, chat)))) : null,
-    place.length ? section(WORDS.place, null, h("div.card", null, ...place.map((part) => vitalRow(page, part)))) : null,
+    place.length && !panel ? section(WORDS.place, null, h("div.card", null, ...place.map((part) => vitalRow(page, part)))) : null,
   ];
 }
 

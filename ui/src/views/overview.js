@@ -1,6 +1,6 @@
 // The Overview: the worst thing that is true with its cure, then all else, smaller.
 
-/** @import { Run, Vital, WindowView } from "../../types" */
+/** @import { Run, Vital, Waiting, WindowView } from "../../types" */
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
@@ -8,8 +8,8 @@ import { avatar, banner, buttonOf, empty, icon, markOf, pill, pillWhenNarrow, ro
 import { h } from "../dom.js";
 import { WORDS, age, said } from "../words.js";
 
-/** More than these are shown on their own page. */
-const MOST_RUNS = 5;
+/** More of a kind than these are shown on the Containers page. */
+const MOST = 5;
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function overview(page, view) {
@@ -28,10 +28,10 @@ export function overview(page, view) {
       WORDS.runningNow,
       null,
       running.length
-        ? h("ul.card.runs", null, ...running.slice(0, MOST_RUNS).map((run) => runRow(page, run)), ...moreRuns(page, running))
+        ? h("ul.card.runs", null, ...running.slice(0, MOST).map((run) => runRow(page, run)), ...others(page, running.length, "containers"))
         : h("div.card", null, empty("quiet", containers.quiet)),
     ),
-    waiting.length ? waitingList(page, view) : null,
+    waiting.length ? section(WORDS.waiting, WORDS.inThisOrder, h("ol.card", null, ...waiting.slice(0, MOST).map((of) => waitingRow(page, of)), ...others(page, waiting.length, "chats"))) : null,
   ];
 }
 
@@ -51,17 +51,14 @@ function runRow(page, run) {
   return row({ key: run.id, tag: "li", lead: avatar(run.chat), title: strange(run.chat.name, "t"), text, end: [pill(run.state), buttonOf(page, run.stop, { icon: true })] });
 }
 
-/** @param {Page} page @param {Run[]} running @returns {Child[]} */
-function moreRuns(page, running) {
-  if (running.length <= MOST_RUNS) return [];
-  const all = `Show all ${running.length} containers`;
-  return [h("li", { key: "more" }, row({ tag: "button", attrs: { type: "button", onclick: () => page.go("containers") }, title: h("span.t", null, all), end: [h("span.chev", null, icon("more", 14))] }))];
+/** @param {Page} page @param {Waiting} waiting @returns {Child} */
+export function waitingRow(page, { chat, text }) {
+  return row({ key: chat.folder, tag: "li", lead: avatar(chat), title: strange(chat.name, "t"), text: said(text, page.now) });
 }
 
-/** @param {Page} page @param {WindowView} view @returns {Child} */
-export function waitingList(page, view) {
-  const rows = view.containers.waiting.map((waiting) =>
-    row({ key: waiting.chat.folder, tag: "li", lead: avatar(waiting.chat), title: strange(waiting.chat.name, "t"), text: said(waiting.text, page.now) }),
-  );
-  return section(WORDS.waiting, WORDS.inThisOrder, h("ol.card", null, ...rows));
+/** The way to those that have no room here. @param {Page} page @param {number} count @param {string} what @returns {Child[]} */
+function others(page, count, what) {
+  if (count <= MOST) return [];
+  const attrs = { type: "button", onclick: () => page.go("containers") };
+  return [h("li", { key: "" }, row({ tag: "button", attrs, title: h("span.t", null, `Show all ${count} ${what}`), end: [h("span.chev", null, icon("more", 14))] }))];
 }

@@ -1,11 +1,11 @@
 // The WhatsApp page: the link's state with its cure, or the codes that link it.
 
-/** @import { Code, PhoneForm, Qr, WindowView } from "../../types" */
+/** @import { Code, Panel, PhoneForm, Qr, WindowView } from "../../types" */
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 /** @import { Trouble } from "../api.js" */
 
-import { buttonOf, heard, howto, icon, more, panelOf, ring, row, section } from "../components.js";
+import { buttonOf, heard, howto, icon, more, panelOf, ring, row } from "../components.js";
 import { h } from "../dom.js";
 import { WORDS, clockLeft, left, span } from "../words.js";
 
@@ -32,7 +32,7 @@ export function whatsapp(page, view, linking) {
     qr ? waysTo(linking) : null,
     qr && linking.way === "qr" ? scanning(page, qr) : null,
     code && !(qr && linking.way === "qr") ? typing(page, code) : null,
-    phone && !code && !(qr && linking.way === "qr") ? (qr ? numberForm(phone, linking) : section(panel?.button ? WORDS.orByPhone : WORDS.byPhone, null, numberForm(phone, linking))) : null,
+    phone && !code && !(qr && linking.way === "qr") ? byNumber(phone, linking, panel) : null,
     facts.length ? h("ul.card", null, ...facts.map((fact) => row({ key: fact.title, tag: "li", title: h("span.t", null, fact.title), end: [h("span.num", null, fact.value)] }))) : null,
     h("div.col.tight", null, ...details.map((detail) => more(page, detail))),
     signOut ? h("div", null, buttonOf(page, signOut)) : null,
@@ -79,8 +79,14 @@ function typing(page, code) {
   );
 }
 
-/** @param {PhoneForm} form @param {Linking} linking @returns {Child} */
-function numberForm(form, linking) {
+/** The form, under a heading where it is not the only way that is shown; what was typed outlives a code that ran out. @param {PhoneForm} form @param {Linking} linking @param {Panel | null} panel @returns {Child} */
+function byNumber(form, linking, panel) {
+  const title = panel?.button ? WORDS.orByPhone : WORDS.byPhone;
+  return h("section.section", { key: "phone" }, panel ? h("h2", null, title) : null, numberForm(form, linking, !panel?.button));
+}
+
+/** @param {PhoneForm} form @param {Linking} linking @param {boolean} first Whether this is the page's first choice. @returns {Child} */
+function numberForm(form, linking, first) {
   const { trouble } = linking;
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
@@ -98,6 +104,6 @@ function numberForm(form, linking) {
       h("input.in.big", { id: "phone", name: "phone", type: "tel", inputmode: "tel", autocomplete: "off", spellcheck: "false", dir: "ltr", "aria-describedby": "phone-hint", "aria-invalid": trouble && "true" }),
       h("span", { id: "phone-hint", class: trouble ? "err" : "hint", role: trouble && "alert" }, trouble ? `${trouble.message} ${trouble.cure}` : form.hint),
     ),
-    h("div", null, h("button.btn.primary.big", { type: "submit", "aria-disabled": linking.asking && "true" }, form.button)),
+    h("div", null, h("button.btn.big", { type: "submit", class: first ? "primary" : "plain", "aria-disabled": linking.asking && "true" }, form.button)),
   );
 }
