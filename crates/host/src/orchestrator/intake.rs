@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use async_trait::async_trait;
 use nanoclaw_core::{
     chat::{Inbound, Message},
@@ -27,8 +27,8 @@ use crate::{
 pub(super) struct StoreIntake {
     pub store: Store,
     pub assistant: Assistant,
-    /// Told what is new, once it is durable.
-    pub arrivals: mpsc::UnboundedSender<Vec<Message>>,
+    /// Told what is new, once it is durable; or why it could not be kept.
+    pub arrivals: mpsc::UnboundedSender<Result<Vec<Message>>>,
     /// Off while quitting: what is not accepted is delivered again after the next start (Q6).
     pub accepting: Arc<AtomicBool>,
 }
@@ -38,12 +38,13 @@ impl Intake for StoreIntake {
     async fn accept(&self, batch: Vec<Inbound>) -> Result<()> {
         ensure!(self.accepting.load(Ordering::SeqCst), "NanoClaw is quitting");
         let assistant = self.assistant.clone();
-        let new = self.store.write(move |db| messages::accept(db, &batch, &assistant)).await?;
-        if !new.is_empty() {
+        let kept = self.store.write(move |db| messages::accept(db, &batch, &assistant)).await;
+        let held = kept.as_ref().map(|_| ()).map_err(|error| anyhow!("{error:#}"));
+        if kept.as_ref().map_or(true, |new| !new.is_empty()) {
             // Without a loop nobody answers now; the next start finds the messages unseen (C3).
-            let _ = self.arrivals.send(new);
+            let _ = self.arrivals.send(kept);
         }
-        Ok(())
+        held
     }
 }
 

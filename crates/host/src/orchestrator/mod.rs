@@ -40,7 +40,7 @@ use nanoclaw_core::{
     link::Link,
     problem::Trouble,
     queue::{Event, Queue, RunId},
-    settings::Settings,
+    settings::{Runtime, Settings},
     status::{AppStatus, EngineState, EngineStatus, ImageState, ImageStatus, SignInStatus, Wanted},
 };
 use tokio::{
@@ -119,11 +119,17 @@ impl Orchestrator {
         });
         let (to_channel, channel_task) =
             channel::whatsapp::start(channel::whatsapp::Config::new(home.auth()), intake, from_channel);
-        let to_engine = container::start(
-            container::Config { install, socket: settings.engine_socket.clone(), image: settings.agent_image.clone() },
-            from_engine,
-        );
         let program = kiro::find(&settings, &home.places());
+        let to_engine = match settings.runtime {
+            Runtime::Docker => {
+                let (socket, image) = (settings.engine_socket.clone(), settings.agent_image.clone());
+                container::start(container::Config { install, socket, image }, from_engine)
+            }
+            Runtime::Host => {
+                let (runner, kiro) = (container::process::find_runner(), program.clone());
+                container::process::start(container::process::Config { runner, kiro }, from_engine)
+            }
+        };
         tokio::spawn(async move {
             let whoami = match program {
                 Some(program) => kiro::whoami(&program).await,
@@ -180,7 +186,7 @@ impl Orchestrator {
 
 /// Everything that can come in.
 struct Inputs {
-    arrived: mpsc::UnboundedReceiver<Vec<Message>>,
+    arrived: mpsc::UnboundedReceiver<Result<Vec<Message>>>,
     channel_events: mpsc::UnboundedReceiver<FromChannel>,
     engine_events: mpsc::UnboundedReceiver<FromEngine>,
     asked: mpsc::Receiver<Ask>,
@@ -189,7 +195,7 @@ struct Inputs {
 }
 
 enum Input {
-    Arrived(Vec<Message>),
+    Arrived(Result<Vec<Message>>),
     Channel(FromChannel),
     Engine(FromEngine),
     Asked(Ask),
@@ -243,10 +249,10 @@ impl State {
                 dirty = false;
                 continue;
             }
-            if let Err(error) = self.take(input).await {
-                // The database can't be written: nothing was acknowledged, and it is tried again with the next event.
-                tracing::error!("{error:#}");
-                self.recorded.insert(Trouble::Internal { reason: format!("{error:#}") });
+            match self.take(input).await {
+                // What could not be kept was not acknowledged, and is tried again; the trouble stands until something is.
+                Err(error) => self.note_internal(&error),
+                Ok(()) => self.recorded.retain(|trouble| !matches!(trouble, Trouble::Internal { .. })),
             }
             dirty = true;
             if self.wanted == Wanted::Quitting {
@@ -296,7 +302,7 @@ impl State {
 
     async fn take(&mut self, input: Input) -> Result<()> {
         match input {
-            Input::Arrived(messages) => self.arrived(messages).await,
+            Input::Arrived(messages) => self.arrived(messages?).await,
             Input::Channel(event) => self.channel(event).await?,
             Input::Engine(event) => self.engine(event).await?,
             Input::Asked(ask) => {
@@ -386,6 +392,12 @@ impl State {
         let texts_wait = self.link.is_connected() && self.waiting_out.0 > 0;
         let texts_by = *quitting.texts_by.get_or_insert_with(|| now() + LAST_TEXTS);
         !texts_wait || now() >= texts_by
+    }
+
+    /// The database can't be read or written.
+    fn note_internal(&mut self, error: &anyhow::Error) {
+        tracing::error!("{error:#}");
+        self.recorded.insert(Trouble::Internal { reason: format!("{error:#}") });
     }
 
     fn take_groups(&mut self, groups: Vec<Group>) {

@@ -13,6 +13,7 @@ use nanoclaw_core::{
     router,
     run::{self, Clock, Due, Limits},
     schedule::Context,
+    settings::Runtime,
     status::Wanted,
     trigger::Trigger,
 };
@@ -83,10 +84,7 @@ impl State {
                 Ok(followed) => {
                     effects.extend(followed.map(|event| self.queue.handle(event, now())).into_iter().flatten())
                 }
-                Err(error) => {
-                    tracing::error!("{error:#}");
-                    self.recorded.insert(Trouble::Internal { reason: format!("{error:#}") });
-                }
+                Err(error) => self.note_internal(&error),
             }
         }
     }
@@ -204,7 +202,11 @@ impl State {
     }
 
     fn mounts(&mut self, group: &Group) -> Vec<Mount> {
-        let wanted = mounts::mounts(group, self.settings.kiro_mode, &self.home.places());
+        let mut wanted = mounts::mounts(group, self.settings.kiro_mode, &self.home.places());
+        if self.settings.runtime == Runtime::Host {
+            // The agent is told of its own folders; Kiro's it finds as its user's.
+            wanted.retain(|mount| mount.container.starts_with("/workspace/"));
+        }
         let (present, missing) = container::prepare(&wanted);
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::MountMissing { path } if present.iter().any(|mount| mount.host.display().to_string() == *path)));
         self.recorded.extend(missing.iter().map(|path| Trouble::MountMissing { path: path.display().to_string() }));

@@ -79,10 +79,9 @@ pub fn knows(connection: &Connection, id: &str) -> Result<bool> {
 /// # Errors
 /// What SQLite says.
 pub fn counts(connection: &Connection) -> Result<(u64, u64)> {
-    let count = |state: &str| {
-        connection
-            .prepare_cached("SELECT count(*) FROM outbox WHERE state = ?1")?
-            .query_row([state], |row| row.get::<_, u64>(0))
-    };
-    Ok((count("queued")?, count("failed")?))
+    // Literals, because only those find the small partial indexes among years of texts that were sent.
+    let mut statement = connection.prepare_cached(
+        "SELECT (SELECT count(*) FROM outbox WHERE state = 'queued'), (SELECT count(*) FROM outbox WHERE state = 'failed')",
+    )?;
+    Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

@@ -101,4 +101,5 @@ CREATE TABLE outbox (
     settled_at TEXT,
     error TEXT
 ) STRICT;
-CREATE INDEX outbox_open ON outbox (seq) WHERE state = 'queued';
+CREATE INDEX outbox_queued ON outbox (seq) WHERE state = 'queued';
+CREATE INDEX outbox_failed ON outbox (seq) WHERE state = 'failed';
