@@ -59,7 +59,7 @@ export function focusMain() {
 
 /** Before the first view, and when there is none to be had. @param {Mark} mark @param {string} title @param {string} text @returns {Child} */
 export function alone(mark, title, text) {
-  return h("main.main", { key: title, "aria-label": title }, h("div.body", null, h("div.col", null, h("div.hero", { role: mark === "busy" ? "status" : "alert" }, markOf(mark, 44), h("div.mid", null, h("h1", null, title), h("p", null, text))))));
+  return h("main.main.alone", { key: title, "aria-label": title }, h("div.body", null, h("div.col", null, h("div.hero", { role: mark === "busy" ? "status" : "alert" }, markOf(mark, 44), h("div.mid", null, h("h1", null, title), h("p", null, text))))));
 }
 
 /** @param {Toast[]} toasts @param {(toast: Toast) => void} close @returns {Child[]} */

@@ -14,7 +14,7 @@ export const WORDS = {
   inThisOrder: "in this order",
   running: "Running",
   runningCount: "running",
-  start: "Start a container",
+  start: "Start one by hand",
   startHint: "the next message is then answered at once",
   place: "Where they run",
   folders: "Container and folders",

@@ -57,7 +57,7 @@ function scanning(page, qr) {
     null,
     // A code that has run out is not shown: a phone would take it and fail.
     h("div.qr", null, h("svg", box, isOver ? null : h("path", { d: qr.path })), h("span.sr", { role: "img", "aria-label": isOver ? WORDS.qrOver : WORDS.qr }), isOver ? h("p.over", null, WORDS.qrOver) : null),
-    h("div.mid", null, howto(qr.steps), ring(page, qr.expiresAt, (seconds) => (seconds ? `New code in ${span(seconds)}` : WORDS.qrOver)), heard(page, qr.expiresAt, WORDS.qrShown, WORDS.qrOver)),
+    h("div.mid", null, howto(qr.steps), isOver ? null : ring(page, qr.expiresAt, (seconds) => `New code in ${span(seconds)}`), heard(page, qr.expiresAt, WORDS.qrShown, WORDS.qrOver)),
   );
 }
 

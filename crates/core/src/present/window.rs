@@ -104,6 +104,7 @@ fn headline(status: &AppStatus) -> Panel {
             };
             say(Mark::Working, &title, listens(status), None)
         }
+        Level::Ready if status.groups.is_empty() => say(Mark::Ready, "Ready for a first chat", listens(status), None),
         Level::Ready if status.problems.is_empty() => say(Mark::Ready, "All is well", listens(status), None),
         Level::Ready => say(Mark::Ready, "Ready", listens(status), None),
     }

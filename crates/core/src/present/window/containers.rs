@@ -228,6 +228,9 @@ fn quiet(status: &AppStatus) -> Detail {
         _ if status.whatsapp.state != crate::link::LinkState::Connected => {
             say("Nothing comes in without WhatsApp".to_owned(), "Planned tasks go on.")
         }
+        _ if status.groups.is_empty() => {
+            say("No chat is chosen yet".to_owned(), &format!("{name} starts by itself once it listens in a chat."))
+        }
         _ => say("All quiet".to_owned(), &format!("{name} starts by itself when someone writes @{name}.")),
     }
 }

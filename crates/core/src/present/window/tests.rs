@@ -197,6 +197,7 @@ fn nothing_is_offered_or_promised_that_cant_be() {
         assert!(view.startable.is_empty(), "{name}");
         assert_ne!(view.quiet.title, "All quiet", "{name}");
     }
+    assert_eq!(window(&named("nothing_registered")).containers.quiet.title, "No chat is chosen yet");
     assert_eq!(window(&named("ready")).containers.quiet.title, "All quiet");
 }
 

@@ -77,7 +77,7 @@ pub struct Tab {
 }
 
 /// A sentence. Where `at` is set, the page puts a time in words that go on by themselves in the place of `{in}` (in 12 s),
-/// `{for}` (3 min) or `{when}` (today at 13:00).
+/// or `{when}` (today at 13:00).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Line {

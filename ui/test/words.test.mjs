@@ -1,0 +1,44 @@
+// Times in words.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+process.env.TZ = "Europe/Berlin";
+const { age, clockLeft, left, moment, said, span } = await import("../src/words.js");
+
+const NOW = Date.parse("2026-05-12T10:30:00.000Z");
+
+test("spans", () => {
+  const check = (seconds, expect) => assert.equal(span(seconds), expect);
+  check(-3, "0 s");
+  check(59, "59 s");
+  check(60, "1 min");
+  check(3599, "59 min");
+  check(3600, "1 h");
+  check(15840, "4 h 24 min");
+  check(86400, "1 day");
+  check(165600, "1 day 22 h");
+  check(400000, "4 days");
+});
+
+test("ages show their first unit, countdowns end at nothing", () => {
+  assert.equal(age("2026-05-12T06:06:00.000Z", NOW), "4 h");
+  assert.equal(left("2026-05-12T10:30:00.001Z", NOW), 1);
+  assert.equal(left("2026-05-12T10:29:00.000Z", NOW), 0);
+  assert.equal(clockLeft(140), "2:20");
+});
+
+test("moments by day, in this computer's zone", () => {
+  const check = (at, expect) => assert.equal(moment(at, NOW), expect);
+  check("2026-05-12T13:00:00.000Z", "today at 15:00");
+  check("2026-05-12T22:30:00.000Z", "tomorrow at 00:30");
+  check("2026-05-15T14:30:00.000Z", "Fri 15 May at 16:30");
+});
+
+test("sentences with their time", () => {
+  const check = (text, at, expect) => assert.equal(said({ text, at }, NOW), expect);
+  check("Plain, with {in} as it is.", null, "Plain, with {in} as it is.");
+  check("Again {in}.", "2026-05-12T10:30:14.000Z", "Again in 14 s.");
+  check("Again {in}.", "2026-05-12T10:29:14.000Z", "Again now.");
+  check("Next {when}", "2026-05-12T13:00:00.000Z", "Next today at 15:00");
+});
