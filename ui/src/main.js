@@ -141,8 +141,12 @@ function keyOf(act) {
 
 /** @param {string} text */
 async function copy(text) {
-  await navigator.clipboard.writeText(text);
-  toast({ key: "copied", mark: null, title: WORDS.copied, text: "" });
+  try {
+    await navigator.clipboard.writeText(text);
+    toast({ key: "copied", mark: null, title: WORDS.copied, text: "" });
+  } catch {
+    toast({ key: "copied", mark: "note", title: WORDS.notCopied, text: WORDS.copyByHand });
+  }
 }
 
 /** @param {Toast} made */

@@ -32,6 +32,8 @@ export const WORDS = {
   tenSeconds: "10 seconds left.",
   copy: "Copy",
   copied: "Copied",
+  notCopied: "This could not be copied",
+  copyByHand: "Select it and copy it by hand.",
   cancel: "Cancel",
   close: "Close",
 };

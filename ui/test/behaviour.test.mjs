@@ -103,6 +103,10 @@ inTab("a phone number is asked a code for, and what is wrong with it is said at 
   await page.emit(all.pairing_code);
   assert.equal((await page.text(".bigcode")).replace(/\s/g, ""), "ABCD–1234");
   assert.equal(await page.get("document.querySelector('.bigcode').getAttribute('aria-label')"), "Code A B C D - 1 2 3 4");
+  await page.get("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => void (app.copied = text) } })");
+  await page.click(".codecard .btn");
+  await page.until("app.copied === 'ABCD-1234' && document.querySelector('.toast')");
+  assert.equal(await page.text(".toast[role=status]"), "Copied");
 });
 
 inTab("scroll, open details and the focused button stay while rows come and go", all.many, async (page) => {

@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const ARTEFACTS = here("../../target/artefacts/ui");
-/** The strictest that the page can live with; the app adds its own IPC addresses. */
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'";
+/** What the app itself lets the page do. */
+const CSP = JSON.parse(await readFile(here("../../tauri.conf.json"), "utf8")).app.security.csp;
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
 /** All named states, as the app would give them. */

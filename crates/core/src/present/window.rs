@@ -13,6 +13,7 @@ pub use view::*;
 
 use super::words::{first_sentence, plain as clean};
 use crate::{
+    command::Command,
     kiro::SignIn,
     link::LinkState,
     problem::Problem,
@@ -159,7 +160,9 @@ fn notices(status: &AppStatus) -> Vec<Panel> {
 }
 
 fn of_problem(problem: &Problem, mark: Mark, look: Look) -> Panel {
+    // What this orchestrator can't be asked for yet is no button.
     let offer = problem.command.as_ref();
+    let offer = offer.filter(|offer| Command::parse(&offer.command, Some(offer.args.clone())).is_ok());
     Panel {
         mark,
         title: clean(problem.text.strip_suffix('.').unwrap_or(&problem.text)),
