@@ -12,8 +12,10 @@ mod cause;
 mod converse;
 mod input;
 mod kiro;
+mod reader;
 mod text;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use nanoclaw_protocol::{Cause, Output};
@@ -64,6 +66,7 @@ async fn run() -> u8 {
     let stopped = tokio::select! {
         biased;
         _ = terminate.recv() => Err(Stopped::Terminated),
+        () = reader::gone() => Err(Stopped::Unheard),
         ended = converse::converse(&mut kiro, request, &mut input) => ended,
     };
     let code = match &stopped {
@@ -76,12 +79,17 @@ async fn run() -> u8 {
         Err(Stopped::Failed { turn, failure }) => failed(*turn, failure.cause, &failure.text),
         Err(Stopped::Unheard) => FAILED,
     };
-    kiro.stop(matches!(stopped, Err(Stopped::Terminated)), &mut terminate).await;
+    kiro.stop(matches!(stopped, Err(Stopped::Terminated | Stopped::Unheard)), &mut terminate).await;
     code
 }
 
 fn failed(turn: Option<u64>, cause: Cause, text: &str) -> u8 {
-    eprintln!("{text}");
+    note(text);
     write_frame(&Output::error(turn, cause, text));
     FAILED
+}
+
+/// A line for people, on stderr. Where nobody reads it, it is lost: no reason to end before Kiro has ended.
+fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

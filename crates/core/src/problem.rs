@@ -41,6 +41,8 @@ pub enum Trouble {
     NotRunning,
     EngineAbsent,
     ImageMissing { image: String },
+    Unprotected,
+    RunnerMissing,
     KiroMissing,
     KiroSignedOut,
     RunFailed { chat: String, reason: String },
@@ -64,6 +66,7 @@ pub enum Trouble {
     LinkDown,
     BadCommand { reason: String },
     UnknownRun { run: String },
+    AgentRefused { chat: String, count: u64, reason: String },
     UnknownTask { id: String },
     BadTask { reason: String },
     TaskNotActive { id: String },
@@ -84,6 +87,8 @@ impl Trouble {
             NotRunning => "not-running",
             EngineAbsent => "engine-absent",
             ImageMissing { .. } => "image-missing",
+            Unprotected => "unprotected",
+            RunnerMissing => "runner-missing",
             KiroMissing => "kiro-missing",
             KiroSignedOut => "kiro-signed-out",
             RunFailed { .. } => "run-failed",
@@ -107,6 +112,7 @@ impl Trouble {
             LinkDown => "whatsapp-offline",
             BadCommand { .. } => "bad-command",
             UnknownRun { .. } => "unknown-run",
+            AgentRefused { .. } => "agent-refused",
             UnknownTask { .. } => "unknown-task",
             BadTask { .. } => "bad-task",
             TaskNotActive { .. } => "task-not-active",
@@ -159,6 +165,14 @@ impl Trouble {
                 format!("The agent's image {image} is missing."),
                 "Build it with `cargo xtask image` or `docker build -t nanoclaw-agent:latest ./container`. Messages wait until then."
                     .to_owned(),
+            ),
+            Unprotected => say(
+                "Agents run unprotected on this computer.",
+                "They can read and change all that you can. With AGENT_RUNTIME set to docker they run in containers.",
+            ),
+            RunnerMissing => say(
+                "The agent's program nanoclaw-agent was not found.",
+                "Put it beside NanoClaw's own program, or name it in NANOCLAW_AGENT_PATH, and start NanoClaw again. Messages wait until then.",
             ),
             KiroMissing => say(
                 "kiro-cli was not found on this computer.",
@@ -225,6 +239,10 @@ impl Trouble {
             LinkDown => say("WhatsApp is not connected.", "Try again when it is; see `nanoclawctl status`."),
             BadCommand { reason } => (format!("That command can't be understood: {reason}."), "See `nanoclawctl --help`.".to_owned()),
             UnknownRun { run } => (format!("There is no log of a run {run}."), "See groups/<folder>/logs.".to_owned()),
+            AgentRefused { chat, count, reason } => (
+                format!("The agent of {chat} was refused something it may not do ({count} so far), last: {reason}"),
+                "Nothing came of it. If it was not meant well, see what was said in that chat.".to_owned(),
+            ),
             UnknownTask { id } => (format!("There is no task {id}."), "See `nanoclawctl tasks list`.".to_owned()),
             BadTask { reason } => {
                 (format!("That task can't be planned: {reason}."), "See `nanoclawctl tasks add --help`.".to_owned())

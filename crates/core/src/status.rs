@@ -341,14 +341,9 @@ impl Facts {
     /// The troubles that are recorded, and those that follow from the facts.
     fn all_troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
-        if self.runtime == Runtime::Docker {
-            match (self.engine.state, self.engine.image.state) {
-                (EngineState::Absent, _) => troubles.push(Trouble::EngineAbsent),
-                (EngineState::Ready, ImageState::Missing | ImageState::Failed) => {
-                    troubles.push(Trouble::ImageMissing { image: self.image.clone() });
-                }
-                _ => {}
-            }
+        troubles.extend(self.engine_trouble());
+        if self.runtime == Runtime::Host {
+            troubles.push(Trouble::Unprotected);
         }
         match self.kiro_host.state {
             SignIn::Missing => troubles.push(Trouble::KiroMissing),
@@ -357,6 +352,18 @@ impl Facts {
         }
         troubles.extend(self.troubles.iter().cloned());
         troubles
+    }
+
+    /// Why no run can start.
+    fn engine_trouble(&self) -> Option<Trouble> {
+        match (self.runtime, self.engine.state, self.engine.image.state) {
+            (Runtime::Docker, EngineState::Absent, _) => Some(Trouble::EngineAbsent),
+            (Runtime::Docker, EngineState::Ready, ImageState::Missing | ImageState::Failed) => {
+                Some(Trouble::ImageMissing { image: self.image.clone() })
+            }
+            (Runtime::Host, EngineState::Ready, ImageState::Missing) => Some(Trouble::RunnerMissing),
+            _ => None,
+        }
     }
 
     /// Worst first: needs-you, offline, paused, working, ready.
@@ -371,15 +378,9 @@ impl Facts {
         if self.kiro_host.state == SignIn::SignedOut && self.kiro_mode == KiroMode::Shared {
             return headline(Level::NeedsYou, Trouble::KiroSignedOut.problem().text);
         }
-        if self.runtime == Runtime::Docker {
-            if self.engine.state == EngineState::Ready
-                && matches!(self.engine.image.state, ImageState::Missing | ImageState::Failed)
-            {
-                return headline(Level::NeedsYou, Trouble::ImageMissing { image: self.image.clone() }.problem().text);
-            }
-            if self.engine.state == EngineState::Absent {
-                return headline(Level::Offline, Trouble::EngineAbsent.problem().text);
-            }
+        if let Some(trouble) = self.engine_trouble() {
+            let level = if trouble == Trouble::EngineAbsent { Level::Offline } else { Level::NeedsYou };
+            return headline(level, trouble.problem().text);
         }
         match self.link.state() {
             LinkState::Offline | LinkState::Starting | LinkState::Connecting => {

@@ -18,7 +18,7 @@ use nanoclaw_core::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    process::Command,
+    process::{Child, Command},
     sync::mpsc,
     time::timeout,
 };
@@ -108,19 +108,19 @@ async fn whoami_within(program: &Path, patience: Duration) -> Whoami {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Whoami::missing(),
         Err(error) => return Whoami::unknown(format!("Can't tell: kiro-cli does not start ({error}).")),
     };
-    let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+    let mut group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let answer = async { tokio::join!(child.wait(), read(stdout), read(stderr)) };
     match timeout(patience, answer).await {
         Ok((status, stdout, stderr)) => {
-            group.0 = None;
+            group.forget();
             Whoami::read(status.ok().and_then(|status| status.code()), &stdout, &stderr)
         }
         Err(_) => {
             group.signal(Signal::TERM);
             let _ = timeout(GRACE, child.wait()).await;
             group.signal(Signal::KILL);
-            group.0 = None;
+            group.forget();
             let _ = child.wait().await;
             Whoami::unknown(format!("Can't tell: kiro-cli gave no answer within {} seconds.", patience.as_secs()))
         }
@@ -136,11 +136,21 @@ async fn read(output: Option<impl AsyncRead + Unpin>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// kiro-cli starts programs of its own, so its whole process group is signalled, also when nobody waits any more.
-struct Group(Option<Pid>);
+/// A program starts programs of its own, so its whole process group is signalled, also when nobody waits any more.
+pub(crate) struct Group(Option<Pid>);
 
 impl Group {
-    fn signal(&self, signal: Signal) {
+    /// `child` was started with a process group of its own.
+    pub(crate) fn of(child: &Child) -> Self {
+        Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    /// Nobody is left in it that would have to be ended.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
             // An error says that nobody is left in it.
             let _ = kill_process_group(group, signal);

@@ -90,10 +90,12 @@ impl Kiro {
         }
         let can_load = initialized?["agentCapabilities"]["loadSession"] == true;
         match session {
-            Some(_) if !can_load => eprintln!("This Kiro can't load sessions; a new one was started."),
+            Some(_) if !can_load => crate::note("This Kiro can't load sessions; a new one was started."),
             Some(id) => match self.load(id).await {
                 Ok(()) => return Ok(()),
-                Err(failure) => eprintln!("Session {id} could not be loaded, a new one was started: {}", failure.text),
+                Err(failure) => {
+                    crate::note(&format!("Session {id} could not be loaded, a new one was started: {}", failure.text))
+                }
             },
             None => {}
         }

@@ -114,7 +114,7 @@ impl Process {
         if line.is_empty() {
             return;
         }
-        eprintln!("{line}");
+        crate::note(&line);
         self.sign_in = self.sign_in.or_else(|| cause::of_sign_in(&line));
         self.said.push_str(&line);
         self.said.push('\n');
@@ -181,7 +181,7 @@ impl Process {
                 _ = sleep_until(deadline) => asked,
             };
             if late {
-                eprintln!("kiro-cli did not end in time; it was killed.");
+                crate::note("kiro-cli did not end in time; it was killed.");
                 if let Some(pid) = self.pid() {
                     let _ = kill_process_group(pid, Signal::KILL);
                 }

@@ -1,4 +1,5 @@
-//! The engine edge: containers are started, talked to, ended and, when nobody runs them any more, removed.
+//! The engine edge: containers are started, talked to, ended and, when nobody runs them any more, removed. In their place,
+//! where a person chose so, processes of this computer (`process`).
 //!
 //! It takes [`ToEngine`] and gives [`FromEngine`], and decides nothing: when a run starts and what its end means is the
 //! loop's. Each run is a task of its own, so that no container holds up another; one more keeps the connection.
@@ -11,7 +12,9 @@
 //! | `folders` | what is mounted, as far as it exists (R2) |
 //! | `spec` | what a container may do (R1) |
 //! | `run` | one container, from its creation to its end (R3, R4, R6) |
-//! | `run_log` | what is kept of it (R7) |
+//! | `process` | one agent without a container |
+//! | `transcript` | what a run says: results (R4), and what is kept of the rest (R6) |
+//! | `run_log` | the file that is left of a run (R7) |
 //!
 //! When the engine goes away (Q7), the runs are held: an engine that comes back soon may still have their containers, and a
 //! run that goes on has lost nothing. [`connection::PATIENCE`] later, or when the container turns out to be gone, the run
@@ -20,29 +23,33 @@
 mod connection;
 pub mod discovery;
 mod folders;
+pub mod process;
 mod reconcile;
 mod run;
 mod run_log;
 mod spec;
+mod transcript;
 
 use std::{
     collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
 };
 
+pub(crate) use folders::enter;
 pub use folders::prepare;
 pub use spec::{LABEL_GROUP, LABEL_INSTALL, LABEL_KIND, LABEL_RUN};
 
-use crate::ports::{FromEngine, RunEnd, ToEngine};
+use crate::ports::{FromEngine, RunEnd, RunSpec, ToEngine};
 use connection::{Connection, Reach};
-use run::{Order, Run};
+use run::Run;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -91,29 +98,45 @@ impl Runs {
     }
 }
 
+enum Order {
+    /// For stdin, with its line break.
+    Line(String),
+    /// SIGTERM, and a kill after this.
+    Stop(Duration),
+}
+
 /// Starts the edge. It ends, leaving containers as they are, by [`ToEngine::Shutdown`] or when the sender is dropped.
 pub fn start(config: Config, events: mpsc::UnboundedSender<FromEngine>) -> mpsc::UnboundedSender<ToEngine> {
     let (commands, inbox) = mpsc::unbounded_channel();
+    let (reach, reached) = watch::channel(Reach::GivenUp);
     let edge = Edge { config: Arc::new(config), events, runs: Arc::default(), image_missing: Arc::default() };
-    tokio::spawn(serve(edge, inbox));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Connection::new(edge.clone(), reach).keep());
+    let (runs, events) = (edge.runs.clone(), edge.events.clone());
+    let begin = move |spec, orders| Run::new(spec, edge.clone(), reached.clone(), orders).finish().boxed();
+    tokio::spawn(serve(runs, events, inbox, tasks, begin));
     commands
 }
 
-async fn serve(edge: Edge, mut inbox: mpsc::UnboundedReceiver<ToEngine>) {
-    let (reach, reached) = watch::channel(Reach::GivenUp);
-    // Dropped, and with it all tasks ended, when this function ends.
-    let mut tasks = JoinSet::new();
-    tasks.spawn(Connection::new(edge.clone(), reach).keep());
+/// Hands each command to its run. `tasks`, and with them all runs, are dropped when this ends.
+async fn serve(
+    runs: Arc<Runs>,
+    events: mpsc::UnboundedSender<FromEngine>,
+    mut inbox: mpsc::UnboundedReceiver<ToEngine>,
+    mut tasks: JoinSet<()>,
+    begin: impl Fn(RunSpec, mpsc::UnboundedReceiver<Order>) -> BoxFuture<'static, RunEnd>,
+) {
     loop {
         tokio::select! {
             command = inbox.recv() => match command {
                 Some(ToEngine::Start(spec)) => {
                     let (orders, taken) = mpsc::unbounded_channel();
-                    edge.runs.all().insert(spec.run.clone(), orders);
-                    tasks.spawn(oversee(Run::new(*spec, edge.clone(), reached.clone(), taken), edge.clone()));
+                    let id = spec.run.clone();
+                    runs.all().insert(id.clone(), orders);
+                    tasks.spawn(oversee(id, begin(*spec, taken), runs.clone(), events.clone()));
                 }
-                Some(ToEngine::Write { run, line }) => edge.runs.order(&run, Order::Line(line)),
-                Some(ToEngine::Stop { run, grace }) => edge.runs.order(&run, Order::Stop(grace)),
+                Some(ToEngine::Write { run, line }) => runs.order(&run, Order::Line(line)),
+                Some(ToEngine::Stop { run, grace }) => runs.order(&run, Order::Stop(grace)),
                 Some(ToEngine::Shutdown) | None => return,
             },
             Some(_) = tasks.join_next() => {}
@@ -122,12 +145,17 @@ async fn serve(edge: Edge, mut inbox: mpsc::UnboundedReceiver<ToEngine>) {
 }
 
 /// A run is reported as ended whatever happens in it: a chat must not wait for ever.
-async fn oversee(run: Run, edge: Edge) {
-    let id = run.id().to_owned();
-    let end = AssertUnwindSafe(run.finish()).catch_unwind().await.unwrap_or_else(|_| {
+async fn oversee(
+    id: String,
+    run: BoxFuture<'static, RunEnd>,
+    runs: Arc<Runs>,
+    events: mpsc::UnboundedSender<FromEngine>,
+) {
+    let end = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(run = id, "A run broke");
         RunEnd::NotStarted { reason: "NanoClaw made a mistake; its log says more".to_owned() }
     });
-    edge.runs.all().remove(&id);
-    edge.tell(FromEngine::Ended { run: id, end });
+    runs.all().remove(&id);
+    // Nobody listens any more while everything ends.
+    let _ = events.send(FromEngine::Ended { run: id, end });
 }

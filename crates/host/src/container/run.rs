@@ -1,7 +1,7 @@
 //! One run: its container from creation to end.
 //!
-//! Reads frames from stdout (R4), writes lines to stdin (R3), keeps what R6 allows and leaves a log (R7). It outlives a
-//! short absence of the engine (Q7). Must not: decide when to write or to stop. Called by the edge, one task a run.
+//! Carries what goes in (R3) and out (`transcript`). It outlives a short absence of the engine (Q7). Must not: decide when to
+//! write or to stop. Called by the edge, one task a run.
 
 use std::{
     future::poll_fn,
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use bollard::{
     Docker,
     container::{AttachContainerResults, LogOutput},
@@ -22,21 +22,20 @@ use futures_util::{
     future::{BoxFuture, MaybeDone, maybe_done},
 };
 use jiff::Timestamp;
-use nanoclaw_protocol::{FrameParser, Piece, Status};
 use tokio::{
     io::AsyncWriteExt,
     sync::{mpsc, watch},
     time::{sleep, timeout},
 };
-use tracing::{Instrument, Level};
+use tracing::Instrument;
 
 use super::{
-    Edge,
+    Edge, Order,
     connection::Reach,
     discovery::answers,
     reconcile::{reap_run, stop},
-    run_log::{Captured, Report, Tail},
     spec::{self, next_name},
+    transcript::Transcript,
 };
 use crate::ports::{FromEngine, RunEnd, RunSpec};
 
@@ -50,13 +49,6 @@ const RECHECK: Duration = Duration::from_secs(1);
 const KEPT: usize = 20_000_000;
 /// An exit that the engine has forgotten.
 const UNKNOWN_EXIT: i64 = -1;
-
-pub(super) enum Order {
-    /// For stdin, with its line break.
-    Line(String),
-    /// SIGTERM, and a kill after this.
-    Stop(Duration),
-}
 
 type Exit = BoxFuture<'static, Result<i64, Error>>;
 
@@ -81,17 +73,9 @@ pub(super) struct Run {
     orders: mpsc::UnboundedReceiver<Order>,
     /// What stdin has not taken yet.
     pending: BytesMut,
-    frames: FrameParser,
+    transcript: Transcript,
     /// The most that the container's output can take up in the engine's log.
     logged: usize,
-    /// How many results were read since the container's start; the same again when its output is read anew.
-    results: u64,
-    stdout: Captured,
-    stderr: Captured,
-    tail: Tail,
-    /// At debug level: what was said may be written down (R7).
-    debug: bool,
-    failed: bool,
     stopping: bool,
     /// The engine was away at some time during the run.
     was_away: bool,
@@ -104,17 +88,10 @@ impl Run {
         reach: watch::Receiver<Reach>,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Self {
-        let max = spec.max_output;
         Run {
             pending: BytesMut::from(spec.request.to_line().as_bytes()),
-            frames: FrameParser::new(max),
+            transcript: Transcript::new(spec.max_output, edge.events.clone()),
             logged: 0,
-            results: 0,
-            stdout: Captured::new(max),
-            stderr: Captured::new(max),
-            tail: Tail::default(),
-            debug: tracing::enabled!(Level::DEBUG),
-            failed: false,
             stopping: false,
             was_away: false,
             spec,
@@ -122,10 +99,6 @@ impl Run {
             reach,
             orders,
         }
-    }
-
-    pub(super) fn id(&self) -> &str {
-        &self.spec.run
     }
 
     /// The run as a whole. When this is done its output has been told, its log written, and nothing of it is left on an
@@ -136,7 +109,7 @@ impl Run {
             let (began, clock) = (Timestamp::now(), Instant::now());
             let end = self.drive().await;
             self.clean_up(&end).await;
-            self.log(began, clock.elapsed(), end).await
+            self.transcript.log(self.spec, began, clock.elapsed(), end).await
         }
         .instrument(span)
         .await
@@ -154,9 +127,7 @@ impl Run {
                 Parted::Refused(error) => return self.refused(error).await,
                 // An engine that is going down takes its containers along: no failure of theirs (facts: docker).
                 Parted::Exited(_) if !self.stopping && !answers(&docker).await => return RunEnd::EngineLost,
-                Parted::Exited(code) => {
-                    return RunEnd::Exited { code, stderr: self.tail.text(&self.spec.request.secrets) };
-                }
+                Parted::Exited(code) => return self.transcript.exited(&self.spec, code),
                 Parted::Lost => {}
             }
             fresh = false;
@@ -169,10 +140,7 @@ impl Run {
                         break;
                     }
                     Ok(None) if self.was_away => return RunEnd::EngineLost,
-                    Ok(None) => {
-                        let stderr = self.tail.text(&self.spec.request.secrets);
-                        return RunEnd::Exited { code: UNKNOWN_EXIT, stderr };
-                    }
+                    Ok(None) => return self.transcript.exited(&self.spec, UNKNOWN_EXIT),
                     Err(error) => {
                         tracing::debug!(%error, "The engine was lost again");
                         sleep(RECHECK).await;
@@ -257,8 +225,6 @@ impl Run {
                             tracing::warn!("The output of a container that has ended does not end");
                         }
                     }
-                    let last = self.frames.finish();
-                    self.pieces(last);
                     return Parted::Exited(code);
                 }
             }
@@ -270,42 +236,9 @@ impl Run {
         let lines = 1 + chunk.as_ref().iter().filter(|&&byte| byte == b'\n').count();
         self.logged = self.logged.saturating_add(6 * chunk.as_ref().len() + 100 * lines);
         match chunk {
-            LogOutput::StdOut { message } => {
-                let pieces = self.frames.push(message);
-                self.pieces(pieces);
-            }
-            LogOutput::StdErr { message } => {
-                self.tail.push(message);
-                self.stderr.push(&String::from_utf8_lossy(message));
-            }
+            LogOutput::StdOut { message } => self.transcript.stdout(&self.spec.run, message),
+            LogOutput::StdErr { message } => self.transcript.stderr(message),
             LogOutput::StdIn { .. } | LogOutput::Console { .. } => {}
-        }
-    }
-
-    fn pieces(&mut self, pieces: Vec<Piece>) {
-        for piece in pieces {
-            let shown = match &piece {
-                Piece::Output(output) if self.debug => serde_json::to_string(output).unwrap_or_default(),
-                Piece::Output(_) => String::new(),
-                Piece::Log(line) => {
-                    tracing::debug!(line, "From the container");
-                    line.clone()
-                }
-                Piece::Bad(error) => {
-                    tracing::warn!(%error, "A result from the container can't be used");
-                    format!("[{error}]")
-                }
-            };
-            if !shown.is_empty() {
-                self.stdout.push(&shown);
-                self.stdout.push("\n");
-            }
-            if let Piece::Output(output) = piece {
-                self.failed |= output.status == Status::Error;
-                let (run, part) = (self.spec.run.clone(), self.results);
-                self.results += 1;
-                self.edge.tell(FromEngine::Output { run, part, output });
-            }
         }
     }
 
@@ -350,10 +283,8 @@ impl Run {
             attached => attached?,
         };
         tracing::info!(container = self.spec.container, "The container went on while the engine was away");
-        let max = self.spec.max_output;
-        self.frames = FrameParser::new(max);
-        (self.logged, self.results) = (0, 0);
-        (self.stdout, self.stderr, self.tail) = (Captured::new(max), Captured::new(max), Tail::default());
+        self.logged = 0;
+        self.transcript.begin_anew(self.spec.max_output);
         Ok(Some(attached))
     }
 
@@ -379,21 +310,6 @@ impl Run {
         if let Err(error) = reap_run(&docker, &self.edge.config.install, &self.spec.run).await {
             tracing::warn!(%error, "What is left of a run can't be removed");
         }
-    }
-
-    async fn log(self, began: Timestamp, duration: Duration, end: RunEnd) -> RunEnd {
-        let Run { spec, stdout, stderr, debug, failed, .. } = self;
-        let failed = failed || !matches!(end, RunEnd::Exited { code: 0, .. });
-        let told = end.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let (spec, end, stdout, stderr) = (&spec, &told, &stdout, &stderr);
-            let report = Report { spec, began, duration, end, failed, debug, stdout, stderr };
-            report.write().with_context(|| spec.log.display().to_string())
-        });
-        if let Err(error) = written.await.unwrap_or_else(|error| Err(anyhow!(error))) {
-            tracing::warn!(error = %format_args!("{error:#}"), "A run's log can't be written");
-        }
-        end
     }
 }
 

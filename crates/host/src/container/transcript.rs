@@ -1,0 +1,109 @@
+//! What a run says, from its first byte to its end: results to the loop (R4), and what R6 allows into the log (R7).
+//!
+//! Must not: know where the bytes come from, or what ends a run. Called by `run` and `process`.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+use nanoclaw_protocol::{FrameParser, Piece, Status};
+use tokio::sync::mpsc;
+use tracing::Level;
+
+use super::run_log::{Captured, Report, Tail};
+use crate::ports::{FromEngine, RunEnd, RunSpec};
+
+pub(super) struct Transcript {
+    events: mpsc::UnboundedSender<FromEngine>,
+    frames: FrameParser,
+    /// How many results were read since the run's start; the same again when its output is read anew (C1).
+    results: u64,
+    stdout: Captured,
+    stderr: Captured,
+    tail: Tail,
+    /// At debug level: what was said may be written down (R7).
+    debug: bool,
+    failed: bool,
+}
+
+impl Transcript {
+    /// `max`: bytes of each output that are kept.
+    pub(super) fn new(max: usize, events: mpsc::UnboundedSender<FromEngine>) -> Self {
+        Transcript {
+            events,
+            frames: FrameParser::new(max),
+            results: 0,
+            stdout: Captured::new(max),
+            stderr: Captured::new(max),
+            tail: Tail::default(),
+            debug: tracing::enabled!(Level::DEBUG),
+            failed: false,
+        }
+    }
+
+    /// All is read again from the run's start.
+    pub(super) fn begin_anew(&mut self, max: usize) {
+        *self = Transcript { failed: self.failed, ..Transcript::new(max, self.events.clone()) };
+    }
+
+    pub(super) fn stdout(&mut self, run: &str, bytes: &[u8]) {
+        let pieces = self.frames.push(bytes);
+        self.pieces(run, pieces);
+    }
+
+    pub(super) fn stderr(&mut self, bytes: &[u8]) {
+        self.tail.push(bytes);
+        self.stderr.push(&String::from_utf8_lossy(bytes));
+    }
+
+    /// Nothing more comes; the run ended with `code`.
+    pub(super) fn exited(&mut self, spec: &RunSpec, code: i64) -> RunEnd {
+        let last = self.frames.finish();
+        self.pieces(&spec.run, last);
+        RunEnd::Exited { code, stderr: self.tail.text(&spec.request.secrets) }
+    }
+
+    fn pieces(&mut self, run: &str, pieces: Vec<Piece>) {
+        for piece in pieces {
+            let shown = match &piece {
+                Piece::Output(output) if self.debug => serde_json::to_string(output).unwrap_or_default(),
+                Piece::Output(_) => String::new(),
+                Piece::Log(line) => {
+                    tracing::debug!(line, "From the agent");
+                    line.clone()
+                }
+                Piece::Bad(error) => {
+                    tracing::warn!(%error, "A result from the agent can't be used");
+                    format!("[{error}]")
+                }
+            };
+            if !shown.is_empty() {
+                self.stdout.push(&shown);
+                self.stdout.push("\n");
+            }
+            if let Piece::Output(output) = piece {
+                self.failed |= output.status == Status::Error;
+                let part = self.results;
+                self.results += 1;
+                // Nobody listens any more while everything ends.
+                let _ = self.events.send(FromEngine::Output { run: run.to_owned(), part, output });
+            }
+        }
+    }
+
+    /// Leaves the run's log (R7) and gives its end back.
+    pub(super) async fn log(self, spec: RunSpec, began: Timestamp, duration: Duration, end: RunEnd) -> RunEnd {
+        let Transcript { stdout, stderr, debug, failed, .. } = self;
+        let failed = failed || !matches!(end, RunEnd::Exited { code: 0, .. });
+        let told = end.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let (spec, end, stdout, stderr) = (&spec, &told, &stdout, &stderr);
+            let report = Report { spec, began, duration, end, failed, debug, stdout, stderr };
+            report.write().with_context(|| spec.log.display().to_string())
+        });
+        if let Err(error) = written.await.unwrap_or_else(|error| Err(anyhow!(error))) {
+            tracing::warn!(error = %format_args!("{error:#}"), "A run's log can't be written");
+        }
+        end
+    }
+}
