@@ -18,7 +18,7 @@ pub(super) fn view(status: &AppStatus) -> WhatsAppView {
     let qr = whatsapp.qr.as_ref().and_then(|qr| {
         let steps = [
             "Open WhatsApp on your phone.",
-            "Tap Linked devices (iPhone: in Settings, Android: under ⋮), then Link a device.",
+            "Tap Linked devices (iPhone: in Settings, Android: under\u{a0}⋮), then Link a device.",
             "Point the phone at this code.",
         ];
         let (size, path) = drawn(&qr.data)?;
