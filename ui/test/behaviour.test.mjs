@@ -13,7 +13,7 @@ after(() => browser.close());
 
 /** A test in a tab of its own, which must not complain of anything. */
 function inTab(name, view, body, options) {
-  test(name, { timeout: 30_000 }, async () => {
+  test(name, { timeout: 60_000 }, async () => {
     const page = await browser.open(view, options);
     await body(page);
     assert.deepEqual(page.complaints, []);

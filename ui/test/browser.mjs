@@ -13,6 +13,8 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const ARTEFACTS = here("../../target/artefacts/ui");
 /** What the app itself lets the page do. */
 const CSP = JSON.parse(await readFile(here("../../tauri.conf.json"), "utf8")).app.security.csp;
+/** How long a busy machine may take for anything that is waited for. */
+const PATIENCE_MS = 20_000;
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
 /** All named states, as the app would give them. */
@@ -138,7 +140,11 @@ export class Page {
   }
 
   async until(expression) {
-    const found = await this.get(`new Promise((done) => { let tries = 0; const look = () => (${expression}) ? done(true) : ++tries > 300 ? done(false) : setTimeout(look, 10); look(); })`);
+    const found = await this.get(`new Promise((done) => {
+      const end = performance.now() + ${PATIENCE_MS};
+      const look = () => ((${expression}) ? done(true) : performance.now() > end ? done(false) : setTimeout(look, 10));
+      look();
+    })`);
     if (!found) throw new Error(`never came true: ${expression}`);
   }
 

@@ -24,7 +24,7 @@ after(() => browser.close());
 
 const all = await states();
 
-test("every state is whole, reachable and calm", { concurrency: true, timeout: 60_000 }, async (t) => {
+test("every state is whole, reachable and calm", { concurrency: true, timeout: 180_000 }, async (t) => {
   const shares = [0, 1].map((share) => Object.entries(all).filter((_, at) => at % 2 === share));
   const seen = new Set();
   await Promise.all(shares.map((share, at) => t.test(`share ${at + 1}`, () => inspect(share, seen))));
