@@ -34,11 +34,14 @@ const BUILD: &[Need] = &[
 const DESKTOP: &[Need] =
     &[Need { seen: Seen::Library("libayatana-appindicator3.so.1"), packages: &["libayatana-appindicator3-1"] }];
 
-/// For the tests: a display, a session bus, a driver for the window, an engine's command line.
+/// For the tests: a display, a session bus, a driver for the window, the page's browser and tools, an engine's command line.
 const TEST: &[Need] = &[
     Need { seen: Seen::Program("Xvfb"), packages: &["xvfb"] },
     Need { seen: Seen::Program("dbus-run-session"), packages: &["dbus-daemon"] },
     Need { seen: Seen::Program("WebKitWebDriver"), packages: &["webkit2gtk-driver"] },
+    Need { seen: Seen::Program("chromium"), packages: &["chromium"] },
+    Need { seen: Seen::Program("node"), packages: &["nodejs"] },
+    Need { seen: Seen::Program("npm"), packages: &["npm"] },
     Need { seen: Seen::Program("docker"), packages: &["docker-cli", "docker.io"] },
 ];
 
@@ -74,11 +77,11 @@ fn install(lists: &[&[Need]]) -> Result<()> {
         return Ok(());
     }
     if cfg!(target_os = "macos") {
-        // The system brings WebKit and the tray; what can be missing is a compiler or an engine's command line.
+        // The system brings WebKit, the tray and the display.
         let names: Vec<&str> = missing.iter().filter_map(|need| need.seen.wanted_on_macos()).collect();
         return match names.as_slice() {
             [] => Ok(()),
-            names => bail!("missing: {}. Install the Xcode command line tools and a Docker engine.", names.join(", ")),
+            names => bail!("missing: {}. Homebrew has them; then run this again.", names.join(", ")),
         };
     }
     if !is_installed("apt-get") {
@@ -146,7 +149,7 @@ impl Seen {
 
     fn wanted_on_macos(&self) -> Option<&'static str> {
         match self {
-            Self::Program(name @ ("docker" | "pip3")) => Some(name),
+            Self::Program(name @ ("chromium" | "docker" | "node" | "npm" | "pip3")) => Some(name),
             _ => None,
         }
     }

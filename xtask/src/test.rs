@@ -3,12 +3,13 @@
 //! Must build each thing once: all root steps use one set of packages, targets and features, so that cargo compiles the
 //! same code for all of them (another set would compile the WhatsApp client and the desktop again).
 
+use std::fs;
 use std::process::Command;
 
 use anyhow::Result;
 
 use crate::engine::Engine;
-use crate::program::{cargo, root, run};
+use crate::program::{cargo, program, root, run};
 use crate::steps::Steps;
 use crate::{image, needs};
 
@@ -39,6 +40,7 @@ pub fn test(nextest: &[String]) -> Result<()> {
             let nextest = ["nextest", "run"];
             run(in_container().args(nextest).args(CONTAINER).args(profile()).env("KIRO_CLI_UNDER_TEST", kiro))
         })?;
+        steps.step("page", page)?;
         steps.step("clippy, root", || run(cargo().arg("clippy").args(ROOT).args(["--", "-Dwarnings"])))?;
     }
     steps.step("build", || run(cargo().arg("build").args(ROOT)))?;
@@ -65,6 +67,18 @@ pub fn test(nextest: &[String]) -> Result<()> {
     }
     steps.end();
     Ok(())
+}
+
+/// The window's page: its types, then its tests in a real browser.
+fn page() -> Result<()> {
+    let npm = |words: &[&str]| run(program("npm").current_dir(root().join("ui")).args(words));
+    let written = |file: &str| fs::metadata(root().join("ui").join(file)).and_then(|about| about.modified()).ok();
+    // npm writes the second when it has installed what the first says.
+    if written("package-lock.json") > written("node_modules/.package-lock.json") {
+        npm(&["ci", "--no-audit", "--no-fund"])?;
+    }
+    npm(&["run", "--silent", "check"])?;
+    npm(&["test", "--silent"])
 }
 
 fn in_container() -> Command {
