@@ -185,8 +185,13 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   go(tab.page);
 });
+// Escape answers at once: what is told of a closed dialog comes later, when another may be open already.
+dialog.addEventListener("cancel", (event) => {
+  event.preventDefault();
+  answer(false);
+});
 dialog.addEventListener("close", () => {
-  if (ui.asked) answer(false);
+  if (ui.asked && !dialog.open) answer(false);
 });
 setTimeout(() => {
   if (ui.contact === "quiet") ui.contact = "waiting";
