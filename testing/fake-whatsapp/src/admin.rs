@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 
 use crate::directory::Addressing;
 use crate::faults::Fault;
+use crate::panel;
 use crate::server::World;
 use crate::stanza::lock;
 use crate::transport;
@@ -38,7 +39,7 @@ use crate::transport;
 /// The longest time that a reader may wait for the next item.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-/// `/ws/chat` for WhatsApp clients, and the admin calls.
+/// `/ws/chat` for WhatsApp clients, the admin calls, and the phone panel.
 pub(crate) fn routes(world: Arc<World>) -> Router {
     Router::new()
         .route("/ws/chat", get(chat))
@@ -57,11 +58,12 @@ pub(crate) fn routes(world: Arc<World>) -> Router {
         .method_not_allowed_fallback(|| async {
             Refusal(StatusCode::METHOD_NOT_ALLOWED, anyhow!("this admin call takes another method"))
         })
-        .with_state(world)
+        .with_state(world.clone())
+        .merge(panel::routes(world))
 }
 
 /// Why a call was not carried out.
-struct Refusal(StatusCode, anyhow::Error);
+pub(crate) struct Refusal(StatusCode, anyhow::Error);
 
 impl From<anyhow::Error> for Refusal {
     fn from(error: anyhow::Error) -> Self {
@@ -75,13 +77,13 @@ impl IntoResponse for Refusal {
     }
 }
 
-type Answer = Result<Json<Value>, Refusal>;
+pub(crate) type Answer = Result<Json<Value>, Refusal>;
 type Shared = State<Arc<World>>;
-type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(crate) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 #[derive(Deserialize)]
-struct Pn {
-    pn: String,
+pub(crate) struct Pn {
+    pub(crate) pn: String,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +196,7 @@ async fn state(State(world): Shared) -> Response {
     Json(world.state()).into_response()
 }
 
-fn done() -> Answer {
+pub(crate) fn done() -> Answer {
     Ok(Json(json!({})))
 }
 
@@ -202,6 +204,6 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     Ok(serde_json::from_slice(body).context("the body can't be read")?)
 }
 
-fn query<T>(asked: Asked<T>) -> Result<T, Refusal> {
+pub(crate) fn query<T>(asked: Asked<T>) -> Result<T, Refusal> {
     Ok(asked.map(|Query(query)| query).map_err(|rejection| anyhow!("{}", rejection.body_text()))?)
 }

@@ -145,6 +145,20 @@ impl Directory {
         self.groups.get(&jid.to_string()).with_context(|| format!("there is no group {jid}"))
     }
 
+    /// By their numbers.
+    pub(crate) fn accounts(&self) -> Vec<&Account> {
+        let mut accounts: Vec<_> = self.accounts.values().collect();
+        accounts.sort_by(|a, b| a.pn.cmp(&b.pn));
+        accounts
+    }
+
+    /// By their JIDs.
+    pub(crate) fn groups(&self) -> Vec<&Group> {
+        let mut groups: Vec<_> = self.groups.iter().collect();
+        groups.sort_by_key(|(jid, _)| *jid);
+        groups.into_iter().map(|(_, group)| group).collect()
+    }
+
     pub(crate) fn groups_of(&self, pn: &str) -> impl Iterator<Item = &Group> {
         self.groups.values().filter(move |group| group.members.iter().any(|member| member == pn))
     }

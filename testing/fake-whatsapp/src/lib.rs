@@ -1,7 +1,8 @@
 //! A small WhatsApp that speaks the real protocol (Noise, binary nodes, Signal), for tests and the demo.
 //!
 //! Simulated contacts live inside; linked devices are real clients on the websocket `/ws/chat`. The same port answers
-//! the admin calls under `/admin` (see `admin`), which `Server`'s methods mirror one by one. It records and never
+//! the admin calls under `/admin` (see `admin`), which `Server`'s methods mirror one by one, and serves `/panel`, a page that
+//! plays the phones. It records and never
 //! asserts. Its stanzas are what real clients accept; fidelity beyond that is not promised.
 #![allow(clippy::needless_update, reason = "a protobuf message has more fields with other features of its crate")]
 
@@ -12,6 +13,7 @@ mod directory;
 mod faults;
 mod iq;
 mod journal;
+mod panel;
 mod phone;
 mod queue;
 mod router;
