@@ -68,7 +68,7 @@ fn absent_mount_point(mount: &Mount, present: &[Mount]) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it isn't there, or something on the way is no folder.
-pub(super) fn enter(root: &Path, below: &Path, make: bool) -> io::Result<OwnedFd> {
+pub(crate) fn enter(root: &Path, below: &Path, make: bool) -> io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let mut folder = openat(CWD, root, flags, Mode::empty())?;
     for component in below.components() {
