@@ -4,6 +4,7 @@
 //! tested without them. `crates/host` does what these modules decide.
 
 pub mod autostart;
+pub mod authorize;
 pub mod chat;
 pub mod command;
 pub mod group;

@@ -10,6 +10,7 @@ compile_error!("fake-peers lets the WhatsApp client trust any server: it must no
 pub mod channel;
 pub mod container;
 pub mod control;
+pub mod ipc;
 pub mod kiro;
 pub mod logging;
 pub mod orchestrator;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use nanoclaw_core::{
+    authorize::LONGEST_TEXT,
     chat::{Jid, is_ignored},
     command::{Answer, Command},
     group::{Folder, Group},
@@ -20,9 +21,6 @@ use crate::{
     ports::ToChannel,
     store::{chats, groups, outbox::Outgoing, tasks},
 };
-
-/// WhatsApp's own limit for a text, in characters.
-const LONGEST_TEXT: usize = 65_536;
 
 impl State {
     pub(super) async fn obey(&mut self, command: Command) -> Answer {
@@ -100,7 +98,7 @@ impl State {
         done()
     }
 
-    async fn register(
+    pub(super) async fn register(
         &mut self,
         jid: Jid,
         name: String,
@@ -135,6 +133,8 @@ impl State {
                 .await,
         )?;
         self.take_groups(all);
+        let told = self.refresh_snapshots().await;
+        self.kept(told)?;
         json_of(&GroupStatus::from(&group))
     }
 
@@ -153,6 +153,8 @@ impl State {
                 .await,
         )?;
         self.take_groups(all);
+        let told = self.refresh_snapshots().await;
+        self.kept(told)?;
         self.tell_queue(Event::Removed(group.folder.clone())).await;
         let given_up = self.give_up_tasks(&group.folder, "The chat is not registered any more.").await;
         self.kept(given_up)?;
@@ -181,6 +183,8 @@ impl State {
                 .await,
         )?;
         self.take_groups(all);
+        let told = self.refresh_snapshots().await;
+        self.kept(told)?;
         done()
     }
 

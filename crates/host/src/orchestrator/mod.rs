@@ -9,6 +9,7 @@
 //! | `intake` | what arrives from WhatsApp, until it is durable (M12) |
 //! | `runs` | hand-overs, results and ends of runs (C1, Q5, R5) |
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
+//! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
 //! | `tasks` | scheduled tasks: planned, claimed, finished (S2–S6) |
 //! | `commands` | what a person asks for |
 //! | `facts` | what is told about all that (AppStatus) |
@@ -18,6 +19,7 @@
 mod commands;
 mod facts;
 mod intake;
+mod ipc;
 mod outgoing;
 mod runs;
 mod tasks;
@@ -51,6 +53,7 @@ use tokio::{
 use crate::{
     channel, container,
     control::{self, HomeLock},
+    ipc::{FromIpc, Ipc},
     kiro,
     paths::Home,
     ports::{Ask, Desktop, FromChannel, FromEngine, ToChannel, ToEngine},
@@ -106,6 +109,9 @@ impl Orchestrator {
         let (arrivals, arrived) = mpsc::unbounded_channel();
         let (from_channel, channel_events) = mpsc::unbounded_channel();
         let (from_engine, engine_events) = mpsc::unbounded_channel();
+        let (from_ipc, ipc_events) = mpsc::unbounded_channel();
+        let folders = groups.iter().map(|group| group.folder.clone()).collect();
+        let ipc = Ipc::start(home.ipc(), folders, from_ipc).map_err(|error| internal(error.into()))?;
         let (commands, asked) = mpsc::channel(64);
         let (signed_in, whoami) = mpsc::channel(1);
         let (desktop, desktop_told) = watch::channel(Desktop::default());
@@ -157,6 +163,8 @@ impl Orchestrator {
             store,
             to_channel,
             to_engine,
+            ipc,
+            groups_synced_at: None,
             scheduler: Scheduler::start(),
         };
         state.take_groups(groups);
@@ -164,7 +172,7 @@ impl Orchestrator {
             state.recorded.insert(Trouble::RunningAsRoot);
         }
         let (publish, status) = watch::channel(Arc::new(state.facts().status(now())));
-        let inputs = Inputs { arrived, channel_events, engine_events, asked, whoami, desktop_told };
+        let inputs = Inputs { arrived, channel_events, engine_events, ipc_events, asked, whoami, desktop_told };
         let server = tokio::spawn(control::serve(listener, commands.clone(), status.clone()));
         let task = tokio::spawn(async move {
             state.live(inputs, &publish).await;
@@ -189,6 +197,7 @@ struct Inputs {
     arrived: mpsc::UnboundedReceiver<Result<Vec<Message>>>,
     channel_events: mpsc::UnboundedReceiver<FromChannel>,
     engine_events: mpsc::UnboundedReceiver<FromEngine>,
+    ipc_events: mpsc::UnboundedReceiver<FromIpc>,
     asked: mpsc::Receiver<Ask>,
     whoami: mpsc::Receiver<Whoami>,
     desktop_told: watch::Receiver<Desktop>,
@@ -198,6 +207,7 @@ enum Input {
     Arrived(Result<Vec<Message>>),
     Channel(FromChannel),
     Engine(FromEngine),
+    Ipc(FromIpc),
     Asked(Ask),
     Whoami(Whoami),
     Desktop(Desktop),
@@ -234,6 +244,9 @@ struct State {
     accepting: Arc<AtomicBool>,
     to_channel: mpsc::UnboundedSender<ToChannel>,
     to_engine: mpsc::UnboundedSender<ToEngine>,
+    ipc: Ipc,
+    /// When WhatsApp told the groups' names last.
+    groups_synced_at: Option<Timestamp>,
     scheduler: Scheduler,
 }
 
@@ -255,6 +268,7 @@ impl State {
                 Ok(()) => self.recorded.retain(|trouble| !matches!(trouble, Trouble::Internal { .. })),
             }
             dirty = true;
+            self.watch_runs();
             if self.wanted == Wanted::Quitting {
                 let quitting = quitting.get_or_insert_with(Quitting::begin);
                 if self.quit(quitting) {
@@ -291,6 +305,7 @@ impl State {
             Some(event) = inputs.engine_events.recv() => Input::Engine(event),
             Some(event) = inputs.channel_events.recv() => Input::Channel(event),
             Some(messages) = inputs.arrived.recv() => Input::Arrived(messages),
+            Some(event) = inputs.ipc_events.recv() => Input::Ipc(event),
             Some(ask) = inputs.asked.recv() => Input::Asked(ask),
             Some(whoami) = inputs.whoami.recv() => Input::Whoami(whoami),
             Ok(()) = inputs.desktop_told.changed() => Input::Desktop(inputs.desktop_told.borrow_and_update().clone()),
@@ -305,6 +320,7 @@ impl State {
             Input::Arrived(messages) => self.arrived(messages?).await,
             Input::Channel(event) => self.channel(event).await?,
             Input::Engine(event) => self.engine(event).await?,
+            Input::Ipc(event) => self.asked_by_agent(event).await,
             Input::Asked(ask) => {
                 let answer = self.obey(ask.command).await;
                 // The asker may have gone.
@@ -335,6 +351,8 @@ impl State {
                 self.store
                     .write(move |db| names.iter().try_for_each(|(jid, name)| store::chats::rename(db, jid, name)))
                     .await?;
+                self.groups_synced_at = Some(now());
+                self.refresh_snapshots().await?;
             }
         }
         Ok(())

@@ -138,6 +138,7 @@ impl State {
         };
         let started_at = now();
         let mounts = self.mounts(&group);
+        self.write_snapshots(&group).await?;
         let spec = RunSpec {
             run: run.clone(),
             container: container_name(run),

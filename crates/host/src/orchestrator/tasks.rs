@@ -126,11 +126,11 @@ impl State {
             .map_err(|error| Trouble::BadTask { reason: error.to_string() })
     }
 
-    /// S1: which task comes next.
+    /// S1, R8: tasks changed: which comes next, and what agents are told of them.
     pub(super) async fn reschedule(&mut self) -> Result<()> {
         let next = self.store.read(tasks::next).await?;
         self.scheduler.set(next);
-        Ok(())
+        self.refresh_snapshots().await
     }
 
     /// S2: what is due is claimed, then queued.

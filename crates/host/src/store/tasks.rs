@@ -328,7 +328,7 @@ fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
     })
 }
 
-fn status_name(status: TaskStatus) -> &'static str {
+pub fn status_name(status: TaskStatus) -> &'static str {
     match status {
         TaskStatus::Active => "active",
         TaskStatus::Paused => "paused",
