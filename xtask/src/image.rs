@@ -136,6 +136,13 @@ pub fn static_runner() -> Result<()> {
     Ok(())
 }
 
+/// The agent runner for this computer itself, where agents run without a container.
+pub fn runner_for_host() -> Result<PathBuf> {
+    let container = root().join("container");
+    run(cargo().current_dir(&container).args(["build", "--release", "--package", "nanoclaw-agent"]))?;
+    Ok(container.join("target/release/nanoclaw-agent"))
+}
+
 /// fake-kiro as one static program: in the image for tests, and under the container's own tests.
 pub fn static_fake_kiro() -> Result<PathBuf> {
     let target = linux_target()?.context("fake-kiro for a container is compiled on Linux only")?;

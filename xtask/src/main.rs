@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask run | test | image | bench | engine`.
 
 mod bench;
+mod demo;
 mod engine;
 mod image;
 mod needs;
@@ -29,6 +30,9 @@ enum Task {
         /// No tray and no window, also where there is a display
         #[arg(long)]
         headless: bool,
+        /// With stand-ins for WhatsApp and Kiro, and a panel in the browser that plays the phones: no account is needed
+        #[arg(long, conflicts_with_all = ["release", "arguments"])]
+        demo: bool,
         /// An optimised build: smaller and faster, and minutes longer in the making
         #[arg(long)]
         release: bool,
@@ -79,7 +83,8 @@ fn main() -> ExitCode {
 
 fn perform(task: Task) -> Result<()> {
     match task {
-        Task::Run { headless, release, arguments } => run::app(headless, release, &arguments),
+        Task::Run { headless, demo: true, .. } => demo::demo(headless || !run::has_display()),
+        Task::Run { headless, release, arguments, .. } => run::app(headless, release, &arguments),
         Task::Test { nextest } => test::test(&nextest),
         Task::Image { test } => {
             let engine = engine::found()?;

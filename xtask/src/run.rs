@@ -43,6 +43,7 @@ pub fn app(headless: bool, release: bool, arguments: &[String]) -> Result<()> {
     Err(app.args(arguments).exec()).context("the app could not be started")
 }
 
-fn has_display() -> bool {
+/// Whether there is a desktop to show anything on.
+pub fn has_display() -> bool {
     cfg!(target_os = "macos") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some())
 }
