@@ -4,6 +4,7 @@
 //! Owns: the program's ends. Exit 0: closed, idle, or a task done; 1: a turn failed, its frame is written; 2: a line on stdin
 //! that is not understood; 143: terminated, the turn under way is unanswered.
 //! Must not: touch WhatsApp, the store or the engine; keep anything after its end.
+//! `nanoclaw-agent mcp` is another program in the same file: the agent's tools, an MCP server on stdio ([`mcp`]).
 //! Started by: the image's entry point, or the host itself where the user chose to run without containers.
 //!
 //! stdout carries frames alone; what people may want to know about a run goes to stderr, a line each.
@@ -12,6 +13,7 @@ mod cause;
 mod converse;
 mod input;
 mod kiro;
+mod mcp;
 mod reader;
 mod text;
 
@@ -32,6 +34,7 @@ const TERMINATED: u8 = 128 + 15;
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let code = match runtime {
+        Ok(runtime) if std::env::args().nth(1).as_deref() == Some(mcp::WORD) => runtime.block_on(mcp::serve()),
         Ok(runtime) => runtime.block_on(run()),
         Err(error) => failed(None, Cause::Unknown, &format!("The runner can't start: {error}")),
     };

@@ -30,6 +30,8 @@ pub struct Kiro {
     process: Process,
     launch: Launch,
     is_main: bool,
+    /// The MCP servers of each session, beside those that the user's own configuration names (R10).
+    servers: Value,
     last_id: u64,
     session: Option<String>,
     answer: Answer,
@@ -74,6 +76,7 @@ impl Kiro {
             process: Process::start(&launch, None)?,
             launch,
             is_main: request.is_main,
+            servers: json!([crate::mcp::entry(request)]),
             last_id: 0,
             session: None,
             answer: Answer::default(),
@@ -99,7 +102,7 @@ impl Kiro {
             },
             None => {}
         }
-        let params = json!({"cwd": self.launch.folder, "mcpServers": []});
+        let params = json!({"cwd": self.launch.folder, "mcpServers": self.servers});
         let opened = self.call("session/new", params, Some(OPEN_LIMIT)).await?;
         let id = opened["sessionId"]
             .as_str()
@@ -150,7 +153,7 @@ impl Kiro {
     }
 
     async fn load(&mut self, id: &str) -> Result<(), Failure> {
-        let params = json!({"sessionId": id, "cwd": self.launch.folder, "mcpServers": []});
+        let params = json!({"sessionId": id, "cwd": self.launch.folder, "mcpServers": self.servers});
         self.call("session/load", params, Some(LOAD_LIMIT)).await?;
         self.session = Some(id.to_owned());
         Ok(())
