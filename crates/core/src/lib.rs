@@ -3,8 +3,8 @@
 //! Architecture invariant: this crate names neither SQLite nor Docker nor WhatsApp nor Tauri, so that every rule can be
 //! tested without them. `crates/host` does what these modules decide.
 
-pub mod autostart;
 pub mod authorize;
+pub mod autostart;
 pub mod chat;
 pub mod command;
 pub mod group;
