@@ -36,6 +36,9 @@ fn main() -> Result<()> {
     let (settings, _) = settings::load(&home);
     logging::start(&home, &settings, std::io::stderr().is_terminal())?;
 
+    // Tauri would panic.
+    #[cfg(target_os = "linux")]
+    gtk::init().context("there is no display here: `nanoclawctl run` is NanoClaw without one")?;
     let mut builder = tauri::Builder::default();
     if home.is_default() {
         // First of all plugins: a second start ends here.
@@ -77,9 +80,8 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
     act::tell_autostart(app);
     tray::start(app, &status.borrow(), settings.zone, pictures)?;
     tracing::info!("The tray is there");
-    let quit = Quit::hear()?;
     tauri::async_runtime::spawn(follow(app.clone()));
-    tauri::async_runtime::spawn(obey_signals(app.clone(), quit));
+    tauri::async_runtime::spawn(obey_signals(app.clone()));
     let ending = app.clone();
     let life = tauri::async_runtime::spawn(async move {
         orchestrator.ended().await;
@@ -120,7 +122,11 @@ async fn follow(app: AppHandle) {
     }
 }
 
-async fn obey_signals(app: AppHandle, mut quit: Quit) {
+async fn obey_signals(app: AppHandle) {
+    let mut quit = match Quit::hear() {
+        Ok(quit) => quit,
+        Err(error) => return tracing::error!(%error, "Signals can't be heard"),
+    };
     quit.asked().await;
     let commands = app.state::<Reach>().commands.clone();
     let _ = Ask::send(&commands, Command::Quit {}).await;
@@ -132,8 +138,13 @@ async fn obey_signals(app: AppHandle, mut quit: Quit) {
 
 fn on_event(app: &AppHandle, event: RunEvent) {
     match event {
-        // The last window was closed: with a tray the app goes on.
-        RunEvent::ExitRequested { code: None, api, .. } if app.try_state::<Life>().is_some() => api.prevent_exit(),
+        // The last window was closed: with a tray the app goes on, without one that was the start's trouble.
+        RunEvent::ExitRequested { code: None, api, .. } => {
+            api.prevent_exit();
+            if app.try_state::<Life>().is_none() {
+                app.exit(1);
+            }
+        }
         RunEvent::Exit => end(app),
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { .. } => window::open(app, Page::Overview),

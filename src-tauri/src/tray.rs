@@ -43,7 +43,7 @@ struct NativeMenu {
 enum NativeRow {
     Item(MenuItem<Wry>),
     Check(CheckMenuItem<Wry>),
-    Menu(Submenu<Wry>, Vec<NativeRow>),
+    Menu(Submenu<Wry>),
     Separator(PredefinedMenuItem<Wry>),
 }
 
@@ -92,7 +92,7 @@ impl Drawn {
             icon.set_title(Some(new.title))?;
         }
         if same_rows(&self.value.menu, &new.menu) {
-            change(&self.menu.rows, &self.value.menu, &new.menu)?;
+            self.menu.change(app, &self.value.menu, &new.menu)?;
         } else {
             self.menu = NativeMenu::build(app, &new.menu)?;
             icon.set_menu(Some(self.menu.root.clone()))?;
@@ -102,32 +102,32 @@ impl Drawn {
     }
 }
 
-/// Changes texts and ticks where they differ.
-fn change(rows: &[NativeRow], old: &[Row], new: &[Row]) -> tauri::Result<()> {
-    for ((row, old), new) in rows.iter().zip(old).zip(new) {
-        match (row, old, new) {
-            (NativeRow::Item(item), Row::Item { text: old, .. }, Row::Item { text, .. }) if old != text => {
-                item.set_text(label(text))?;
-            }
-            // The desktop turns a tick over at the click, whatever comes of it.
-            (NativeRow::Check(item), _, Row::Check { on, .. }) => item.set_checked(*on)?,
-            (
-                NativeRow::Menu(item, rows),
-                Row::Menu { text: old, rows: old_rows },
-                Row::Menu { text, rows: new_rows },
-            ) => {
-                if old != text {
+impl NativeMenu {
+    /// Changes texts and ticks where they differ; `old` and `new` have the same rows.
+    fn change(&mut self, app: &AppHandle, old: &[Row], new: &[Row]) -> tauri::Result<()> {
+        for (at, (old, new)) in old.iter().zip(new).enumerate() {
+            match (self.rows.get(at), old, new) {
+                (Some(NativeRow::Item(item)), Row::Item { text: old, .. }, Row::Item { text, .. }) if old != text => {
                     item.set_text(label(text))?;
                 }
-                change(rows, old_rows, new_rows)?;
+                // The desktop turns a tick over at the click, whatever comes of it.
+                (Some(NativeRow::Check(item)), _, Row::Check { on, .. }) => item.set_checked(*on)?,
+                (Some(NativeRow::Menu(item)), Row::Menu { .. }, Row::Menu { .. }) if old != new => {
+                    // GTK's submenus keep the text that they were made with, so it is another one in the same place.
+                    self.root.remove(item)?;
+                    for gone in item.items()? {
+                        self.actions.remove(gone.id());
+                    }
+                    let row = build_row(app, new, &mut self.actions)?;
+                    self.root.insert(row.item(), at)?;
+                    self.rows.splice(at..=at, [row]);
+                }
+                _ => {}
             }
-            _ => {}
         }
+        Ok(())
     }
-    Ok(())
-}
 
-impl NativeMenu {
     fn build(app: &AppHandle, rows: &[Row]) -> tauri::Result<Self> {
         let mut actions = HashMap::new();
         let rows = build(app, rows, &mut actions)?;
@@ -137,28 +137,28 @@ impl NativeMenu {
 }
 
 fn build(app: &AppHandle, rows: &[Row], actions: &mut HashMap<MenuId, Action>) -> tauri::Result<Vec<NativeRow>> {
-    let mut native = Vec::with_capacity(rows.len());
-    for row in rows {
-        native.push(match row {
-            Row::Item { text, action } => {
-                let item = MenuItem::new(app, label(text), action.is_some(), None::<&str>)?;
-                keep(actions, item.id(), action);
-                NativeRow::Item(item)
-            }
-            Row::Check { text, on, action } => {
-                let item = CheckMenuItem::new(app, label(text), action.is_some(), *on, None::<&str>)?;
-                keep(actions, item.id(), action);
-                NativeRow::Check(item)
-            }
-            Row::Menu { text, rows } => {
-                let rows = build(app, rows, actions)?;
-                let items: Vec<_> = rows.iter().map(NativeRow::item).collect();
-                NativeRow::Menu(Submenu::with_items(app, label(text), true, &items)?, rows)
-            }
-            Row::Separator => NativeRow::Separator(PredefinedMenuItem::separator(app)?),
-        });
-    }
-    Ok(native)
+    rows.iter().map(|row| build_row(app, row, actions)).collect()
+}
+
+fn build_row(app: &AppHandle, row: &Row, actions: &mut HashMap<MenuId, Action>) -> tauri::Result<NativeRow> {
+    Ok(match row {
+        Row::Item { text, action } => {
+            let item = MenuItem::new(app, label(text), action.is_some(), None::<&str>)?;
+            keep(actions, item.id(), action);
+            NativeRow::Item(item)
+        }
+        Row::Check { text, on, action } => {
+            let item = CheckMenuItem::new(app, label(text), action.is_some(), *on, None::<&str>)?;
+            keep(actions, item.id(), action);
+            NativeRow::Check(item)
+        }
+        Row::Menu { text, rows } => {
+            let rows = build(app, rows, actions)?;
+            let items: Vec<_> = rows.iter().map(NativeRow::item).collect();
+            NativeRow::Menu(Submenu::with_items(app, label(text), true, &items)?)
+        }
+        Row::Separator => NativeRow::Separator(PredefinedMenuItem::separator(app)?),
+    })
 }
 
 fn keep(actions: &mut HashMap<MenuId, Action>, id: &MenuId, action: &Option<Action>) {
@@ -170,7 +170,7 @@ impl NativeRow {
         match self {
             NativeRow::Item(item) => item,
             NativeRow::Check(item) => item,
-            NativeRow::Menu(item, _) => item,
+            NativeRow::Menu(item) => item,
             NativeRow::Separator(item) => item,
         }
     }

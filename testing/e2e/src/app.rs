@@ -24,9 +24,14 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The command line, in the scene's environment and no other.
+    /// The command line.
     pub fn nanoclawctl(&self) -> Result<Command> {
-        let mut command = Command::new(built("nanoclawctl")?);
+        self.program("nanoclawctl")
+    }
+
+    /// A program of this build, in the scene's environment and no other.
+    pub fn program(&self, name: &str) -> Result<Command> {
+        let mut command = Command::new(built(name)?);
         command.env_clear().envs(self.environment.iter().cloned()).current_dir(&self.folder);
         command.stdin(Stdio::null()).kill_on_drop(true);
         Ok(command)
@@ -47,14 +52,10 @@ pub struct App {
 }
 
 impl App {
-    /// Starts it and waits for its first status.
-    pub async fn start(setting: Setting) -> Result<Self> {
-        let mut process = setting
-            .nanoclawctl()?
-            .arg("run")
-            .stdout(setting.append("run.stdout")?)
-            .stderr(setting.append("run.stderr")?)
-            .spawn()?;
+    /// Starts it and waits for its first status. `program`: `nanoclawctl run`, or the desktop.
+    pub async fn start(setting: Setting, mut program: Command) -> Result<Self> {
+        let mut process =
+            program.stdout(setting.append("run.stdout")?).stderr(setting.append("run.stderr")?).spawn()?;
         let (first, lines, watcher) = first_status(&setting, &mut process).await?;
         let (sender, seen) = watch::channel(vec![first]);
         let record = setting.append("statuses.jsonl")?;
@@ -97,9 +98,14 @@ impl App {
     }
 
     /// SIGTERM, as a logout or `systemctl stop` would; waits for its end, which must be a good one.
-    pub async fn quit(mut self) -> Result<()> {
+    pub async fn quit(self) -> Result<()> {
         let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         kill_process(pid.context("it ended before it was told to")?, Signal::TERM)?;
+        self.ended().await
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub async fn ended(mut self) -> Result<()> {
         let status = timeout(PATIENCE, self.process.wait()).await.context("it does not quit")??;
         if !status.success() {
             bail!("it quit with {status}\n{}", self.last_words());

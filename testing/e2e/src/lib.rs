@@ -22,6 +22,7 @@
 
 mod app;
 mod containers;
+pub mod desktop;
 mod http;
 mod kiro;
 mod scene;
@@ -34,6 +35,7 @@ use anyhow::{Context, Result, bail};
 
 pub use app::App;
 pub use containers::{Container, Containers};
+pub use desktop::Desktop;
 pub use kiro::Kiro;
 pub use scene::Scene;
 pub use whatsapp::{Item, Phone, WhatsApp};

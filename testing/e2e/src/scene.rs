@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::app::{App, Setting};
-use crate::{Containers, Kiro, Phone, WhatsApp, built};
+use crate::{Containers, Desktop, Kiro, Phone, WhatsApp, built};
 
 /// Made by a test, ended by [`Scene::end`].
 pub struct Scene {
@@ -72,8 +72,34 @@ impl Scene {
         if self.app.is_some() {
             bail!("it runs already");
         }
-        self.app = Some(App::start(self.setting()?).await?);
+        let setting = self.setting()?;
+        let mut program = setting.nanoclawctl()?;
+        program.arg("run");
+        self.app = Some(App::start(setting, program).await?);
         Ok(())
+    }
+
+    /// Starts the desktop app instead of `nanoclawctl run`.
+    pub async fn start_desktop(&mut self, desktop: &Desktop, arguments: &[&str]) -> Result<()> {
+        if self.app.is_some() {
+            bail!("it runs already");
+        }
+        let mut program = self.desktop_program(desktop)?;
+        program.args(arguments);
+        self.app = Some(App::start(self.setting()?, program).await?);
+        Ok(())
+    }
+
+    /// The desktop app, not started.
+    pub fn desktop_program(&self, desktop: &Desktop) -> Result<tokio::process::Command> {
+        let mut program = self.setting()?.program("nanoclaw")?;
+        program.envs(desktop.environment());
+        Ok(program)
+    }
+
+    /// A display and a session bus for the desktop app.
+    pub async fn desktop(&self) -> Result<Desktop> {
+        Desktop::begin(self.folder.path()).await
     }
 
     /// Starts NanoClaw, lets `owner` scan its QR, and waits until it is connected.
@@ -102,6 +128,11 @@ impl Scene {
     /// Kills it without warning (SIGKILL). Its containers go on.
     pub async fn kill(&mut self) -> Result<()> {
         self.app.take().context("NanoClaw is not started")?.kill().await
+    }
+
+    /// Waits until it has ended well, asked by other means.
+    pub async fn ended(&mut self) -> Result<()> {
+        self.app.take().context("NanoClaw is not started")?.ended().await
     }
 
     /// Lets it quit in good order (SIGTERM).
@@ -176,8 +207,8 @@ impl Scene {
         Ok(Setting { folder: folder.to_owned(), environment })
     }
 
-    /// Where an unfinished story's folder goes.
-    fn artefacts(&self) -> Result<PathBuf> {
+    /// Where what is kept of a story goes: its folder if it is unfinished, pictures.
+    pub fn artefacts(&self) -> Result<PathBuf> {
         let target = built("nanoclawctl")?;
         let target = target.parent().and_then(Path::parent).context("no target folder")?;
         Ok(target.join("artefacts").join(&self.name))

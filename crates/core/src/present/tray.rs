@@ -168,14 +168,16 @@ fn offer(offer: &Offer) -> Option<Row> {
     Some(item(&offer.label, Action::Command(command)))
 }
 
+/// What waits, where it does so for longer than a moment: a row that comes and goes makes the menu jump.
 fn waiting(status: &AppStatus) -> Option<String> {
+    let goes_on = matches!(status.headline.level, Level::Ready | Level::Working);
     let chats = status.queue.iter().filter(|queue| queue.messages + queue.tasks > 0).count() as u64;
     let waits = [
-        (status.kiro.parked, "message", "messages"),
-        (chats, "chat", "chats"),
-        (status.whatsapp.queued_out, "answer", "answers"),
+        (status.kiro.parked, "message", "messages", true),
+        (chats, "chat", "chats", !goes_on || !status.runs.is_empty()),
+        (status.whatsapp.queued_out, "answer", "answers", !goes_on),
     ];
-    let (number, one, many) = waits.into_iter().find(|(number, ..)| *number > 0)?;
+    let (number, one, many, _) = waits.into_iter().find(|(number, .., lasts)| *number > 0 && *lasts)?;
     Some(format!("{} waiting", count(number, &format!("{one} is"), &format!("{many} are"))))
 }
 

@@ -1,0 +1,135 @@
+//! The desktop of a story: a display and a session bus of its own, a panel that takes the tray's icon, a driver for the
+//! window. Must not know what NanoClaw should show; tests do.
+
+mod page;
+mod screen;
+mod tray;
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::PATIENCE;
+
+pub use page::Page;
+pub use tray::{Row, Shown, Tray};
+
+/// A session of a person at the machine. Its display and its bus die with it.
+pub struct Desktop {
+    folder: PathBuf,
+    display: String,
+    bus: String,
+    /// Where the window lets the driver in.
+    inspector: u16,
+    panel: tray::Panel,
+    _programs: [Child; 2],
+}
+
+impl Desktop {
+    /// `folder`: a scene's, for the bus and the programs' outputs.
+    pub async fn begin(folder: &Path) -> Result<Self> {
+        let mut xvfb = program("Xvfb", folder)?
+            .args(["-displayfd", "1", "-screen", "0", "1280x900x24", "-nolisten", "tcp"])
+            .spawn()
+            .context("no Xvfb")?;
+        let display = format!(":{}", first_line(&mut xvfb).await?);
+        let mut dbus = program("dbus-daemon", folder)?
+            .args(["--session", "--nofork", "--print-address=1"])
+            .arg(format!("--address=unix:path={}", folder.join("bus").display()))
+            .spawn()
+            .context("no dbus-daemon")?;
+        let bus = first_line(&mut dbus).await?;
+        let panel = tray::Panel::on(&bus).await?;
+        // Freed at once and taken by the window later: nobody else here asks for ports of this range meanwhile.
+        let inspector = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Ok(Self { folder: folder.to_owned(), display, bus, inspector, panel, _programs: [xvfb, dbus] })
+    }
+
+    /// What a program of this session has in its environment.
+    pub fn environment(&self) -> [(&'static str, String); 5] {
+        [
+            ("DISPLAY", self.display.clone()),
+            ("DBUS_SESSION_BUS_ADDRESS", self.bus.clone()),
+            ("GDK_BACKEND", "x11".to_owned()),
+            ("TAURI_WEBVIEW_AUTOMATION", "true".to_owned()),
+            ("WEBKIT_INSPECTOR_SERVER", format!("127.0.0.1:{}", self.inspector)),
+        ]
+    }
+
+    /// The tray's icon, once the panel has it.
+    pub async fn tray(&self) -> Result<Tray> {
+        self.panel.icon().await
+    }
+
+    /// The titles of all notifications so far, once there are so many.
+    pub async fn notifications(&self, count: usize) -> Result<Vec<String>> {
+        self.panel.notifications(count).await
+    }
+
+    /// The titles of the windows on the screen.
+    pub fn windows(&self) -> Result<Vec<String>> {
+        Ok(screen::windows(&self.display)?.into_iter().map(|(_, title)| title).collect())
+    }
+
+    /// Closes all windows, as the buttons in their frames do, and waits until they are gone.
+    pub async fn close_windows(&self) -> Result<()> {
+        screen::close(&self.display).await
+    }
+
+    /// The window's page. The window must be open.
+    pub async fn page(&self) -> Result<Page> {
+        Page::attach(program("WebKitWebDriver", &self.folder)?, self.inspector).await
+    }
+}
+
+/// Waits until no process has this in its environment.
+pub async fn no_process_has(variable: &str) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = processes_with(variable)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("still there: {left:?}");
+        }
+        // That somebody else's child has ended is told to nobody here.
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The names of the processes that have this in their environment.
+fn processes_with(variable: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let process = entry?.path();
+        // One that has just ended has no file any more.
+        let environment = fs::read(process.join("environ")).unwrap_or_default();
+        if environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes()) {
+            found.push(fs::read_to_string(process.join("comm")).unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
+
+fn program(name: &str, folder: &Path) -> Result<Command> {
+    let mut command = Command::new(name);
+    let log = File::create(folder.join(format!("{name}.log")))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+    Ok(command)
+}
+
+async fn first_line(program: &mut Child) -> Result<String> {
+    let stdout = program.stdout.take().context("no stdout")?;
+    match timeout(PATIENCE, BufReader::new(stdout).lines().next_line()).await?? {
+        Some(line) => Ok(line.trim().to_owned()),
+        None => bail!("it ended without a word: see its log"),
+    }
+}

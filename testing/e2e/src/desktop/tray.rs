@@ -1,0 +1,265 @@
+//! The tray as a panel has it: the icon registers itself on the session bus, its menu is read and clicked there.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use zbus::zvariant::{OwnedValue, Value};
+use zbus::{Connection, MatchRule, MessageStream, connection, interface, message};
+
+use crate::PATIENCE;
+
+const STATES: [&str; 5] = ["ready", "working", "needs-you", "offline", "paused"];
+
+/// The icon that registered last: its owner on the bus and its object.
+type Place = Option<(String, String)>;
+
+/// Takes icons and notifications.
+pub struct Panel {
+    connection: Connection,
+    place: watch::Receiver<Place>,
+    notified: watch::Receiver<Vec<String>>,
+}
+
+struct Watcher(watch::Sender<Place>);
+
+#[interface(name = "org.kde.StatusNotifierWatcher")]
+impl Watcher {
+    fn register_status_notifier_item(&self, #[zbus(header)] header: message::Header<'_>, service: &str) {
+        let owner = header.sender().map(ToString::to_string).unwrap_or_default();
+        self.0.send_replace(Some((owner, service.to_owned())));
+    }
+
+    #[zbus(property)]
+    fn is_status_notifier_host_registered(&self) -> bool {
+        true
+    }
+
+    #[zbus(property)]
+    fn protocol_version(&self) -> i32 {
+        0
+    }
+}
+
+struct Notifications(watch::Sender<Vec<String>>);
+
+#[interface(name = "org.freedesktop.Notifications")]
+impl Notifications {
+    #[allow(clippy::too_many_arguments, reason = "the interface's own")]
+    fn notify(
+        &self,
+        _app: &str,
+        _replaces: u32,
+        _icon: &str,
+        title: &str,
+        _body: &str,
+        _actions: Vec<String>,
+        _hints: HashMap<String, OwnedValue>,
+        _timeout: i32,
+    ) -> u32 {
+        self.0.send_modify(|all| all.push(title.to_owned()));
+        1
+    }
+
+    fn get_capabilities(&self) -> Vec<String> {
+        vec!["body".to_owned()]
+    }
+
+    fn get_server_information(&self) -> (&str, &str, &str, &str) {
+        ("panel", "tests", "1", "1.2")
+    }
+}
+
+impl Panel {
+    pub async fn on(bus: &str) -> Result<Self> {
+        let (placed, place) = watch::channel(None);
+        let (notify, notified) = watch::channel(Vec::new());
+        let connection = connection::Builder::address(bus)?
+            .serve_at("/StatusNotifierWatcher", Watcher(placed))?
+            .serve_at("/org/freedesktop/Notifications", Notifications(notify))?
+            .name("org.kde.StatusNotifierWatcher")?
+            .name("org.freedesktop.Notifications")?
+            .build()
+            .await?;
+        Ok(Self { connection, place, notified })
+    }
+
+    /// The titles of all notifications, once there are so many.
+    pub async fn notifications(&self, count: usize) -> Result<Vec<String>> {
+        let mut notified = self.notified.clone();
+        match timeout(PATIENCE, notified.wait_for(|all| all.len() >= count)).await {
+            Ok(all) => Ok(all?.clone()),
+            Err(_) => bail!("not {count} notifications in {PATIENCE:?}: {:?}", self.notified.borrow()),
+        }
+    }
+
+    pub async fn icon(&self) -> Result<Tray> {
+        let mut place = self.place.clone();
+        let place = timeout(PATIENCE, place.wait_for(Option::is_some)).await.context("no tray icon")??.clone();
+        let (owner, object) = place.context("no tray icon")?;
+        Ok(Tray { connection: self.connection.clone(), owner, object })
+    }
+}
+
+/// The tray of a running app.
+pub struct Tray {
+    connection: Connection,
+    owner: String,
+    object: String,
+}
+
+/// The tray at a moment.
+#[derive(Clone, PartialEq)]
+pub struct Shown {
+    /// Which of the pictures it is: `ready`, `needs-you`…
+    pub icon: String,
+    /// The word beside it.
+    pub title: String,
+    pub rows: Vec<Row>,
+}
+
+#[derive(Clone, PartialEq)]
+pub struct Row {
+    id: i32,
+    /// Empty for a separator.
+    pub label: String,
+    pub enabled: bool,
+    /// `None` where there is nothing to tick.
+    pub ticked: Option<bool>,
+    pub rows: Vec<Row>,
+}
+
+/// As a person sees it, for a failure's words.
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {:?}", self.icon, self.title)?;
+        self.rows.iter().try_for_each(|row| row.draw(f, 1))
+    }
+}
+
+impl Row {
+    fn draw(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        let marks = [(!self.enabled, "(grey) "), (self.ticked == Some(true), "✓ ")];
+        let marks: String = marks.into_iter().filter_map(|(is, mark)| is.then_some(mark)).collect();
+        write!(f, "\n{:width$}{marks}{:?}", "", self.label, width = 4 * depth)?;
+        self.rows.iter().try_for_each(|row| row.draw(f, depth + 1))
+    }
+}
+
+impl Shown {
+    /// The menu's first row.
+    pub fn headline(&self) -> &str {
+        self.rows.first().map_or("", |row| &row.label)
+    }
+
+    /// A row by the beginnings of the labels on the way to it.
+    pub fn row(&self, path: &[&str]) -> Option<&Row> {
+        let (first, rest) = path.split_first()?;
+        let start = self.rows.iter().find(|row| row.label.starts_with(first))?;
+        rest.iter().try_fold(start, |row, label| row.rows.iter().find(|below| below.label.starts_with(label)))
+    }
+}
+
+impl Tray {
+    /// As it is now.
+    pub async fn shown(&self) -> Result<Shown> {
+        let icon = PathBuf::from(self.text("IconName").await?);
+        let title = self.text("XAyatanaLabel").await?;
+        let depth_and_properties = (0_i32, -1_i32, Vec::<&str>::new());
+        let answer = self.menu("GetLayout", &depth_and_properties).await?;
+        let (_, root): (u32, Layout) = answer.body().deserialize()?;
+        Ok(Shown { icon: picture(&icon)?, title, rows: row(root)?.rows })
+    }
+
+    /// Waits until it is so, looking again at each of its signals.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
+        let rule = MatchRule::builder().msg_type(message::Type::Signal).sender(self.owner.as_str())?.build();
+        let mut signals = MessageStream::for_match_rule(rule, &self.connection, Some(256)).await?;
+        let wait = async {
+            loop {
+                // A picture that is changed while it is looked at can't be read: a signal follows.
+                if let Ok(shown) = self.shown().await
+                    && holds(&shown)
+                {
+                    return Ok(shown);
+                }
+                signals.next().await.context("the bus is gone")??;
+            }
+        };
+        match timeout(PATIENCE, wait).await {
+            Ok(outcome) => outcome,
+            Err(_) => bail!("not in {PATIENCE:?}: {what}; the tray: {:?}", self.shown().await?),
+        }
+    }
+
+    /// Chooses a row by the beginnings of the labels on the way to it.
+    pub async fn choose(&self, path: &[&str]) -> Result<()> {
+        let shown = self.shown().await?;
+        let row = shown.row(path).with_context(|| format!("no row {path:?} in {shown:?}"))?;
+        if !row.enabled {
+            bail!("{path:?} is grey");
+        }
+        self.menu("Event", &(row.id, "clicked", Value::from(""), 0_u32)).await?;
+        Ok(())
+    }
+
+    async fn menu<B>(&self, method: &str, body: &B) -> Result<zbus::Message>
+    where
+        B: serde::Serialize + zbus::zvariant::DynamicType,
+    {
+        let path = format!("{}/Menu", self.object);
+        let interface = Some("com.canonical.dbusmenu");
+        Ok(self.connection.call_method(Some(self.owner.as_str()), path, interface, method, body).await?)
+    }
+
+    async fn text(&self, property: &str) -> Result<String> {
+        let interface = Some("org.freedesktop.DBus.Properties");
+        let asked = ("org.kde.StatusNotifierItem", property);
+        let object = self.object.as_str();
+        let answer = self.connection.call_method(Some(self.owner.as_str()), object, interface, "Get", &asked).await?;
+        Ok(String::try_from(answer.body().deserialize::<OwnedValue>()?)?)
+    }
+}
+
+/// A node of the menu on the bus: its id, its properties, the nodes below.
+type Layout = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
+
+fn row((id, properties, below): Layout) -> Result<Row> {
+    let text = |key: &str| properties.get(key).and_then(|value| <&str>::try_from(value).ok()).unwrap_or_default();
+    let number = |key: &str| properties.get(key).and_then(|value| i32::try_from(value).ok());
+    let enabled = properties.get("enabled").and_then(|value| bool::try_from(value).ok()).unwrap_or(true);
+    let rows = below.into_iter().map(|node| row(Layout::try_from(node)?)).collect::<Result<_>>()?;
+    let ticked = (text("toggle-type") == "checkmark").then(|| number("toggle-state") == Some(1));
+    // A single underline marks the key that chooses it.
+    let label = text("label").replace("__", "\u{0}").replace('_', "").replace('\u{0}', "_");
+    Ok(Row { id, label, enabled, ticked, rows })
+}
+
+/// Which of the pictures in `icons/` a file shows, whatever its colour.
+fn picture(file: &Path) -> Result<String> {
+    let icons = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../icons");
+    let shown = alpha(file)?;
+    for state in STATES {
+        if alpha(&icons.join(format!("tray-{state}.png")))? == shown {
+            return Ok(state.to_owned());
+        }
+    }
+    bail!("{} is none of the tray's pictures", file.display());
+}
+
+fn alpha(file: &Path) -> Result<Vec<u8>> {
+    let open = || File::open(file).with_context(|| file.display().to_string());
+    let mut reader = png::Decoder::new(BufReader::new(open()?)).read_info()?;
+    let mut pixels = vec![0; reader.output_buffer_size().context("too large a picture")?];
+    let info = reader.next_frame(&mut pixels)?;
+    if info.color_type != png::ColorType::Rgba {
+        bail!("{} has no alpha", file.display());
+    }
+    Ok(pixels.chunks(4).filter_map(|pixel| pixel.get(3).copied()).collect())
+}

@@ -1,0 +1,93 @@
+//! A first day: linked by the window's QR, at work, steered from the menu, and over.
+
+use anyhow::{Context, Result};
+use nanoclaw_e2e::{Container, Scene, desktop::no_process_has};
+use serde_json::json;
+
+use crate::{people, picture};
+
+#[tokio::test]
+async fn from_the_first_code_to_quit() -> Result<()> {
+    let mut scene = Scene::begin("desktop_day").await?;
+    let desktop = scene.desktop().await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.kiro().plays(&json!({"turns": [{"match": "slow", "delayMs": 60_000, "parts": ["too late"]}]}))?;
+    scene.start_desktop(&desktop, &[]).await?;
+
+    // T1, T2: what is wanted of the person; T5: the window opens by itself, because something is.
+    let tray = desktop.tray().await?;
+    let shown = tray.until("it needs a person", |shown| shown.icon == "needs-you").await?;
+    assert_eq!(shown.headline(), "Scan the code with your phone to link WhatsApp");
+    assert_eq!(shown.title, "Needs you");
+    assert!(shown.row(&["WhatsApp: not linked"]).is_some(), "{shown:?}");
+    let page = desktop.page().await?;
+    picture(&scene, &page, "overview-not-linked").await?;
+
+    // W1: the code is seen in the window, from the menu's own entry, and a phone can read it there.
+    tray.choose(&["Link WhatsApp"]).await?;
+    let code = page.qr().await?;
+    picture(&scene, &page, "whatsapp-code").await?;
+    owner.scans(&code).await?;
+    let shown = tray.until("it is well", |shown| shown.icon == "ready").await?;
+    assert_eq!((shown.headline(), shown.title.as_str()), ("All is well", ""));
+    for row in ["WhatsApp: connected as Owner", "Kiro: signed in", "Docker: running", "Tasks: none planned"] {
+        assert!(shown.row(&[row]).is_some_and(|row| row.enabled), "{row} in {shown:?}");
+    }
+    assert!(shown.row(&["No containers running"]).is_some_and(|row| !row.enabled), "{shown:?}");
+    page.until("!document.querySelector('.qr')").await?;
+    picture(&scene, &page, "whatsapp-connected").await?;
+
+    // T2: a run is a row of the menu and of the window.
+    scene.register(&alice.jid(), "Alice & Bob_s chat", "main").await?;
+    alice.writes_to(&owner, "slow one").await?;
+    let shown = tray
+        .until("it works", |shown| shown.icon == "working" && shown.row(&["Alice & Bob_s chat, under 1 min"]).is_some())
+        .await?;
+    assert_eq!(shown.headline(), "Working in one chat");
+    for action in ["Stop", "Restart", "Show log"] {
+        assert!(shown.row(&["Alice", action]).is_some_and(|row| row.enabled), "{action} in {shown:?}");
+    }
+    tray.choose(&["Docker: running"]).await?;
+    page.reads("Alice & Bob_s chat").await?;
+    picture(&scene, &page, "containers-working").await?;
+    scene.containers.until("one runs", |all| all.iter().any(Container::is_running)).await?;
+
+    // T3: stopped from the menu, it is stopped at the engine.
+    tray.choose(&["Alice", "Stop"]).await?;
+    scene.containers.until("none is left", <[_]>::is_empty).await?;
+    alice.hears_of("I was stopped before I could answer.").await?;
+    tray.until("it is well again", |shown| shown.icon == "ready" && shown.row(&["No containers running"]).is_some())
+        .await?;
+
+    // T3, R3: started from the menu, it waits warm, and answers the next message.
+    tray.choose(&["Start a container", "Alice"]).await?;
+    let up = scene.containers.until("one runs", |all| all.iter().any(Container::is_running)).await?;
+    let shown =
+        tray.until("it waits for messages", |shown| shown.row(&["Alice & Bob_s chat, ready"]).is_some()).await?;
+    assert!(shown.row(&["Start a container"]).is_none(), "no chat is left without one: {shown:?}");
+    assert_eq!(scene.ctl(&["containers", "list"]).await?[0]["kind"], "kept-warm");
+    alice.writes_to(&owner, "quick one").await?;
+    alice.hears("Andy: echo: quick one").await?;
+    let now = scene.containers.list().await?;
+    assert_eq!(now.iter().map(|one| &one.id).collect::<Vec<_>>(), [&up[0].id], "the same container");
+
+    // T2: paused and resumed.
+    tray.choose(&["Pause"]).await?;
+    let shown = tray.until("it is paused", |shown| shown.icon == "paused").await?;
+    assert_eq!((shown.headline(), shown.title.as_str()), ("Paused", "Paused"));
+    page.reads("Resume").await?;
+    picture(&scene, &page, "paused").await?;
+    tray.choose(&["Resume"]).await?;
+    tray.until("it goes on", |shown| shown.icon == "ready").await?;
+
+    // Q6: the end leaves nothing behind.
+    let home = scene.home();
+    tray.choose(&["Quit NanoClaw"]).await?;
+    scene.ended().await?;
+    assert_eq!(scene.containers.list().await?.len(), 0);
+    assert!(!home.join("control.sock").exists(), "the socket is gone");
+    assert_eq!(std::fs::read_dir(home.join("tray"))?.count(), 0, "the tray's picture is gone");
+    let home = home.to_str().context("a path of text")?;
+    no_process_has(&format!("NANOCLAW_HOME={home}")).await?;
+    scene.end().await
+}

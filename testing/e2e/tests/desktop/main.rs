@@ -1,0 +1,22 @@
+//! The menu bar and the window as a person at the machine has them: the real app on a display and a session bus, its tray
+//! read and clicked on the bus, its window in the real WebKit, its agents in real containers.
+
+mod day;
+mod starts;
+mod troubles;
+
+use std::fs;
+
+use anyhow::Result;
+use nanoclaw_e2e::{Phone, Scene, desktop::Page};
+
+async fn people(scene: &Scene) -> Result<(Phone, Phone)> {
+    Ok((scene.phone("4915110000001", "Owner").await?, scene.phone("4915110000002", "Alice").await?))
+}
+
+/// Keeps a picture of the window, for people to look at.
+async fn picture(scene: &Scene, page: &Page, name: &str) -> Result<()> {
+    let folder = scene.artefacts()?.with_file_name("desktop");
+    fs::create_dir_all(&folder)?;
+    Ok(fs::write(folder.join(format!("{name}.png")), page.picture().await?)?)
+}

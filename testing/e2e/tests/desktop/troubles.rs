@@ -1,0 +1,46 @@
+//! What the menu bar says when something is wrong.
+
+use anyhow::Result;
+use nanoclaw_e2e::Scene;
+use serde_json::json;
+
+use crate::people;
+
+#[tokio::test]
+async fn without_an_engine_it_says_so_once() -> Result<()> {
+    // T1, T2, T6
+    let mut scene = Scene::begin("desktop_no_engine").await?;
+    scene.set("ENGINE_SOCKET", "/nowhere/docker.sock");
+    let desktop = scene.desktop().await?;
+    let (owner, _) = people(&scene).await?;
+    scene.start_desktop(&desktop, &["--login"]).await?;
+    let status = scene.until("a code is there", |status| status["whatsapp"]["qr"]["data"].is_string()).await?;
+    owner.scans(status["whatsapp"]["qr"]["data"].as_str().unwrap_or_default()).await?;
+    let tray = desktop.tray().await?;
+    let shown = tray.until("Docker is missed", |shown| shown.headline() == "Docker is not running").await?;
+    assert_eq!((shown.icon.as_str(), shown.title.as_str()), ("offline", "Offline"));
+    assert!(shown.row(&["Docker: not running"]).is_some(), "{shown:?}");
+    assert!(shown.row(&["No containers can run"]).is_some_and(|row| !row.enabled), "{shown:?}");
+    assert_eq!(desktop.notifications(1).await?, ["Docker is not running"]);
+    scene.end().await
+}
+
+#[tokio::test]
+async fn signed_out_by_the_phone_it_needs_the_person() -> Result<()> {
+    // T1, T6
+    let mut scene = Scene::begin("desktop_logged_out").await?;
+    let desktop = scene.desktop().await?;
+    let (owner, _) = people(&scene).await?;
+    scene.kiro().plays(&json!({"auth": {"state": "signed-out"}}))?;
+    scene.start_desktop(&desktop, &["--login"]).await?;
+    assert_eq!(desktop.notifications(1).await?, ["Signed out of Kiro"]);
+    let status = scene.until("a code is there", |status| status["whatsapp"]["qr"]["data"].is_string()).await?;
+    owner.scans(status["whatsapp"]["qr"]["data"].as_str().unwrap_or_default()).await?;
+    let tray = desktop.tray().await?;
+    let shown = tray.until("Kiro is signed out", |shown| shown.headline() == "Kiro is signed out").await?;
+    assert_eq!((shown.icon.as_str(), shown.title.as_str()), ("needs-you", "Needs you"));
+    owner.unlinks().await?;
+    tray.until("the phone has unlinked it", |shown| shown.row(&["Link again"]).is_some()).await?;
+    assert_eq!(desktop.notifications(2).await?, ["Signed out of Kiro", "Signed out of WhatsApp"]);
+    scene.end().await
+}
