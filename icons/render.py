@@ -1,7 +1,8 @@
 """Renders the icons from their SVG sources. Run it after a change to one of them, and commit what it makes.
 
-Needs rsvg-convert (Debian: librsvg2-bin). The tray's pictures are black with an alpha channel, 54 pixels a side: three
-times a menu bar's 18 points. macOS tints them; on a dark Linux panel the app turns them white.
+Needs rsvg-convert (Debian: librsvg2-bin). The tray's pictures are 54 pixels a side: three times a menu bar's 18 points.
+On macOS they are black with an alpha channel, and the system tints them. Nothing tells the colour of a Linux panel: there
+they are white with a dark edge, to be seen on any.
 """
 import pathlib
 import struct
@@ -10,9 +11,27 @@ import subprocess
 HERE = pathlib.Path(__file__).parent
 
 
+WHITE_WITH_EDGE = """
+<filter id="edged" x="0" y="0" width="18" height="18" filterUnits="userSpaceOnUse">
+  <feMorphology in="SourceAlpha" operator="dilate" radius=".7" result="grown"/>
+  <feFlood flood-color="#000" flood-opacity=".65"/><feComposite in2="grown" operator="in" result="edge"/>
+  <feFlood flood-color="#fff"/><feComposite in2="SourceAlpha" operator="in" result="white"/>
+  <feMerge><feMergeNode in="edge"/><feMergeNode in="white"/></feMerge>
+</filter><g filter="url(#edged)">"""
+
+
+def draw(svg: str, size: int) -> bytes:
+    command = ["rsvg-convert", "--width", str(size), "--height", str(size)]
+    return subprocess.run(command, input=svg.encode(), check=True, capture_output=True).stdout
+
+
 def render(source: str, size: int) -> bytes:
-    command = ["rsvg-convert", "--width", str(size), "--height", str(size), str(HERE / source)]
-    return subprocess.run(command, check=True, capture_output=True).stdout
+    return draw((HERE / source).read_text(), size)
+
+
+def edged(source: str, size: int) -> bytes:
+    head, body = (HERE / source).read_text().split(">", 1)
+    return draw(head + ">" + WHITE_WITH_EDGE + body.replace("</svg>", "</g></svg>"), size)
 
 
 def app_icon(size: int) -> bytes:
@@ -22,6 +41,7 @@ def app_icon(size: int) -> bytes:
 
 for state in ["ready", "working", "needs-you", "offline", "paused"]:
     (HERE / f"tray-{state}.png").write_bytes(render(f"tray-{state}.svg", 54))
+    (HERE / f"tray-{state}-linux.png").write_bytes(edged(f"tray-{state}.svg", 54))
 
 for name, size in {"32x32.png": 32, "128x128.png": 128, "128x128@2x.png": 256}.items():
     (HERE / name).write_bytes(app_icon(size))

@@ -37,8 +37,7 @@ fn main() -> Result<()> {
     logging::start(&home, &settings, std::io::stderr().is_terminal())?;
 
     // Tauri would panic.
-    #[cfg(target_os = "linux")]
-    gtk::init().context("there is no display here: `nanoclawctl run` is NanoClaw without one")?;
+    anyhow::ensure!(has_display(), "there is no display here. `nanoclawctl run` is NanoClaw without one.");
     let mut builder = tauri::Builder::default();
     if home.is_default() {
         // First of all plugins: a second start ends here.
@@ -54,6 +53,10 @@ fn main() -> Result<()> {
         .build(tauri::generate_context!())?
         .run(on_event);
     Ok(())
+}
+
+fn has_display() -> bool {
+    !cfg!(target_os = "linux") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some())
 }
 
 fn start(app: &mut App, home: Home, settings: Settings) -> Result<()> {

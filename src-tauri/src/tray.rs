@@ -196,36 +196,26 @@ fn tooltip(status: &AppStatus) -> String {
     format!("NanoClaw: {}", status.headline.text)
 }
 
+/// White with a dark edge: nothing tells the colour of the panel.
+#[cfg(target_os = "linux")]
 fn picture(level: Level) -> Image<'static> {
-    let black = match level {
+    match level {
+        Level::Ready => include_image!("icons/tray-ready-linux.png"),
+        Level::Working => include_image!("icons/tray-working-linux.png"),
+        Level::NeedsYou => include_image!("icons/tray-needs-you-linux.png"),
+        Level::Offline => include_image!("icons/tray-offline-linux.png"),
+        Level::Paused => include_image!("icons/tray-paused-linux.png"),
+    }
+}
+
+/// A template: the system gives it its colour.
+#[cfg(not(target_os = "linux"))]
+fn picture(level: Level) -> Image<'static> {
+    match level {
         Level::Ready => include_image!("icons/tray-ready.png"),
         Level::Working => include_image!("icons/tray-working.png"),
         Level::NeedsYou => include_image!("icons/tray-needs-you.png"),
         Level::Offline => include_image!("icons/tray-offline.png"),
         Level::Paused => include_image!("icons/tray-paused.png"),
-    };
-    if panel_is_dark() { whitened(&black) } else { black }
-}
-
-fn whitened(black: &Image<'_>) -> Image<'static> {
-    let white = |pixel: &[u8]| [255, 255, 255, pixel.get(3).copied().unwrap_or_default()];
-    Image::new_owned(black.rgba().chunks(4).flat_map(white).collect(), black.width(), black.height())
-}
-
-/// macOS tints the picture itself. Of the Linux desktops that are known to have light panels, the panel follows the theme;
-/// the others' are dark, whatever the theme.
-fn panel_is_dark() -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use gtk::prelude::GtkSettingsExt;
-        let desktop = std::env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
-        let follows_theme = ["KDE", "MATE", "LXQt", "LXDE"].iter().any(|name| desktop.contains(name));
-        let theme_is_dark = gtk::Settings::default().is_some_and(|settings| {
-            let name = settings.gtk_theme_name().unwrap_or_default();
-            settings.is_gtk_application_prefer_dark_theme() || name.to_lowercase().contains("dark")
-        });
-        !follows_theme || theme_is_dark
     }
-    #[cfg(not(target_os = "linux"))]
-    false
 }

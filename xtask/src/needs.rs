@@ -39,6 +39,7 @@ const TEST: &[Need] = &[
     Need { seen: Seen::Program("Xvfb"), packages: &["xvfb"] },
     Need { seen: Seen::Program("dbus-run-session"), packages: &["dbus-daemon"] },
     Need { seen: Seen::Program("WebKitWebDriver"), packages: &["webkit2gtk-driver"] },
+    Need { seen: Seen::Program("xfce4-panel"), packages: &["xfce4-panel"] },
     Need { seen: Seen::Program("chromium"), packages: &["chromium"] },
     Need { seen: Seen::Program("node"), packages: &["nodejs"] },
     Need { seen: Seen::Program("npm"), packages: &["npm"] },

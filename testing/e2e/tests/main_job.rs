@@ -125,8 +125,11 @@ async fn in_a_group_untriggered_messages_are_context() -> Result<()> {
     // M6, Q5: the next turn has only what is new, and nothing internal goes out.
     alice.writes_in(FAMILY, "@Andy and else?").await?;
     alice.hears("Andy: What?").await?;
-    // M3: nobody else wakes it.
+    // M3: nothing else wakes it, and goes along with what does.
     alice.writes_in(FAMILY, "Andy, not you").await?;
+    alice.writes_in(FAMILY, "@andy but you").await?;
+    alice.hears("Andy: What?").await?;
+    assert_eq!(alice.texts().await?, ["Andy: Milk and bread.", "Andy: What?", "Andy: What?"]);
     let chats = scene.ctl(&["chats"]).await?;
     let family = chats.as_array().and_then(|all| all.iter().find(|chat| chat["jid"] == FAMILY)).context("no family")?;
     assert_eq!((&family["isGroup"], &family["isRegistered"]), (&json!(true), &json!(true)));
@@ -176,17 +179,27 @@ async fn a_kill_loses_nothing_and_answers_nothing_twice() -> Result<()> {
 
 #[tokio::test]
 async fn without_a_network_answers_wait_in_the_outbox() -> Result<()> {
-    // M13
+    // M13, T7
     let mut scene = Scene::begin("outbox").await?;
     let (owner, alice) = people(&scene).await?;
-    scene.kiro().plays(&json!({"turns": [{"match": "", "delayMs": 1500, "parts": ["late answer"]}]}))?;
+    scene.kiro().plays(&json!({"turns": [{"match": "", "delayMs": 1000, "parts": ["late answer"]}]}))?;
     scene.start_linked_to(&owner).await?;
     scene.register(&alice.jid(), "Alice", "main").await?;
     alice.writes_to(&owner, "question").await?;
-    scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+    let status = scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+    let run = status["runs"][0]["id"].as_str().context("no run")?.to_owned();
+    scene.whatsapp.fault(&owner, "fail-login", json!({"code": 503, "times": 3})).await?;
     scene.whatsapp.drop_connection(&owner).await?;
+    scene.until("the answer waits", |status| status["whatsapp"]["queuedOut"] == 1).await?;
     alice.hears("Andy: late answer").await?;
     scene.until("nothing waits", |status| status["whatsapp"]["queuedOut"] == 0).await?;
     assert_eq!(alice.texts().await?, ["Andy: late answer"]);
+    // R7: the run has left a log, and it is found by its name.
+    scene.ctl(&["containers", "stop", "main"]).await?;
+    scene.containers.until("none is left", <[_]>::is_empty).await?;
+    scene.until("the run is over", |status| status["runs"] == json!([])).await?;
+    let (code, stdout, stderr) = scene.ctl_raw(&["logs", "--run", &run]).await?;
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains("main"), "{stdout}");
     scene.end().await
 }

@@ -43,6 +43,7 @@ impl Desktop {
         let mut dbus = program("dbus-daemon", folder)?
             .args(["--session", "--nofork", "--print-address=1"])
             .arg(format!("--address=unix:path={}", folder.join("bus").display()))
+            .env("XDG_CONFIG_HOME", settings_of_the_panel(folder)?)
             .spawn()
             .context("no dbus-daemon")?;
         let bus = first_line(&mut dbus).await?;
@@ -83,6 +84,15 @@ impl Desktop {
         screen::close(&self.display).await
     }
 
+    /// The screen with the tray's menu open in a real panel, as a PNG: for people to look at.
+    pub async fn picture_of_menu(&self) -> Result<Vec<u8>> {
+        let mut panel = program("xfce4-panel", &self.folder)?;
+        panel.arg("--disable-wm-check").envs(self.environment());
+        let _panel = panel.env("XDG_CONFIG_HOME", settings_of_the_panel(&self.folder)?).spawn().context("no panel")?;
+        screen::open_menu(&self.display).await?;
+        screen::picture(&self.display)
+    }
+
     /// The window's page. The window must be open.
     pub async fn page(&self) -> Result<Page> {
         Page::attach(program("WebKitWebDriver", &self.folder)?, self.inspector).await
@@ -117,6 +127,14 @@ fn processes_with(variable: &str) -> Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+/// Settings of a panel at the top of the screen with nothing but tray icons, the first in its left corner.
+fn settings_of_the_panel(folder: &Path) -> Result<PathBuf> {
+    let place = folder.join("panel/xfce4/xfconf/xfce-perchannel-xml");
+    fs::create_dir_all(&place)?;
+    fs::write(place.join("xfce4-panel.xml"), include_str!("xfce4-panel.xml"))?;
+    Ok(folder.join("panel"))
 }
 
 fn program(name: &str, folder: &Path) -> Result<Command> {

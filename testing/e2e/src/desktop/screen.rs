@@ -5,7 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep};
 use x11rb::connection::Connection;
-use x11rb::protocol::xproto::{AtomEnum, ClientMessageEvent, ConnectionExt, EventMask, MapState, Window};
+use x11rb::protocol::xproto::{
+    AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt, EventMask, ImageFormat,
+    MOTION_NOTIFY_EVENT, MapState, Window,
+};
+use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
 use crate::PATIENCE;
@@ -50,4 +54,47 @@ pub async fn close(display: &str) -> Result<()> {
         sleep(Duration::from_millis(20)).await;
     }
     Ok(())
+}
+
+/// Clicks into the screen's upper left corner until a menu opens there.
+pub async fn open_menu(display: &str) -> Result<()> {
+    let (server, screen) = RustConnection::connect(Some(display))?;
+    let root = server.setup().roots[screen].root;
+    let deadline = Instant::now() + PATIENCE;
+    while !has_menu(&server, screen)? {
+        if Instant::now() > deadline {
+            bail!("no menu opens");
+        }
+        server.xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, root, 12, 15, 0)?;
+        for event in [BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT] {
+            server.xtest_fake_input(event, 1, 0, root, 0, 0, 0)?;
+        }
+        server.flush()?;
+        sleep(Duration::from_millis(500)).await;
+    }
+    Ok(())
+}
+
+/// A menu is higher than the panel.
+fn has_menu(server: &RustConnection, screen: usize) -> Result<bool> {
+    for (window, _) in seen(server, screen)? {
+        if server.get_geometry(window)?.reply().is_ok_and(|geometry| geometry.height > 100) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The whole screen as a PNG.
+pub fn picture(display: &str) -> Result<Vec<u8>> {
+    let (server, screen) = RustConnection::connect(Some(display))?;
+    let screen = &server.setup().roots[screen];
+    let (width, height) = (screen.width_in_pixels, screen.height_in_pixels);
+    let image = server.get_image(ImageFormat::Z_PIXMAP, screen.root, 0, 0, width, height, !0)?.reply()?;
+    let rgb: Vec<u8> = image.data.chunks(4).flat_map(|pixel| pixel.iter().take(3).rev().copied()).collect();
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, width.into(), height.into());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header()?.write_image_data(&rgb)?;
+    Ok(png)
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{OwnedValue, Value};
 use zbus::{Connection, MatchRule, MessageStream, connection, interface, message};
 
@@ -29,11 +30,28 @@ pub struct Panel {
 
 struct Watcher(watch::Sender<Place>);
 
+/// What xfce4-panel asks for too, which shows the icon for pictures.
 #[interface(name = "org.kde.StatusNotifierWatcher")]
 impl Watcher {
-    fn register_status_notifier_item(&self, #[zbus(header)] header: message::Header<'_>, service: &str) {
+    async fn register_status_notifier_item(
+        &self,
+        service: &str,
+        #[zbus(header)] header: message::Header<'_>,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> zbus::fdo::Result<()> {
         let owner = header.sender().map(ToString::to_string).unwrap_or_default();
-        self.0.send_replace(Some((owner, service.to_owned())));
+        self.0.send_replace(Some((owner.clone(), service.to_owned())));
+        Ok(Self::status_notifier_item_registered(&emitter, &format!("{owner}{service}")).await?)
+    }
+
+    fn register_status_notifier_host(&self, _service: &str) {}
+
+    #[zbus(signal)]
+    async fn status_notifier_item_registered(emitter: &SignalEmitter<'_>, item: &str) -> zbus::Result<()>;
+
+    #[zbus(property)]
+    fn registered_status_notifier_items(&self) -> Vec<String> {
+        self.0.borrow().iter().map(|(owner, object)| format!("{owner}{object}")).collect()
     }
 
     #[zbus(property)]
@@ -241,25 +259,22 @@ fn row((id, properties, below): Layout) -> Result<Row> {
     Ok(Row { id, label, enabled, ticked, rows })
 }
 
-/// Which of the pictures in `icons/` a file shows, whatever its colour.
+/// Which of the pictures in `icons/` a file shows.
 fn picture(file: &Path) -> Result<String> {
     let icons = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../icons");
-    let shown = alpha(file)?;
+    let shown = pixels(file)?;
     for state in STATES {
-        if alpha(&icons.join(format!("tray-{state}.png")))? == shown {
+        if pixels(&icons.join(format!("tray-{state}-linux.png")))? == shown {
             return Ok(state.to_owned());
         }
     }
     bail!("{} is none of the tray's pictures", file.display());
 }
 
-fn alpha(file: &Path) -> Result<Vec<u8>> {
-    let open = || File::open(file).with_context(|| file.display().to_string());
-    let mut reader = png::Decoder::new(BufReader::new(open()?)).read_info()?;
+fn pixels(file: &Path) -> Result<Vec<u8>> {
+    let open = File::open(file).with_context(|| file.display().to_string())?;
+    let mut reader = png::Decoder::new(BufReader::new(open)).read_info()?;
     let mut pixels = vec![0; reader.output_buffer_size().context("too large a picture")?];
-    let info = reader.next_frame(&mut pixels)?;
-    if info.color_type != png::ColorType::Rgba {
-        bail!("{} has no alpha", file.display());
-    }
-    Ok(pixels.chunks(4).filter_map(|pixel| pixel.get(3).copied()).collect())
+    reader.next_frame(&mut pixels)?;
+    Ok(pixels)
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use nanoclaw_e2e::{Container, Scene, desktop::no_process_has};
 use serde_json::json;
 
-use crate::{people, picture};
+use crate::{keep, people, picture};
 
 #[tokio::test]
 async fn from_the_first_code_to_quit() -> Result<()> {
@@ -51,6 +51,7 @@ async fn from_the_first_code_to_quit() -> Result<()> {
     page.reads("Alice & Bob_s chat").await?;
     picture(&scene, &page, "containers-working").await?;
     scene.containers.until("one runs", |all| all.iter().any(Container::is_running)).await?;
+    keep(&scene, "tray-working", &desktop.picture_of_menu().await?)?;
 
     // T3: stopped from the menu, it is stopped at the engine.
     tray.choose(&["Alice", "Stop"]).await?;

@@ -16,7 +16,11 @@ async fn people(scene: &Scene) -> Result<(Phone, Phone)> {
 
 /// Keeps a picture of the window, for people to look at.
 async fn picture(scene: &Scene, page: &Page, name: &str) -> Result<()> {
+    keep(scene, name, &page.picture().await?)
+}
+
+fn keep(scene: &Scene, name: &str, png: &[u8]) -> Result<()> {
     let folder = scene.artefacts()?.with_file_name("desktop");
     fs::create_dir_all(&folder)?;
-    Ok(fs::write(folder.join(format!("{name}.png")), page.picture().await?)?)
+    Ok(fs::write(folder.join(format!("{name}.png")), png)?)
 }
