@@ -329,6 +329,8 @@ impl Queue {
             let Some(lane) = self.lanes.get_mut(&folder) else {
                 continue;
             };
+            // It has waited long enough; from now on it waits for a place, not for the clock.
+            lane.retry_at = lane.retry_at.filter(|at| *at > now);
             if lane.is_ready(now) && running < cap {
                 effects.extend(lane.start(&folder, now));
             } else if lane.is_ready(now) {

@@ -15,6 +15,7 @@ use nanoclaw_core::{
     mounts::Places,
     settings::Settings,
 };
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -70,8 +71,14 @@ fn is_program(path: &Path) -> bool {
 
 /// The agent that the user's own configuration names (KIRO_AGENT_NAME's default); `None` where it names none.
 pub fn agent_name(places: &Places) -> Option<String> {
-    let text = std::fs::read_to_string(places.user.join(".kiro/agents/agent_config.json")).ok()?;
-    let config: serde_json::Value = serde_json::from_str(&text).ok()?;
+    // Main's agent can write there: a link is not followed, a pipe not waited for, and no more is read than such a file holds.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(CWD, places.user.join(".kiro/agents/agent_config.json"), flags, Mode::empty()).ok()?;
+    let file = std::fs::File::from(file);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let config: serde_json::Value = serde_json::from_reader(std::io::Read::take(file, LONGEST_OUTPUT)).ok()?;
     Some(config.get("name")?.as_str()?.trim().to_owned()).filter(|name| !name.is_empty())
 }
 

@@ -147,6 +147,18 @@ fn failures_wait_longer_each_time_then_are_given_up() {
 }
 
 #[test]
+fn a_retry_that_finds_no_place_waits_for_one_not_for_the_clock() {
+    // Q2, Q4
+    let mut queue = ready(1);
+    queue.message("a", 0);
+    queue.end("a", Outcome::Failed, true, 0);
+    assert_eq!(queue.message("b", 1), ["start b messages"]);
+    assert_eq!(queue.tell(Event::Tick, 5), [""; 0]);
+    assert_eq!(queue.wake_at(), None, "nothing would change by the clock alone");
+    assert_eq!(queue.done("b", 6), ["start a messages"]);
+}
+
+#[test]
 fn without_an_engine_work_waits_and_nothing_counts() {
     // Q7
     let mut queue = ready(5);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
-use nanoclaw_protocol::{FrameParser, Piece, Status};
+use nanoclaw_protocol::{Cause, FrameParser, MAX_LINE_BYTES, Output, Piece, Status};
 use tokio::sync::mpsc;
 use tracing::Level;
 
@@ -31,7 +31,7 @@ impl Transcript {
     pub(super) fn new(max: usize, events: mpsc::UnboundedSender<FromEngine>) -> Self {
         Transcript {
             events,
-            frames: FrameParser::new(max),
+            frames: FrameParser::new(MAX_LINE_BYTES),
             results: 0,
             stdout: Captured::new(max),
             stderr: Captured::new(max),
@@ -81,7 +81,13 @@ impl Transcript {
                 self.stdout.push(&shown);
                 self.stdout.push("\n");
             }
-            if let Piece::Output(output) = piece {
+            let output = match piece {
+                Piece::Output(output) => Some(output),
+                // Whatever it answered is lost, so the run has failed: its open turns go back.
+                Piece::Bad(error) => Some(Output::error(None, Cause::Unknown, error.to_string())),
+                Piece::Log(_) => None,
+            };
+            if let Some(output) = output {
                 self.failed |= output.status == Status::Error;
                 let part = self.results;
                 self.results += 1;

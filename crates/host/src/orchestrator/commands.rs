@@ -16,7 +16,10 @@ use nanoclaw_core::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{State, now, runs::Stopped};
+use super::{
+    State, now,
+    runs::{Stopped, stamp_of},
+};
 use crate::{
     ports::ToChannel,
     store::{chats, groups, outbox::Outgoing, tasks},
@@ -199,10 +202,9 @@ impl State {
             None => self.home.log(),
             Some(run) => {
                 let unknown = || Trouble::UnknownRun { run: run.clone() };
-                let (folder, millis) = run.rsplit_once('-').ok_or_else(unknown)?;
+                let (folder, _) = run.rsplit_once('-').ok_or_else(unknown)?;
                 let folder = Folder::new(folder).map_err(|_| unknown())?;
-                let at = millis.parse().ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-                let path = self.home.run_log(&folder, at.ok_or_else(unknown)?);
+                let path = self.home.run_log(&folder, stamp_of(&run).ok_or_else(unknown)?);
                 if !path.is_file() {
                     return Err(unknown());
                 }

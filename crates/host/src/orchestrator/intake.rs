@@ -50,6 +50,7 @@ impl Intake for StoreIntake {
 
 impl State {
     pub(super) async fn arrived(&mut self, messages: Vec<Message>) {
+        self.all_kept();
         for message in messages {
             let Some(group) = self.group_of(&message.chat) else { continue };
             let trigger = Trigger::of(group, &self.settings.assistant_name);

@@ -155,6 +155,7 @@ impl Orchestrator {
             desktop: Desktop::default(),
             recorded: troubles.into_iter().collect(),
             in_flight: HashMap::new(),
+            held: HashMap::new(),
             resend_at: None,
             waiting_out: (0, 0),
             accepting,
@@ -236,7 +237,9 @@ struct State {
     recorded: BTreeSet<Trouble>,
     /// The text of each chat that was given to the channel and is not settled.
     in_flight: HashMap<Jid, String>,
-    /// When texts that could not be sent are tried again.
+    /// Chats whose text could not be sent, until it is tried again.
+    held: HashMap<Jid, Timestamp>,
+    /// When the outbox is looked at again by itself.
     resend_at: Option<Timestamp>,
     /// Texts that wait, and that could not be sent.
     waiting_out: (u64, u64),
@@ -262,10 +265,9 @@ impl State {
                 dirty = false;
                 continue;
             }
-            match self.take(input).await {
-                // What could not be kept was not acknowledged, and is tried again; the trouble stands until something is.
-                Err(error) => self.note_internal(&error),
-                Ok(()) => self.recorded.retain(|trouble| !matches!(trouble, Trouble::Internal { .. })),
+            if let Err(error) = self.take(input).await {
+                // What could not be kept was not acknowledged, and is tried again.
+                self.note_internal(&error);
             }
             dirty = true;
             self.watch_runs();
@@ -343,6 +345,7 @@ impl State {
                     self.flush().await?;
                 } else {
                     self.in_flight.clear();
+                    self.held.clear();
                 }
             }
             FromChannel::Acked { id } => self.acked(id).await?,
@@ -412,7 +415,12 @@ impl State {
         !texts_wait || now() >= texts_by
     }
 
-    /// The database can't be read or written.
+    /// Something was kept again.
+    fn all_kept(&mut self) {
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::Internal { .. }));
+    }
+
+    /// The database can't be read or written; it stands in the status until it can.
     fn note_internal(&mut self, error: &anyhow::Error) {
         tracing::error!("{error:#}");
         self.recorded.insert(Trouble::Internal { reason: format!("{error:#}") });

@@ -16,14 +16,16 @@ const RESEND: SignedDuration = SignedDuration::from_secs(5);
 impl State {
     /// Gives the channel what waits, as far as the link is up and the chat has nothing under way.
     pub(super) async fn flush(&mut self) -> Result<()> {
-        self.resend_at = None;
-        let (heads, counts) = self.store.read(|db| Ok((outbox::heads(db)?, outbox::counts(db)?))).await?;
+        let read = self.store.read(|db| Ok((outbox::heads(db)?, outbox::counts(db)?))).await;
+        self.held.retain(|_, until| *until > now());
+        self.resend_at = self.held.values().min().copied();
+        let (heads, counts) = read.inspect_err(|_| self.resend_at = Some(now() + RESEND))?;
         self.waiting_out = counts;
         if !self.link.is_connected() {
             return Ok(());
         }
         for Outgoing { id, chat, text } in heads {
-            if !self.in_flight.contains_key(&chat) {
+            if !self.in_flight.contains_key(&chat) && !self.held.contains_key(&chat) {
                 self.in_flight.insert(chat.clone(), id.clone());
                 self.send_channel(ToChannel::Send { id, chat, text });
             }
@@ -48,8 +50,8 @@ impl State {
         tracing::warn!(id, reason, permanent, "Message not sent");
         let chat = self.landed(&id);
         if !permanent {
-            self.resend_at = Some(now() + RESEND);
-            return Ok(());
+            self.held.extend(chat.map(|chat| (chat, now() + RESEND)));
+            return self.flush().await;
         }
         if let Some(chat) = chat {
             self.recorded.insert(Trouble::SendFailed { chat: chat.to_string(), reason: reason.clone() });

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::Jid,
+    chat::{Jid, Message},
     group::{Folder, Group},
     mounts::{self, Mount},
     problem::Trouble,
@@ -14,7 +14,7 @@ use nanoclaw_core::{
     run::{self, Clock, Due, Limits},
     schedule::Context,
     settings::Runtime,
-    status::Wanted,
+    status::{RunKind, Wanted},
     trigger::Trigger,
 };
 use nanoclaw_protocol::{FollowUp, Output, Request, Status};
@@ -100,7 +100,15 @@ impl State {
                     Ok(Some(Event::Ended { run, outcome: Outcome::Failed, more: true }))
                 }
             },
-            Effect::Pipe { folder, run } => self.pipe(&folder, &run).await,
+            Effect::Pipe { folder, run } => match self.pipe(&folder, &run).await {
+                Err(error) => {
+                    self.note_internal(&error);
+                    // It goes on with the next run, which begins when this one has ended.
+                    self.close_run(&run);
+                    Ok(None)
+                }
+                piped => piped,
+            },
             Effect::Close(run) => {
                 self.close_run(&run);
                 Ok(None)
@@ -162,7 +170,7 @@ impl State {
             cpus: self.settings.cpus,
             pids: self.settings.pids_limit,
             max_output: self.settings.max_output,
-            log: self.home.run_log(folder, started_at),
+            log: self.home.run_log(folder, stamp_of(run).unwrap_or(started_at)),
         };
         let live = LiveRun {
             folder: folder.clone(),
@@ -194,9 +202,11 @@ impl State {
     /// Kiro's session of the group, and, when `wanted`, its unseen messages as a new turn of the run.
     async fn hand_over(&self, group: &Group, run: &str, wanted: bool) -> Result<(Option<String>, Option<HandOver>)> {
         let (folder, chat, run) = (group.folder.clone(), group.jid.clone(), run.to_owned());
+        let trigger = Trigger::of(group, &self.settings.assistant_name);
         self.store
             .write(move |db| {
-                let given = if wanted { cursors::hand_over(db, &chat, &run)? } else { None };
+                let wakes = |message: &Message| router::wakes(message, &trigger);
+                let given = if wanted { cursors::hand_over(db, &chat, &run, wakes)? } else { None };
                 Ok((sessions::get(db, &folder)?, given))
             })
             .await
@@ -225,7 +235,9 @@ impl State {
 
     /// Q5: the unseen messages go into the run as its next turn.
     async fn pipe(&mut self, folder: &Folder, run: &RunId) -> Result<Option<Event>> {
-        let Some(group) = self.groups.get(folder).cloned() else { return Ok(None) };
+        let Some(group) = self.groups.get(folder).filter(|_| self.runs.contains_key(run)).cloned() else {
+            return Ok(None);
+        };
         let (_, given) = self.hand_over(&group, run, true).await?;
         let Some(live) = self.runs.get_mut(run) else { return Ok(None) };
         let Some(given) = given else {
@@ -252,11 +264,12 @@ impl State {
 
     /// A result: into the outbox, and its turns closed, in one transaction (C1, M13).
     pub(super) async fn output(&mut self, run: RunId, part: u64, output: Output) -> Result<()> {
-        let Some(live) = self.runs.get_mut(&run) else { return Ok(()) };
+        // After a failure nothing more of it counts: its open turns go back when it ends.
+        let Some(live) = self.runs.get_mut(&run).filter(|live| live.failure.is_none()) else { return Ok(()) };
         if output.status == Status::Error {
-            let reason = output.error.unwrap_or_else(|| "the agent gave no reason.".to_owned());
-            tracing::warn!(run, reason, "The agent reported an error");
-            live.failure = Some(reason);
+            tracing::warn!(run, cause = ?output.cause, "The agent reported an error");
+            tracing::debug!(run, error = output.error, "What it said");
+            live.failure = Some(run::excuse(output.cause).to_owned());
             self.close_run(&run);
             return Ok(());
         }
@@ -272,10 +285,13 @@ impl State {
         let isolated = live.task.as_ref().is_some_and(|task| task.context == Context::Isolated);
         let done =
             live.task.as_ref().filter(|task| !task.finished).map(|task| (task.id.clone(), ran_of(live, Ok(result))));
-        let (named, session, of_run) = (output.turn, output.new_session_id.filter(|_| !isolated), run.clone());
+        // R11: the folder may have gone to another chat meanwhile.
+        let still_its_folder = self.groups.get(&folder).is_some_and(|group| group.jid == chat);
+        let session = output.new_session_id.filter(|_| !isolated && still_its_folder);
+        let (named, of_run) = (output.turn, run.clone());
         let zone = self.settings.zone.clone();
         self.note_failure(&folder, None);
-        let still_open = self
+        let kept = self
             .store
             .write(move |db| {
                 if let Some(reply) = reply {
@@ -293,7 +309,18 @@ impl State {
                 cursors::close_turns(db, &answered)?;
                 Ok(open.into_iter().map(|turn| turn.id).filter(|id| !answered.contains(id)).collect::<Vec<_>>())
             })
-            .await?;
+            .await;
+        let still_open = match kept {
+            Ok(still_open) => still_open,
+            Err(error) => {
+                if let Some(live) = self.runs.get_mut(&run) {
+                    live.failure = Some("the answer could not be kept. Make room on the disk.".to_owned());
+                }
+                self.close_run(&run);
+                return Err(error);
+            }
+        };
+        self.all_kept();
         if let Some(live) = self.runs.get_mut(&run) {
             live.clock.last_result_at = Some(now());
             live.open = still_open;
@@ -369,9 +396,44 @@ impl State {
         if let Some(reason) = &reason {
             tracing::warn!(run, reason, "The run ended badly");
         }
-        // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
         let dropped = live.stopped == Some(Stopped::Dropped);
-        let (chat, of_run, open) = (live.chat.clone(), run.clone(), live.open.clone());
+        let more = match self.settle(&run, &live, dropped, reason.as_deref()).await {
+            Ok((finished, more)) => {
+                if finished {
+                    outcome = Outcome::Done;
+                }
+                more
+            }
+            Err(error) => {
+                // What is left open is settled by the next hand-over in this chat.
+                self.note_internal(&error);
+                outcome = Outcome::Failed;
+                true
+            }
+        };
+        match (outcome, reason) {
+            (Outcome::Failed, Some(reason)) => self.note_failure(&live.folder, Some(reason)),
+            (Outcome::Done, _) => self.note_failure(&live.folder, None),
+            _ => {}
+        }
+        self.tell_queue(Event::Ended { run, outcome, more }).await;
+        if live.stopped == Some(Stopped::Restart) {
+            self.tell_queue(Event::KeepWarm(live.folder.clone())).await;
+        }
+        // A chat that was given another folder meanwhile is asked under that one.
+        if let Some(group) = self.group_of(&live.chat).filter(|group| group.folder != live.folder).cloned()
+            && self.owes(&group).await?
+        {
+            self.tell_queue(Event::Message(group.folder)).await;
+        }
+        Ok(())
+    }
+
+    /// What became of a run's turns and task is written down: whether its task has come to its end, and whether the folder's
+    /// chat still wants an answer.
+    async fn settle(&mut self, run: &str, live: &LiveRun, dropped: bool, reason: Option<&str>) -> Result<(bool, bool)> {
+        // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
+        let (chat, of_run, open) = (live.chat.clone(), run.to_owned(), live.open.clone());
         self.store
             .write(move |db| {
                 if dropped {
@@ -381,25 +443,14 @@ impl State {
             })
             .await?;
         if dropped && live.task.is_none() && !live.open.is_empty() {
-            self.tell_chat(&live.chat, &run, "I was stopped before I could answer.").await?;
+            self.tell_chat(&live.chat, run, "I was stopped before I could answer.").await?;
         }
-        if self.task_ended(&live, dropped, reason.as_deref()).await? {
-            outcome = Outcome::Done;
-        }
+        let finished = self.task_ended(live, dropped, reason).await?;
         let more = match self.groups.get(&live.folder).cloned() {
             Some(group) => self.owes(&group).await?,
             None => false,
         };
-        match (outcome, reason) {
-            (Outcome::Failed, Some(reason)) => self.note_failure(&live.folder, Some(reason)),
-            (Outcome::Done, _) => self.note_failure(&live.folder, None),
-            _ => {}
-        }
-        self.tell_queue(Event::Ended { run, outcome, more }).await;
-        if live.stopped == Some(Stopped::Restart) {
-            self.tell_queue(Event::KeepWarm(live.folder)).await;
-        }
-        Ok(())
+        Ok((finished, more))
     }
 
     /// C4: after the last retry the chat is told, and what it waited for is not tried again by itself.
@@ -442,8 +493,7 @@ impl State {
         let chat = group.jid.clone();
         self.store
             .read(move |db| {
-                let unseen = messages::since(db, &chat, cursors::get(db, &chat)?)?;
-                Ok(unseen.iter().any(|message| router::wakes(message, &trigger)))
+                messages::owes(db, &chat, cursors::get(db, &chat)?, |message| router::wakes(message, &trigger))
             })
             .await
     }
@@ -461,20 +511,27 @@ fn judge(live: &LiveRun, end: &RunEnd) -> (Outcome, Option<String>) {
                 return (Outcome::Failed, Some(failure.clone()));
             }
             if !run::ended_well(*code, live.timed_out, gave_result) {
-                let reason = match (live.timed_out, stderr.trim()) {
-                    (true, _) => "it took too long.".to_owned(),
-                    (false, "") => format!("it ended with code {code}."),
-                    (false, stderr) => format!("it ended with code {code}: {stderr}"),
-                };
-                return (Outcome::Failed, Some(reason));
+                if live.timed_out {
+                    return (Outcome::Failed, Some("the agent took too long. Ask for less at once.".to_owned()));
+                }
+                tracing::debug!(code, stderr, "What it said");
+                return (Outcome::Failed, Some(run::excuse(None).to_owned()));
             }
             // Ended well, but took what it was given with it: only with a result before is that a race with its closing.
-            if !gave_result && !live.open.is_empty() {
-                return (Outcome::Failed, Some("it ended without an answer.".to_owned()));
+            if !gave_result && !live.open.is_empty() && live.clock.kind != RunKind::KeptWarm {
+                return (
+                    Outcome::Failed,
+                    Some("the agent ended without an answer. The log of its run says more.".to_owned()),
+                );
             }
             (Outcome::Done, None)
         }
     }
+}
+
+/// When a run was decided on: what its id, its container and its log are named by.
+pub(super) fn stamp_of(run: &str) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(run.rsplit_once('-')?.1.parse().ok()?).ok()
 }
 
 /// `nanoclaw-<folder>-<unix millis>`, 63 characters at most: a container's name is its host name too.

@@ -40,11 +40,24 @@ pub struct HandOver {
 /// Hands the unseen messages of a chat to a run: the cursor advances, and a turn is open until its result is in the
 /// outbox. `None` when nothing is unseen.
 ///
+/// A chat has one run at a time, so what another run has left open has ended unsettled (a full disk, say): it is settled
+/// first, and is handed over again.
+///
 /// # Errors
 /// What SQLite says; then nothing was handed over.
-pub fn hand_over(connection: &Connection, chat: &Jid, run: &str) -> Result<Option<HandOver>> {
+pub fn hand_over(
+    connection: &Connection,
+    chat: &Jid,
+    run: &str,
+    wakes: impl Fn(&Message) -> bool,
+) -> Result<Option<HandOver>> {
+    let left: Vec<String> = connection
+        .prepare_cached("SELECT DISTINCT run FROM turns WHERE chat_jid = ?1 AND run <> ?2 ORDER BY id DESC")?
+        .query_map([chat.as_str(), run], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    left.iter().try_for_each(|left| settle(connection, chat, left))?;
     let from = get(connection, chat)?;
-    let messages = messages::since(connection, chat, from)?;
+    let messages = messages::unseen(connection, chat, from, wakes)?;
     let Some(to) = messages.last().map(|message| message.seq) else { return Ok(None) };
     set(connection, chat, to)?;
     connection

@@ -75,37 +75,58 @@ pub fn add(connection: &Connection, group: &Group, at: Timestamp) -> Result<()> 
     cursors::set(connection, &group.jid, seen)
 }
 
+/// Registers a chat no more. Its conversation with Kiro is not handed to whoever gets its folder next (R11).
+///
 /// # Errors
 /// What SQLite says.
 pub fn remove(connection: &Connection, jid: &Jid) -> Result<()> {
+    connection.execute(
+        "DELETE FROM sessions WHERE group_folder IN (SELECT folder FROM registered_groups WHERE jid = ?1)",
+        [jid.as_str()],
+    )?;
     connection.execute("DELETE FROM registered_groups WHERE jid = ?1", [jid.as_str()])?;
     Ok(())
 }
 
-/// Gives the folder `main` to another chat. A registered chat gives its folder up to the old main.
+/// Gives the folder `main` to another chat. A registered chat gives its folder up to the old main; an old main that gets
+/// none is registered no more. What is unseen in either chat stays so, and neither goes on with the other's conversation.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn move_main(connection: &Connection, jid: &Jid, name: &str, at: Timestamp) -> Result<()> {
     let groups = list(connection)?;
-    let target = groups.iter().find(|group| group.jid == *jid).cloned();
-    if let Some(old) = groups.into_iter().find(Group::is_main) {
-        remove(connection, &old.jid)?;
-        if let Some(target) = &target {
-            remove(connection, &target.jid)?;
-            add(connection, &Group { folder: target.folder.clone(), ..old }, at)?;
-        }
-    } else if let Some(target) = &target {
-        remove(connection, &target.jid)?;
+    let old = groups.iter().find(|group| group.is_main());
+    if old.is_some_and(|old| old.jid == *jid) {
+        return Ok(());
     }
-    let main = Group {
-        jid: jid.clone(),
-        name: target.map_or_else(|| name.to_owned(), |target| target.name),
-        folder: Folder::main(),
-        trigger: None,
-        requires_trigger: false,
-        timeout: None,
+    let target = groups.iter().find(|group| group.jid == *jid);
+    for folder in [Some(&Folder::main()), target.map(|target| &target.folder)].into_iter().flatten() {
+        connection.execute("DELETE FROM sessions WHERE group_folder = ?1", [folder.as_str()])?;
+    }
+    let Some(target) = target else {
+        if let Some(old) = old {
+            remove(connection, &old.jid)?;
+        }
+        let main = Group {
+            jid: jid.clone(),
+            name: name.to_owned(),
+            folder: Folder::main(),
+            trigger: None,
+            requires_trigger: false,
+            timeout: None,
+        };
+        add(connection, &main, at)?;
+        return tasks::follow_folders(connection);
     };
-    add(connection, &main, at)?;
+    let mut give = connection.prepare("UPDATE registered_groups SET folder = ?2 WHERE jid = ?1")?;
+    // Folders are unique, so the one that is to be free is freed first.
+    give.execute([jid.as_str(), "moving to main"])?;
+    if let Some(old) = old {
+        give.execute([old.jid.as_str(), target.folder.as_str()])?;
+    }
+    connection.execute(
+        "UPDATE registered_groups SET folder = 'main', trigger_pattern = NULL, requires_trigger = 0 WHERE jid = ?1",
+        [jid.as_str()],
+    )?;
     tasks::follow_folders(connection)
 }

@@ -1,5 +1,7 @@
 //! Messages of registered chats, in order of arrival (C2, M12).
 
+use std::collections::VecDeque;
+
 use anyhow::Result;
 use nanoclaw_core::{
     chat::{Inbound, Jid, Message, Seq, is_bot, is_ignored},
@@ -9,8 +11,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{chats, outbox, time};
 
-/// The most messages that one hand-over holds. Older context beyond it is skipped, never what comes after it.
-const HAND_OVER: usize = 1000;
+/// The most messages of context, and the most that want an answer, in one hand-over; and the most bytes of either. Together
+/// they fit in a line of the runner's stdin, whatever is escaped in them.
+const HAND_OVER: usize = 500;
+const HAND_OVER_BYTES: usize = 512 << 10;
 
 /// Who the agent is, for M7.
 #[derive(Clone, Debug)]
@@ -67,19 +71,50 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
     Ok(kept)
 }
 
-/// What people said in a chat after `seq`, in order of arrival; of very much, the newest.
+/// What people said in a chat after `seq`, as far as it goes into one hand-over, in order of arrival.
+///
+/// Of those that `wakes` (want an answer) none is left out: what is too much begins the next hand-over. Of the others, which
+/// are context (M4), the newest are taken.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn since(connection: &Connection, chat: &Jid, seq: Seq) -> Result<Vec<Message>> {
+pub fn unseen(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Message) -> bool) -> Result<Vec<Message>> {
     let mut statement = connection.prepare_cached(
         "SELECT seq, id, chat_jid, sender, sender_name, content, timestamp, is_bot_message FROM messages
-         WHERE chat_jid = ?1 AND seq > ?2 AND NOT is_bot_message ORDER BY seq DESC LIMIT ?3",
+         WHERE chat_jid = ?1 AND seq > ?2 AND NOT is_bot_message ORDER BY seq",
     )?;
-    let rows = statement.query_map(params![chat.as_str(), seq, HAND_OVER], message)?;
-    let mut messages = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    messages.reverse();
-    Ok(messages)
+    let mut rows = statement.query(params![chat.as_str(), seq])?;
+    let (mut asking, mut asking_bytes) = (Vec::new(), 0);
+    let (mut context, mut context_bytes) = (VecDeque::new(), 0);
+    while let Some(row) = rows.next()? {
+        let message = message(row)?;
+        let bytes = message.content.len();
+        if wakes(&message) {
+            let full = asking.len() >= HAND_OVER || asking_bytes + bytes > HAND_OVER_BYTES;
+            if full && !asking.is_empty() {
+                break;
+            }
+            asking_bytes += bytes;
+            asking.push(message);
+        } else {
+            context_bytes += bytes;
+            context.push_back(message);
+            while context.len() > HAND_OVER || context_bytes > HAND_OVER_BYTES {
+                context_bytes -= context.pop_front().map_or(0, |dropped: Message| dropped.content.len());
+            }
+        }
+    }
+    asking.extend(context);
+    asking.sort_by_key(|message| message.seq);
+    Ok(asking)
+}
+
+/// Whether something that wants an answer came after `seq` (C3).
+///
+/// # Errors
+/// What SQLite says.
+pub fn owes(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Message) -> bool) -> Result<bool> {
+    Ok(unseen(connection, chat, seq, &wakes)?.iter().any(wakes))
 }
 
 /// The last arrival in a chat; 0 when there was none.

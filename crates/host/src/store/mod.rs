@@ -120,11 +120,11 @@ fn connect(path: &Path) -> Result<Connection, Trouble> {
             return Err(Trouble::DatabaseNewer { found, known: known as u64 });
         }
     }
+    private(path).map_err(|error| Trouble::DatabaseBroken { reason: error.to_string() })?;
     let connection = open().map_err(|error| match error {
         rusqlite_migration::Error::RusqliteError { err, .. } => trouble(&err),
         other => Trouble::DatabaseBroken { reason: other.to_string() },
     })?;
-    private(path).map_err(|error| Trouble::DatabaseBroken { reason: error.to_string() })?;
     Ok(connection)
 }
 
@@ -141,15 +141,15 @@ fn trouble(error: &rusqlite::Error) -> Trouble {
     }
 }
 
-/// Chats are for their owner's eyes alone.
+/// Chats are for their owner's eyes alone; the files that SQLite puts beside the database take its mode.
 fn private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?;
+    #[cfg(unix)]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The store on real SQLite.
 
 use nanoclaw_core::{
-    chat::{Inbound, Jid, Seq},
+    chat::{Inbound, Jid},
     group::{Folder, Group},
 };
 
@@ -53,7 +53,11 @@ fn register(connection: &Connection) {
 
 fn unseen(connection: &Connection) -> Vec<String> {
     let cursor = cursors::get(connection, &alice()).unwrap();
-    messages::since(connection, &alice(), cursor).unwrap().into_iter().map(|message| message.content).collect()
+    messages::unseen(connection, &alice(), cursor, |_| true)
+        .unwrap()
+        .into_iter()
+        .map(|message| message.content)
+        .collect()
 }
 
 #[test]
@@ -106,12 +110,12 @@ fn two_messages_in_one_second_are_both_seen() {
     let db = connection();
     register(&db);
     messages::accept(&db, &[said("1", "one", 9)], &andy()).unwrap();
-    let first = cursors::hand_over(&db, &alice(), "run").unwrap().unwrap();
+    let first = cursors::hand_over(&db, &alice(), "run", |_| true).unwrap().unwrap();
     assert_eq!(first.messages.len(), 1);
     messages::accept(&db, &[said("2", "two", 9), said("3", "late", 3)], &andy()).unwrap();
-    let second = cursors::hand_over(&db, &alice(), "run").unwrap().unwrap();
+    let second = cursors::hand_over(&db, &alice(), "run", |_| true).unwrap().unwrap();
     assert_eq!(second.messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), ["two", "late"]);
-    assert!(cursors::hand_over(&db, &alice(), "run").unwrap().is_none());
+    assert!(cursors::hand_over(&db, &alice(), "run", |_| true).unwrap().is_none());
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn what_was_not_answered_goes_back() {
     register(&db);
     let given = |db: &Connection, id: &str| {
         messages::accept(db, &[said(id, id, 1)], &andy()).unwrap();
-        cursors::hand_over(db, &alice(), "run").unwrap().unwrap().turn
+        cursors::hand_over(db, &alice(), "run", |_| true).unwrap().unwrap().turn
     };
     let (one, _two, _three) = (given(&db, "1"), given(&db, "2"), given(&db, "3"));
     cursors::close_turns(&db, &[one]).unwrap();
@@ -136,9 +140,9 @@ fn a_start_settles_what_a_kill_left_open() {
     let db = connection();
     register(&db);
     messages::accept(&db, &[said("1", "1", 1)], &andy()).unwrap();
-    cursors::hand_over(&db, &alice(), "run-a").unwrap();
+    cursors::hand_over(&db, &alice(), "run-a", |_| true).unwrap();
     messages::accept(&db, &[said("2", "2", 1)], &andy()).unwrap();
-    cursors::hand_over(&db, &alice(), "run-b").unwrap();
+    cursors::hand_over(&db, &alice(), "run-a", |_| true).unwrap();
     assert_eq!(unseen(&db), [""; 0]);
     cursors::settle_all(&db).unwrap();
     assert_eq!(unseen(&db), ["1", "2"]);
@@ -175,11 +179,15 @@ fn main_moves_and_swaps_folders() {
         timeout: None,
     };
     groups::add(&db, &group, at(0)).unwrap();
+    messages::accept(&db, &[said("1", "waits", 1)], &andy()).unwrap();
+    sessions::set(&db, &Folder::main(), "kiro-session").unwrap();
     groups::move_main(&db, &family, "", at(1)).unwrap();
     let folders = |db: &Connection| {
         groups::list(db).unwrap().into_iter().map(|g| format!("{} {}", g.name, g.folder)).collect::<Vec<_>>()
     };
     assert_eq!(folders(&db), ["Family main", "Alice family"]);
+    assert_eq!(unseen(&db), ["waits"], "what waited still does");
+    assert_eq!(sessions::get(&db, &Folder::main()).unwrap(), None, "R11: nobody goes on with another's conversation");
     groups::move_main(&db, &Jid::new("2@g.us"), "New", at(1)).unwrap();
     assert_eq!(folders(&db), ["New main", "Alice family"]);
 }
@@ -225,13 +233,38 @@ async fn a_failed_transaction_keeps_nothing() {
 }
 
 #[test]
-fn a_hand_over_is_bounded_and_takes_the_newest() {
+fn what_a_run_left_unsettled_is_handed_over_again() {
+    // C1: its end could not be written down
     let db = connection();
     register(&db);
-    let batch: Vec<_> = (0..1200).map(|n| said(&n.to_string(), &n.to_string(), n)).collect();
+    messages::accept(&db, &[said("1", "1", 1)], &andy()).unwrap();
+    cursors::hand_over(&db, &alice(), "lost", |_| true).unwrap().unwrap();
+    let again = cursors::hand_over(&db, &alice(), "next", |_| true).unwrap().unwrap();
+    assert_eq!(again.messages.len(), 1);
+    assert_eq!(cursors::open_turns(&db, "lost").unwrap(), []);
+}
+
+#[test]
+fn a_hand_over_is_bounded_and_leaves_out_no_question() {
+    // M4, C1
+    let db = connection();
+    register(&db);
+    let asks = |message: &nanoclaw_core::chat::Message| message.content.starts_with('@');
+    let mut batch: Vec<_> = (0..2).map(|n| said(&format!("a{n}"), &format!("@{n}"), n)).collect();
+    batch.extend((0..1200).map(|n| said(&n.to_string(), &n.to_string(), n)));
     messages::accept(&db, &batch, &andy()).unwrap();
-    let given = cursors::hand_over(&db, &alice(), "run").unwrap().unwrap();
-    assert_eq!((given.messages.len(), given.messages[0].content.as_str()), (1000, "200"));
-    let last: Seq = messages::last(&db, &alice()).unwrap();
-    assert_eq!(cursors::get(&db, &alice()).unwrap(), last);
+    assert!(messages::owes(&db, &alice(), 0, asks).unwrap(), "however much was said since");
+    let given = cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap();
+    let texts: Vec<_> = given.messages.iter().map(|message| message.content.as_str()).collect();
+    assert_eq!((texts.len(), &texts[..3], texts[501]), (502, &["@0", "@1", "700"][..], "1199"));
+    assert_eq!(cursors::get(&db, &alice()).unwrap(), messages::last(&db, &alice()).unwrap());
+
+    // Questions beyond the bound, by count and by bytes, are a turn of their own.
+    let many: Vec<_> = (0..600).map(|n| said(&format!("b{n}"), &format!("@{n}"), n)).collect();
+    messages::accept(&db, &many, &andy()).unwrap();
+    assert_eq!(cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap().messages.len(), 500);
+    assert_eq!(cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap().messages.len(), 100);
+    let long: Vec<_> = (0..20).map(|n| said(&format!("c{n}"), &format!("@{}", "x".repeat(60_000)), n)).collect();
+    messages::accept(&db, &long, &andy()).unwrap();
+    assert_eq!(cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap().messages.len(), 8);
 }
