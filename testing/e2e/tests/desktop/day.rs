@@ -51,7 +51,6 @@ async fn from_the_first_code_to_quit() -> Result<()> {
     page.reads("Alice & Bob_s chat").await?;
     picture(&scene, &page, "containers-working").await?;
     scene.containers.until("one runs", |all| all.iter().any(Container::is_running)).await?;
-    keep(&scene, "tray-working", &desktop.picture_of_menu().await?)?;
 
     // T3: stopped from the menu, it is stopped at the engine.
     tray.choose(&["Alice", "Stop"]).await?;
@@ -90,5 +89,26 @@ async fn from_the_first_code_to_quit() -> Result<()> {
     assert_eq!(std::fs::read_dir(home.join("tray"))?.count(), 0, "the tray's picture is gone");
     let home = home.to_str().context("a path of text")?;
     no_process_has(&format!("NANOCLAW_HOME={home}")).await?;
+    scene.end().await
+}
+
+#[tokio::test]
+async fn a_real_panel_shows_it() -> Result<()> {
+    // T1, T2
+    let mut scene = Scene::begin("desktop_panel").await?;
+    let desktop = scene.desktop().await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.kiro().plays(&json!({"turns": [{"match": "slow", "delayMs": 60_000, "parts": ["too late"]}]}))?;
+    scene.start_desktop(&desktop, &["--login"]).await?;
+    let tray = desktop.tray().await?;
+    tray.until("it needs a person", |shown| shown.icon == "needs-you").await?;
+    keep(&scene, "tray-needs-you", &desktop.picture_of_menu().await?)?;
+    let status = scene.until("a code is there", |status| status["whatsapp"]["qr"]["data"].is_string()).await?;
+    owner.scans(status["whatsapp"]["qr"]["data"].as_str().context("no code")?).await?;
+    scene.until_connected().await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    alice.writes_to(&owner, "slow one").await?;
+    tray.until("it works", |shown| shown.icon == "working" && shown.row(&["Alice, under"]).is_some()).await?;
+    keep(&scene, "tray-working", &desktop.picture_of_menu().await?)?;
     scene.end().await
 }
