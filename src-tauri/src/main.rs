@@ -41,7 +41,11 @@ fn main() -> Result<()> {
     let mut builder = tauri::Builder::default();
     if home.is_default() {
         // First of all plugins: a second start ends here.
-        builder = builder.plugin(tauri_plugin_single_instance::init(|app, _, _| window::open(app, Page::Overview)));
+        builder = builder.plugin(tauri_plugin_single_instance::init(|app, arguments, _| {
+            if Opening::of(arguments.iter().map(String::as_str)) != Opening::Later {
+                window::open(app, Page::Overview);
+            }
+        }));
     }
     builder
         .plugin(autostart::plugin())

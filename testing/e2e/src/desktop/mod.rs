@@ -7,6 +7,7 @@ mod tray;
 
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -48,14 +49,19 @@ impl Desktop {
             .context("no dbus-daemon")?;
         let bus = first_line(&mut dbus).await?;
         let panel = tray::Panel::on(&bus).await?;
+        opener(folder)?;
         // Freed at once and taken by the window later: nobody else here asks for ports of this range meanwhile.
         let inspector = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         Ok(Self { folder: folder.to_owned(), display, bus, inspector, panel, _programs: [xvfb, dbus] })
     }
 
     /// What a program of this session has in its environment.
-    pub fn environment(&self) -> [(&'static str, String); 5] {
+    pub fn environment(&self) -> [(&'static str, String); 6] {
         [
+            (
+                "PATH",
+                format!("{}:{}", self.folder.join("programs").display(), std::env::var("PATH").unwrap_or_default()),
+            ),
             ("DISPLAY", self.display.clone()),
             ("DBUS_SESSION_BUS_ADDRESS", self.bus.clone()),
             ("GDK_BACKEND", "x11".to_owned()),
@@ -72,6 +78,20 @@ impl Desktop {
     /// The titles of all notifications so far, once there are so many.
     pub async fn notifications(&self, count: usize) -> Result<Vec<String>> {
         self.panel.notifications(count).await
+    }
+
+    /// The file that the desktop was asked to open first.
+    pub async fn opened(&self) -> Result<PathBuf> {
+        let opened = self.folder.join("opened");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match fs::read_to_string(&opened) {
+                Ok(path) if path.ends_with('\n') => return Ok(path.trim_end().into()),
+                _ if Instant::now() > deadline => bail!("nothing was opened"),
+                // Another program's file, written once.
+                _ => sleep(Duration::from_millis(20)).await,
+            }
+        }
     }
 
     /// The titles of the windows on the screen.
@@ -135,6 +155,14 @@ fn settings_of_the_panel(folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&place)?;
     fs::write(place.join("xfce4-panel.xml"), include_str!("xfce4-panel.xml"))?;
     Ok(folder.join("panel"))
+}
+
+/// The program that opens files for a desktop: here it writes down which.
+fn opener(folder: &Path) -> Result<()> {
+    let place = folder.join("programs/xdg-open");
+    fs::create_dir_all(folder.join("programs"))?;
+    fs::write(&place, format!("#!/bin/sh\necho \"$1\" > '{}'\n", folder.join("opened").display()))?;
+    Ok(fs::set_permissions(&place, PermissionsExt::from_mode(0o755))?)
 }
 
 fn program(name: &str, folder: &Path) -> Result<Command> {

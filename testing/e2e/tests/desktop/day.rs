@@ -47,6 +47,9 @@ async fn from_the_first_code_to_quit() -> Result<()> {
     for action in ["Stop", "Restart", "Show log"] {
         assert!(shown.row(&["Alice", action]).is_some_and(|row| row.enabled), "{action} in {shown:?}");
     }
+    // A run's own log is there at its end: until then the one log is shown.
+    tray.choose(&["Alice", "Show log"]).await?;
+    assert_eq!(desktop.opened().await?, scene.home().join("logs/nanoclaw.log"));
     tray.choose(&["Docker: running"]).await?;
     page.reads("Alice & Bob_s chat").await?;
     picture(&scene, &page, "containers-working").await?;
