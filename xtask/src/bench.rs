@@ -12,7 +12,9 @@ pub fn bench() -> Result<()> {
     let mut steps = Steps::begin();
     steps.step("what the tests need", needs::for_test)?;
     steps.step("build", || {
-        run(cargo().args(["build", "--profile", "measure", "--features", "nanoclaw-host/fake-peers"]).args([
+        run(cargo().args(["build", "--profile", "measure", "--features", "nanoclaw/fake-peers"]).args([
+            "-p",
+            "nanoclaw",
             "-p",
             "nanoclaw-host",
             "-p",

@@ -29,6 +29,7 @@ async fn main() -> Result<()> {
     warm(&scene, &owner, &alice).await?;
     scene.end().await?;
     starts().await?;
+    trays().await?;
     idle::measure().await
 }
 
@@ -111,6 +112,27 @@ async fn starts() -> Result<()> {
         ms(median(&mut took))
     );
     scene.end().await
+}
+
+/// B6, desktop: start → the tray's icon is in the panel.
+async fn trays() -> Result<()> {
+    let mut took = Vec::new();
+    for n in 0..=STARTS {
+        let scene = Scene::begin("bench_trays").await?;
+        let desktop = scene.desktop().await?;
+        let mut program = scene.desktop_program(&desktop)?;
+        let began = Instant::now();
+        let mut app = program.arg("--login").spawn()?;
+        let tray = desktop.tray().await?;
+        // The first reads the libraries from the disk.
+        took.extend((n > 0).then(|| began.elapsed()));
+        tray.until("it has a menu", |shown| shown.row(&["Quit"]).is_some()).await?;
+        tray.choose(&["Quit"]).await?;
+        app.wait().await?;
+        scene.end().await?;
+    }
+    println!("| B6 | start → tray ready, {STARTS} times | median {} ms | | ≤ 500 ms |", ms(median(&mut took)));
+    Ok(())
 }
 
 fn median(all: &mut [Duration]) -> Duration {
