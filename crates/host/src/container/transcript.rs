@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
-use nanoclaw_protocol::{Cause, FrameParser, MAX_LINE_BYTES, Output, Piece, Status};
+use nanoclaw_protocol::{FrameParser, MAX_LINE_BYTES, Piece, Status};
 use tokio::sync::mpsc;
 use tracing::Level;
 
@@ -81,13 +81,7 @@ impl Transcript {
                 self.stdout.push(&shown);
                 self.stdout.push("\n");
             }
-            let output = match piece {
-                Piece::Output(output) => Some(output),
-                // Whatever it answered is lost, so the run has failed: its open turns go back.
-                Piece::Bad(error) => Some(Output::error(None, Cause::Unknown, error.to_string())),
-                Piece::Log(_) => None,
-            };
-            if let Some(output) = output {
+            if let Piece::Output(output) = piece {
                 self.failed |= output.status == Status::Error;
                 let part = self.results;
                 self.results += 1;
