@@ -16,6 +16,8 @@ use zbus::{Connection, MatchRule, MessageStream, connection, interface, message}
 
 use crate::PATIENCE;
 
+/// How often a menu that changes under the click is looked at again.
+const LOOKS: usize = 20;
 const STATES: [&str; 5] = ["ready", "working", "needs-you", "offline", "paused"];
 
 /// The icon that registered last: its owner on the bus and its object.
@@ -161,6 +163,12 @@ impl fmt::Debug for Shown {
     }
 }
 
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.draw(f, 1)
+    }
+}
+
 impl Row {
     fn draw(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         let marks = [(!self.enabled, "(grey) "), (self.ticked == Some(true), "✓ ")];
@@ -178,10 +186,14 @@ impl Shown {
 
     /// A row by the beginnings of the labels on the way to it.
     pub fn row(&self, path: &[&str]) -> Option<&Row> {
-        let (first, rest) = path.split_first()?;
-        let start = self.rows.iter().find(|row| row.label.starts_with(first))?;
-        rest.iter().try_fold(start, |row, label| row.rows.iter().find(|below| below.label.starts_with(label)))
+        row_at(&self.rows, path)
     }
+}
+
+fn row_at<'a>(rows: &'a [Row], path: &[&str]) -> Option<&'a Row> {
+    let (first, rest) = path.split_first()?;
+    let row = rows.iter().find(|row| row.label.starts_with(first))?;
+    if rest.is_empty() { Some(row) } else { row_at(&row.rows, rest) }
 }
 
 impl Tray {
@@ -189,10 +201,14 @@ impl Tray {
     pub async fn shown(&self) -> Result<Shown> {
         let icon = PathBuf::from(self.text("IconName").await?);
         let title = self.text("XAyatanaLabel").await?;
+        Ok(Shown { icon: picture(&icon)?, title, rows: self.rows().await? })
+    }
+
+    async fn rows(&self) -> Result<Vec<Row>> {
         let depth_and_properties = (0_i32, -1_i32, Vec::<&str>::new());
         let answer = self.menu("GetLayout", &depth_and_properties).await?;
         let (_, root): (u32, Layout) = answer.body().deserialize()?;
-        Ok(Shown { icon: picture(&icon)?, title, rows: row(root)?.rows })
+        Ok(row(root)?.rows)
     }
 
     /// Waits until it is so, looking again at each of its signals.
@@ -216,24 +232,31 @@ impl Tray {
         }
     }
 
-    /// Chooses a row by the beginnings of the labels on the way to it.
+    /// Chooses a row by the beginnings of the labels on the way to it. A menu that changes between the look and the click
+    /// is looked at again, as a person would.
     pub async fn choose(&self, path: &[&str]) -> Result<()> {
-        let shown = self.shown().await?;
-        let row = shown.row(path).with_context(|| format!("no row {path:?} in {shown:?}"))?;
-        if !row.enabled {
-            bail!("{path:?} is grey");
+        for _ in 0..LOOKS {
+            let rows = self.rows().await?;
+            let row = row_at(&rows, path).with_context(|| format!("no row {path:?} in {rows:?}"))?;
+            if !row.enabled {
+                bail!("{path:?} is grey");
+            }
+            match self.menu("Event", &(row.id, "clicked", Value::from(""), 0_u32)).await {
+                Ok(_) => return Ok(()),
+                Err(zbus::Error::MethodError(_, Some(why), _)) if why.contains("does not refer to a menu item") => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        self.menu("Event", &(row.id, "clicked", Value::from(""), 0_u32)).await?;
-        Ok(())
+        bail!("{path:?} changed {LOOKS} times between look and click");
     }
 
-    async fn menu<B>(&self, method: &str, body: &B) -> Result<zbus::Message>
+    async fn menu<B>(&self, method: &str, body: &B) -> zbus::Result<zbus::Message>
     where
         B: serde::Serialize + zbus::zvariant::DynamicType,
     {
         let path = format!("{}/Menu", self.object);
         let interface = Some("com.canonical.dbusmenu");
-        Ok(self.connection.call_method(Some(self.owner.as_str()), path, interface, method, body).await?)
+        self.connection.call_method(Some(self.owner.as_str()), path, interface, method, body).await
     }
 
     async fn text(&self, property: &str) -> Result<String> {
