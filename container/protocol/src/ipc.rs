@@ -96,6 +96,9 @@ pub struct ContainerConfig {
     /// Hard limit of a run in milliseconds (R5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,
+    /// The tools that the agent may use; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
 }
 
 /// A folder that a group asks for beside its own; the mount allowlist decides (X1).
@@ -228,7 +231,7 @@ mod tests {
         check(
             json!({"type": "register_group", "jid": "2@g.us", "name": "Family", "folder": "family",
                    "trigger": "@Andy", "requiresTrigger": false,
-                   "containerConfig": {"timeout": 60000, "additionalMounts":
+                   "containerConfig": {"timeout": 60000, "tools": ["read"], "additionalMounts":
                        [{"hostPath": "~/notes", "containerPath": "notes", "readonly": true}]}}),
             IpcRequest::RegisterGroup {
                 jid: "2@g.us".into(),
@@ -243,6 +246,7 @@ mod tests {
                         readonly: Some(true),
                     }],
                     timeout: Some(60_000),
+                    tools: Some(vec!["read".into()]),
                 }),
             },
             TASKS,

@@ -140,14 +140,7 @@ mod tests {
             .into_iter()
             .map(|(folder, jid)| {
                 let folder = Folder::new(folder).unwrap();
-                let group = Group {
-                    jid: Jid::new(jid),
-                    name: folder.to_string(),
-                    folder: folder.clone(),
-                    trigger: None,
-                    requires_trigger: true,
-                    timeout: None,
-                };
+                let group = Group::new(Jid::new(jid), folder.as_str(), folder.clone());
                 (folder, group)
             })
             .collect()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use nanoclaw_protocol::ipc::{AdditionalMount, ContainerConfig};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -75,8 +76,7 @@ impl fmt::Display for Folder {
 }
 
 /// A registered chat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     pub jid: Jid,
     pub name: String,
@@ -84,12 +84,43 @@ pub struct Group {
     /// The group's own trigger word, with or without `@`; `None` means the assistant's name (M3).
     pub trigger: Option<String>,
     pub requires_trigger: bool,
+    /// Folders of this computer that its agent is to see beside its own; the mount allowlist decides (X1).
+    pub mounts: Vec<AdditionalMount>,
     /// The group's own hard limit for a run in milliseconds (R5), instead of CONTAINER_TIMEOUT.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub timeout: Option<u64>,
+    /// The tools that its agent may use; `None` for all.
+    pub tools: Option<Vec<String>>,
+    /// Why the container settings that are stored for it can't be read.
+    pub broken: Option<String>,
 }
 
 impl Group {
+    /// A chat without settings of its own.
+    pub fn new(jid: Jid, name: &str, folder: Folder) -> Self {
+        Group {
+            jid,
+            name: name.to_owned(),
+            folder,
+            trigger: None,
+            requires_trigger: true,
+            mounts: Vec::new(),
+            timeout: None,
+            tools: None,
+            broken: None,
+        }
+    }
+
+    /// The same with the container settings that are stored for it. Of settings that can't be read nothing holds, and no
+    /// tool is allowed: which ones were can't be told.
+    pub fn configured(self, stored: Option<&str>) -> Self {
+        match stored.map_or(Ok(ContainerConfig::default()), serde_json::from_str) {
+            Ok(ContainerConfig { additional_mounts: mounts, timeout, tools }) => {
+                Group { mounts, timeout, tools, ..self }
+            }
+            Err(error) => Group { tools: Some(Vec::new()), broken: Some(error.to_string()), ..self },
+        }
+    }
+
     pub fn is_main(&self) -> bool {
         self.folder.is_main()
     }
@@ -98,6 +129,27 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn container_settings() {
+        // X1: tolerant of keys that others wrote; what is broken gives nothing.
+        let configured = |stored| Group::new(Jid::new("1@g.us"), "x", Folder::main()).configured(stored);
+        assert_eq!(configured(None), configured(Some("{}")));
+        let group = configured(Some(
+            r#"{"additionalMounts":[{"hostPath":"~/notes","containerPath":"n","readonly":false,"x":1}],"timeout":5,"tools":["read"],"y":2}"#,
+        ));
+        let mount =
+            AdditionalMount { host_path: "~/notes".into(), container_path: Some("n".into()), readonly: Some(false) };
+        assert_eq!(
+            (group.mounts, group.timeout, group.tools, group.broken),
+            (vec![mount], Some(5), Some(vec!["read".to_owned()]), None)
+        );
+        for broken in ["", "{", "[]", "7", r#"{"timeout":"5"}"#, r#"{"additionalMounts":[{}]}"#, r#"{"tools":"all"}"#] {
+            let group = configured(Some(broken));
+            assert!(group.broken.is_some(), "{broken}");
+            assert_eq!((group.mounts, group.timeout, group.tools), (vec![], None, Some(vec![])), "{broken}");
+        }
+    }
 
     #[test]
     fn folder_names() {

@@ -78,14 +78,7 @@ mod tests {
     use crate::{chat::Jid, group::Folder};
 
     fn table(folder: &str, mode: KiroMode) -> Vec<String> {
-        let group = Group {
-            jid: Jid::new("1@g.us"),
-            name: "x".into(),
-            folder: Folder::new(folder).unwrap(),
-            trigger: None,
-            requires_trigger: true,
-            timeout: None,
-        };
+        let group = Group::new(Jid::new("1@g.us"), "x", Folder::new(folder).unwrap());
         let places = Places { home: "/N".into(), user: "/U".into(), kiro_data: "/U/.local/share/kiro-cli".into() };
         mounts(&group, mode, &places)
             .iter()

@@ -39,14 +39,7 @@ mod tests {
     #[test]
     fn ignore_pipe_enqueue() {
         // M4, M7, Q5
-        let group = Group {
-            jid: Jid::new("1@g.us"),
-            name: "Family".into(),
-            folder: Folder::new("family").unwrap(),
-            trigger: None,
-            requires_trigger: true,
-            timeout: None,
-        };
+        let group = Group::new(Jid::new("1@g.us"), "Family", Folder::new("family").unwrap());
         let trigger = Trigger::of(&group, "Andy");
         for (content, is_bot, alive, expect) in [
             ("hello", false, false, Route::Ignore),

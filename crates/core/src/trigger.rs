@@ -39,12 +39,8 @@ mod tests {
 
     fn check(trigger: Option<&str>, text: &str, expect: bool) {
         let group = Group {
-            jid: Jid::new("1@g.us"),
-            name: "Family".into(),
-            folder: Folder::new("family").unwrap(),
             trigger: trigger.map(Into::into),
-            requires_trigger: true,
-            timeout: None,
+            ..Group::new(Jid::new("1@g.us"), "Family", Folder::new("family").unwrap())
         };
         assert_eq!(Trigger::of(&group, "Andy").matches(text), expect, "{trigger:?} {text:?}");
     }
@@ -71,14 +67,7 @@ mod tests {
     #[test]
     fn main_and_open_groups_need_none() {
         // M3
-        let mut group = Group {
-            jid: Jid::new("1@s.whatsapp.net"),
-            name: "Me".into(),
-            folder: Folder::main(),
-            trigger: None,
-            requires_trigger: true,
-            timeout: None,
-        };
+        let mut group = Group::new(Jid::new("1@s.whatsapp.net"), "Me", Folder::main());
         assert!(Trigger::of(&group, "Andy").matches("hello"));
         group.folder = Folder::new("open").unwrap();
         assert!(!Trigger::of(&group, "Andy").matches("hello"));

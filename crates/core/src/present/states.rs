@@ -262,14 +262,8 @@ fn image(state: ImageState) -> ImageStatus {
 
 #[allow(clippy::expect_used, reason = "the folders here are good")]
 fn group(jid: &str, name: &str, folder: &str) -> Group {
-    Group {
-        jid: Jid::new(jid),
-        name: name.to_owned(),
-        folder: Folder::new(folder).expect("a folder"),
-        trigger: None,
-        requires_trigger: folder != "main",
-        timeout: None,
-    }
+    let requires_trigger = folder != "main";
+    Group { requires_trigger, ..Group::new(Jid::new(jid), name, Folder::new(folder).expect("a folder")) }
 }
 
 fn run(facts: &Facts, folder: &str, kind: RunKind, state: RunState, seconds: i64) -> RunStatus {

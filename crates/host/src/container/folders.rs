@@ -102,14 +102,7 @@ mod tests {
 
     fn check(folder: &str, mode: KiroMode, host: &[&str]) -> (Vec<&'static str>, Vec<String>, tempfile::TempDir) {
         let place = tempfile::tempdir().unwrap();
-        let group = Group {
-            jid: Jid::new("1@g.us"),
-            name: "x".into(),
-            folder: Folder::new(folder).unwrap(),
-            trigger: None,
-            requires_trigger: true,
-            timeout: None,
-        };
+        let group = Group::new(Jid::new("1@g.us"), "x", Folder::new(folder).unwrap());
         let user = place.path().join("user");
         for folder in host {
             fs::create_dir_all(user.join(folder)).unwrap();

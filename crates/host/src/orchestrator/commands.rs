@@ -125,7 +125,7 @@ impl State {
             return Err(Trouble::FolderTaken { folder: folder.to_string() });
         }
         let requires_trigger = !no_trigger && !folder.is_main();
-        let group = Group { jid, name, folder, trigger, requires_trigger, timeout: None };
+        let group = Group { trigger, requires_trigger, ..Group::new(jid, &name, folder) };
         let added = group.clone();
         let all = self.kept(
             self.store

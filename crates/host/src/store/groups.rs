@@ -1,25 +1,17 @@
 //! Registered chats.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use nanoclaw_core::{
     chat::Jid,
     group::{Folder, Group},
     status::rfc3339,
 };
-use rusqlite::{Connection, params};
-use serde::{Deserialize, Serialize};
+use nanoclaw_protocol::ipc::ContainerConfig;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Map, Value};
 
 use super::{cursors, messages, tasks};
-
-/// The column `container_config`, as the Node.js service wrote it. Extra mounts are kept as they are.
-#[derive(Default, Serialize, Deserialize)]
-struct ContainerConfig {
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    timeout: Option<u64>,
-    #[serde(flatten)]
-    rest: serde_json::Map<String, serde_json::Value>,
-}
 
 /// # Errors
 /// What SQLite says, or a folder name in the database that is not one.
@@ -32,19 +24,10 @@ pub fn list(connection: &Connection) -> Result<Vec<Group>> {
     let mut groups = Vec::new();
     while let Some(row) = rows.next()? {
         let folder: String = row.get(2)?;
-        let config: Option<String> = row.get(5)?;
-        let config: ContainerConfig = match config {
-            Some(json) => serde_json::from_str(&json).with_context(|| format!("container_config of {folder}"))?,
-            None => ContainerConfig::default(),
-        };
-        groups.push(Group {
-            jid: Jid::new(row.get::<_, String>(0)?),
-            name: row.get(1)?,
-            folder: Folder::new(&folder)?,
-            trigger: row.get(3)?,
-            requires_trigger: row.get(4)?,
-            timeout: config.timeout,
-        });
+        let (name, stored): (String, Option<String>) = (row.get(1)?, row.get(5)?);
+        let group = Group::new(Jid::new(row.get::<_, String>(0)?), &name, Folder::new(&folder)?);
+        let group = Group { trigger: row.get(3)?, requires_trigger: row.get(4)?, ..group };
+        groups.push(group.configured(stored.as_deref()));
     }
     Ok(groups)
 }
@@ -54,10 +37,6 @@ pub fn list(connection: &Connection) -> Result<Vec<Group>> {
 /// # Errors
 /// What SQLite says: also when the chat is registered already, or the folder belongs to another.
 pub fn add(connection: &Connection, group: &Group, at: Timestamp) -> Result<()> {
-    let config = group
-        .timeout
-        .map(|timeout| serde_json::to_string(&ContainerConfig { timeout: Some(timeout), ..Default::default() }))
-        .transpose()?;
     connection.execute(
         "INSERT INTO registered_groups (jid, name, folder, trigger_pattern, added_at, container_config, requires_trigger)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -67,12 +46,37 @@ pub fn add(connection: &Connection, group: &Group, at: Timestamp) -> Result<()> 
             group.folder.as_str(),
             group.trigger,
             rfc3339(at),
-            config,
+            stored(group, None)?,
             group.requires_trigger
         ],
     )?;
     let seen = messages::last(connection, &group.jid)?;
     cursors::set(connection, &group.jid, seen)
+}
+
+/// Keeps a registered chat's container settings anew.
+///
+/// # Errors
+/// What SQLite says.
+pub fn configure(connection: &Connection, group: &Group) -> Result<()> {
+    let jid = group.jid.as_str();
+    let before = "SELECT container_config FROM registered_groups WHERE jid = ?1";
+    let before: Option<String> = connection.query_row(before, [jid], |row| row.get(0)).optional()?.flatten();
+    let config = stored(group, before.as_deref())?;
+    connection.execute("UPDATE registered_groups SET container_config = ?2 WHERE jid = ?1", params![jid, config])?;
+    Ok(())
+}
+
+/// The column `container_config`, in the shape of the Node.js service; its keys that we don't know stay as they were.
+fn stored(group: &Group, before: Option<&str>) -> Result<Option<String>> {
+    let mut kept: Map<String, Value> = before.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    kept.retain(|key, _| !["additionalMounts", "timeout", "tools"].contains(&key.as_str()));
+    let (additional_mounts, tools) = (group.mounts.clone(), group.tools.clone());
+    let config = ContainerConfig { additional_mounts, timeout: group.timeout, tools };
+    if let Value::Object(ours) = serde_json::to_value(config)? {
+        kept.extend(ours);
+    }
+    Ok((!kept.is_empty()).then(|| Value::Object(kept).to_string()))
 }
 
 /// Registers a chat no more. Its conversation with Kiro is not handed to whoever gets its folder next (R11).
@@ -107,14 +111,7 @@ pub fn move_main(connection: &Connection, jid: &Jid, name: &str, at: Timestamp) 
         if let Some(old) = old {
             remove(connection, &old.jid)?;
         }
-        let main = Group {
-            jid: jid.clone(),
-            name: name.to_owned(),
-            folder: Folder::main(),
-            trigger: None,
-            requires_trigger: false,
-            timeout: None,
-        };
+        let main = Group { requires_trigger: false, ..Group::new(jid.clone(), name, Folder::main()) };
         add(connection, &main, at)?;
         return tasks::follow_folders(connection);
     };

@@ -39,14 +39,8 @@ fn said(id: &str, text: &str, second: i64) -> Inbound {
 }
 
 fn register(connection: &Connection) {
-    let group = Group {
-        jid: alice(),
-        name: "Alice".into(),
-        folder: Folder::main(),
-        trigger: None,
-        requires_trigger: false,
-        timeout: Some(7000),
-    };
+    let group =
+        Group { requires_trigger: false, timeout: Some(7000), ..Group::new(alice(), "Alice", Folder::main()) };
     groups::add(connection, &group, at(0)).unwrap();
     assert_eq!(groups::list(connection).unwrap(), [group]);
 }
@@ -166,18 +160,37 @@ fn texts_go_out_in_order_one_a_chat_until_the_server_has_them() {
 }
 
 #[test]
+fn container_settings_are_kept() {
+    // X1: beside what others wrote; broken ones are told and cost no chat.
+    let db = connection();
+    register(&db);
+    let raw = |db: &Connection| -> Option<String> {
+        db.query_row("SELECT container_config FROM registered_groups", [], |row| row.get(0)).unwrap()
+    };
+    let set = |text: &str| db.execute("UPDATE registered_groups SET container_config = ?1", [text]).unwrap();
+    set(r#"{"additionalMounts":[{"hostPath":"~/notes"}],"timeout":7000,"mine":[1]}"#);
+    let mut group = groups::list(&db).unwrap().remove(0);
+    assert_eq!((group.mounts[0].host_path.as_str(), group.timeout), ("~/notes", Some(7000)));
+    (group.timeout, group.tools) = (None, Some(vec!["read".to_owned()]));
+    groups::configure(&db, &group).unwrap();
+    let expect = r#"{"additionalMounts":[{"hostPath":"~/notes"}],"mine":[1],"tools":["read"]}"#;
+    assert_eq!(raw(&db).as_deref(), Some(expect));
+    assert_eq!(groups::list(&db).unwrap(), [group.clone()]);
+
+    set("{");
+    assert!(groups::list(&db).unwrap()[0].broken.is_some());
+    (group.mounts, group.tools) = (vec![], None);
+    groups::configure(&db, &group).unwrap();
+    assert_eq!(raw(&db), None);
+    assert_eq!(groups::list(&db).unwrap(), [group]);
+}
+
+#[test]
 fn main_moves_and_swaps_folders() {
     let db = connection();
     register(&db);
     let family = Jid::new("1@g.us");
-    let group = Group {
-        jid: family.clone(),
-        name: "Family".into(),
-        folder: Folder::new("family").unwrap(),
-        trigger: None,
-        requires_trigger: true,
-        timeout: None,
-    };
+    let group = Group::new(family.clone(), "Family", Folder::new("family").unwrap());
     groups::add(&db, &group, at(0)).unwrap();
     messages::accept(&db, &[said("1", "waits", 1)], &andy()).unwrap();
     sessions::set(&db, &Folder::main(), "kiro-session").unwrap();

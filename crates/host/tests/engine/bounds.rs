@@ -114,14 +114,7 @@ async fn memory_ends() {
 }
 
 fn table(scene: &Scene, folder: &str) -> Vec<Mount> {
-    let group = Group {
-        jid: Jid::new("1@g.us"),
-        name: "x".into(),
-        folder: Folder::new(folder).unwrap(),
-        trigger: None,
-        requires_trigger: true,
-        timeout: None,
-    };
+    let group = Group::new(Jid::new("1@g.us"), "x", Folder::new(folder).unwrap());
     let places = Places { home: scene.path("home"), user: scene.path("user"), kiro_data: scene.path("user/kiro-cli") };
     mounts(&group, KiroMode::Shared, &places)
 }
