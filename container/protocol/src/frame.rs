@@ -11,7 +11,7 @@ use crate::{OUTPUT_END, OUTPUT_START, Output};
 const LOG_LINE_BYTES: usize = 8 * 1024;
 
 /// What the output consists of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Piece {
     Output(Output),
     /// A line outside frames, without its line break; empty lines are left out.

@@ -13,8 +13,11 @@ mod output;
 mod request;
 
 pub use frame::{FrameError, FrameParser, Piece};
-pub use output::{Cause, OUTPUT_END, OUTPUT_START, Output, Status};
+pub use output::{Cause, OUTPUT_END, OUTPUT_START, Output, Status, Usage};
 pub use request::{FollowUp, MAX_LINE_BYTES, Request};
+
+/// The version of the runner that speaks this.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `value` as one JSON line with its `\n`. JSON escapes line breaks, so the text is always one line.
 fn to_line(value: &impl serde::Serialize) -> String {

@@ -8,7 +8,7 @@ pub const OUTPUT_START: &str = "---NANOCLAW_OUTPUT_START---";
 pub const OUTPUT_END: &str = "---NANOCLAW_OUTPUT_END---";
 
 /// One result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     pub status: Status,
@@ -26,6 +26,21 @@ pub struct Output {
     pub error: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// What the turn took, where Kiro said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// What Kiro says that a turn took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Of the account, for this turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<f64>,
+    /// How full the session's context is after it, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_percent: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +88,7 @@ impl Output {
             new_session_id: None,
             error: None,
             cause: None,
+            usage: None,
         }
     }
 
@@ -85,6 +101,7 @@ impl Output {
             new_session_id: None,
             error: Some(error.into()),
             cause: Some(cause),
+            usage: None,
         }
     }
 
@@ -113,6 +130,17 @@ mod tests {
         assert!(
             error.to_frame().contains(r#"{"status":"error","result":null,"error":"sign in","cause":"signed-out"}"#)
         );
+    }
+
+    // R4
+    #[test]
+    fn usage() {
+        let mut output = Output::success(1, "hi");
+        output.usage = Some(Usage { credits: Some(0.05), context_percent: None });
+        let frame = output.to_frame();
+        assert!(frame.contains(r#""usage":{"credits":0.05}"#), "{frame}");
+        let json = frame.lines().nth(1).unwrap();
+        assert_eq!(serde_json::from_str::<Output>(json).unwrap(), output);
     }
 
     // R4: a runner that knows more causes or fields than this host.

@@ -22,6 +22,9 @@ pub struct Request {
     pub group_folder: String,
     pub chat_jid: String,
     pub is_main: bool,
+    /// Kiro's tools that the agent may use, as kiro-cli names them: `fs_read`, `@server`, `@server/*`, `@server/tool`. None: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
     /// No person sent the prompt (A1); the run ends right after its result (S6).
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_scheduled_task: bool,
@@ -65,6 +68,7 @@ impl fmt::Debug for Request {
             .field("group_folder", &self.group_folder)
             .field("chat_jid", &self.chat_jid)
             .field("is_main", &self.is_main)
+            .field("tools", &self.tools)
             .field("is_scheduled_task", &self.is_scheduled_task)
             .field("idle_timeout", &self.idle_timeout)
             .field("secrets", &self.secrets.keys())
@@ -88,6 +92,7 @@ mod tests {
             group_folder: "main".into(),
             chat_jid: "123@g.us".into(),
             is_main: true,
+            tools: None,
             is_scheduled_task: false,
             idle_timeout: 300_000,
             secrets: BTreeMap::new(),
@@ -106,6 +111,7 @@ mod tests {
 
         let full = Request {
             session_id: Some("s-1".into()),
+            tools: Some(vec!["fs_read".into(), "@nanoclaw".into()]),
             is_scheduled_task: true,
             secrets: [("KIRO_API_KEY".to_owned(), "k".to_owned())].into(),
             ..request()
@@ -113,6 +119,7 @@ mod tests {
         let line = full.to_line();
         assert!(line.contains(r#""sessionId":"s-1""#) && line.contains(r#""isScheduledTask":true"#));
         assert!(line.contains(r#""secrets":{"KIRO_API_KEY":"k"}"#));
+        assert!(line.contains(r#""tools":["fs_read","@nanoclaw"]"#), "{line}");
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), full);
     }
 

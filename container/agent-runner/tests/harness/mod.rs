@@ -189,6 +189,7 @@ pub fn request(turn: u64, prompt: &str) -> Request {
         group_folder: "family".into(),
         chat_jid: "123@g.us".into(),
         is_main: false,
+        tools: None,
         is_scheduled_task: false,
         idle_timeout: 60_000,
         secrets: Default::default(),

@@ -165,6 +165,7 @@ mod tests {
                 group_folder: "family".into(),
                 chat_jid: "1@g.us".into(),
                 is_main: false,
+                tools: None,
                 is_scheduled_task: false,
                 idle_timeout: 1,
                 secrets: [("KIRO_API_KEY".to_owned(), "ksk-hidden".to_owned())].into(),

@@ -156,6 +156,7 @@ mod tests {
                 group_folder: "main".into(),
                 chat_jid: "1@g.us".into(),
                 is_main: true,
+                tools: None,
                 is_scheduled_task: false,
                 idle_timeout: Duration::from_secs(300).as_millis() as u64,
                 secrets: [("KIRO_API_KEY".to_owned(), "ksk-hidden".to_owned())].into(),

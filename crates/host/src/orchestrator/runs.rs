@@ -16,6 +16,7 @@ use nanoclaw_core::{
     settings::Runtime,
     status::{RunKind, Wanted},
     trigger::Trigger,
+    trust,
 };
 use nanoclaw_protocol::{FollowUp, Output, Request, Status};
 
@@ -160,6 +161,7 @@ impl State {
                 group_folder: folder.to_string(),
                 chat_jid: group.jid.to_string(),
                 is_main: group.is_main(),
+                tools: trust::tools(group.is_main(), None),
                 is_scheduled_task: task.is_some(),
                 idle_timeout: self.settings.idle_timeout,
                 secrets: Default::default(),

@@ -107,6 +107,7 @@ impl Scene {
                 group_folder: folder.into(),
                 chat_jid: "1@g.us".into(),
                 is_main: folder == "main",
+                tools: None,
                 is_scheduled_task: false,
                 idle_timeout: 300_000,
                 secrets: [("KIRO_API_KEY".to_owned(), "ksk-hidden".to_owned())].into(),
