@@ -40,6 +40,11 @@ fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
     match Command::parse(name, Some(args))? {
         command @ (Pair { .. } | Logout { .. } | Reconnect {} | Pause {} | Resume {}) => Ok(command),
         command @ (ContainersStart { .. } | ContainersStop { .. } | ContainersRestart { .. }) => Ok(command),
+        // What the image is made of is not the page's to say.
+        ImageBuild { build_args, .. } if !build_args.is_empty() => {
+            Err(Trouble::BadCommand { reason: "the window's build takes no arguments".to_owned() })
+        }
+        command @ (ImageBuild { .. } | ImageCancel {}) => Ok(command),
         _ => Err(Trouble::BadCommand { reason: format!("the window can't ask for {name}") }),
     }
 }
@@ -56,6 +61,9 @@ mod tests {
             ("pause", json!({}), true),
             ("pair", json!({"yes": true}), true),
             ("containers.stop", json!({"target": "main"}), true),
+            ("image.build", json!({}), true),
+            ("image.build", json!({"buildArgs": {"BASE_IMAGE": "evil"}}), false),
+            ("image.cancel", json!({}), true),
             ("send", json!({"to": "1@g.us", "text": "hi", "any": true}), false),
             ("groups.register", json!({"jid": "1@g.us", "name": "x", "folder": "x"}), false),
             ("quit", json!({}), false),

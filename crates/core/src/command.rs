@@ -3,6 +3,8 @@
 //! On the control socket a command is `{id, command, args}`: the command line's words joined by dots and its flags in
 //! camelCase. Nothing else can be asked for, and an unknown argument is an error.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -112,6 +114,20 @@ pub enum Command {
     /// Answers with `[{runAt, dueAt, late, durationMs, status, result, error}]`, the latest first.
     #[serde(rename = "tasks.history")]
     TasksHistory { id: String },
+    /// Builds the agent's image from what this NanoClaw carries. `buildArgs` are the Dockerfile's arguments. Answered when it has
+    /// begun; with `wait` when it has ended, as `image.status` is.
+    #[serde(rename = "image.build")]
+    ImageBuild {
+        #[serde(default)]
+        build_args: BTreeMap<String, String>,
+        #[serde(default)]
+        wait: bool,
+    },
+    #[serde(rename = "image.cancel")]
+    ImageCancel {},
+    /// Answers with `engine.image` of AppStatus.
+    #[serde(rename = "image.status")]
+    ImageStatus {},
     #[serde(rename = "pause")]
     Pause {},
     #[serde(rename = "resume")]

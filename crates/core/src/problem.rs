@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::settings::Setting;
+use crate::{image::BuildFailure, settings::Setting};
 
 /// A trouble as a person sees it, in AppStatus and in the command line's errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,12 @@ pub enum Trouble {
     NotRunning,
     EngineAbsent,
     ImageMissing { image: String },
+    ImageStale { image: String },
+    ImageNotBuilt { failure: BuildFailure },
+    ImageIsBeingBuilt,
+    ImageIsNotBeingBuilt,
+    ImageBuildCancelled,
+    ImageNotUsed,
     Unprotected,
     RunnerMissing,
     KiroMissing,
@@ -87,6 +93,12 @@ impl Trouble {
             NotRunning => "not-running",
             EngineAbsent => "engine-absent",
             ImageMissing { .. } => "image-missing",
+            ImageStale { .. } => "image-stale",
+            ImageNotBuilt { .. } => "image-not-built",
+            ImageIsBeingBuilt => "image-is-being-built",
+            ImageIsNotBeingBuilt => "image-is-not-being-built",
+            ImageBuildCancelled => "image-build-cancelled",
+            ImageNotUsed => "image-not-used",
             Unprotected => "unprotected",
             RunnerMissing => "runner-missing",
             KiroMissing => "kiro-missing",
@@ -163,8 +175,26 @@ impl Trouble {
             ),
             ImageMissing { image } => (
                 format!("The agent's image {image} is missing."),
-                "Build it with `cargo xtask image` or `docker build -t nanoclaw-agent:latest ./container`. Messages wait until then."
+                "Build it, by the button in the window or `nanoclawctl image build`. Messages wait until then."
                     .to_owned(),
+            ),
+            ImageStale { image } => (
+                format!("The agent's image {image} was made for another version of NanoClaw."),
+                "Agents go on with it. Build it again, by the button in the window or `nanoclawctl image build`."
+                    .to_owned(),
+            ),
+            ImageNotBuilt { failure } => failure.wording(),
+            ImageIsBeingBuilt => say(
+                "The agent's image is being built already.",
+                "Wait for its end, or end it with `nanoclawctl image cancel`.",
+            ),
+            ImageIsNotBeingBuilt => say("The agent's image is not being built.", "See `nanoclawctl image status`."),
+            ImageBuildCancelled => {
+                say("Building the agent's image was cancelled.", "What was done so far is kept for the next time.")
+            }
+            ImageNotUsed => say(
+                "Agents run without containers here, so no image is used.",
+                "With AGENT_RUNTIME set to docker they run in containers.",
             ),
             Unprotected => say(
                 "Agents run unprotected on this computer.",
@@ -214,17 +244,18 @@ impl Trouble {
                 format!("The chat {jid} is not registered."),
                 "Register it first, or use --any to send to it all the same.".to_owned(),
             ),
-            UnknownContainer { target } => (
-                format!("No running container belongs to {target}."),
-                "See `nanoclawctl containers list`.".to_owned(),
-            ),
+            UnknownContainer { target } => {
+                (format!("No running container belongs to {target}."), "See `nanoclawctl containers list`.".to_owned())
+            }
             AlreadyRegistered { jid } => {
                 (format!("The chat {jid} is already registered."), "Remove it first to register it anew.".to_owned())
             }
             FolderTaken { folder } => {
                 (format!("The folder {folder} belongs to another chat."), "Choose another folder name.".to_owned())
             }
-            BadFolder { reason } => (format!("That folder name can't be used: {reason}."), "Choose another one.".to_owned()),
+            BadFolder { reason } => {
+                (format!("That folder name can't be used: {reason}."), "Choose another one.".to_owned())
+            }
             BadName => say("The name is empty or too long.", "Give a name of 1 to 200 characters."),
             BadPhone { phone } => (
                 format!("\"{phone}\" is not a phone number."),
@@ -237,7 +268,9 @@ impl Trouble {
             ),
             NeedsYes { what } => (format!("This would {what}."), "Say --yes to do it.".to_owned()),
             LinkDown => say("WhatsApp is not connected.", "Try again when it is; see `nanoclawctl status`."),
-            BadCommand { reason } => (format!("That command can't be understood: {reason}."), "See `nanoclawctl --help`.".to_owned()),
+            BadCommand { reason } => {
+                (format!("That command can't be understood: {reason}."), "See `nanoclawctl --help`.".to_owned())
+            }
             UnknownRun { run } => (format!("There is no log of a run {run}."), "See groups/<folder>/logs.".to_owned()),
             AgentRefused { chat, count, reason } => (
                 format!("The agent of {chat} was refused something it may not do ({count} so far), last: {reason}"),
@@ -247,9 +280,7 @@ impl Trouble {
             BadTask { reason } => {
                 (format!("That task can't be planned: {reason}."), "See `nanoclawctl tasks add --help`.".to_owned())
             }
-            TaskNotActive { id } => {
-                (format!("The task {id} is paused or completed."), "Resume it first.".to_owned())
-            }
+            TaskNotActive { id } => (format!("The task {id} is paused or completed."), "Resume it first.".to_owned()),
             Internal { reason } => {
                 (format!("Something went wrong inside NanoClaw: {reason}"), "See logs/nanoclaw.log.".to_owned())
             }
@@ -266,6 +297,11 @@ impl Trouble {
                 "settings.set",
                 json!({"key": key, "value": Setting::named(key).map(|setting| setting.default)}),
             ),
+            Trouble::ImageMissing { .. } => offer("Build the image", "image.build", json!({})),
+            Trouble::ImageStale { .. } | Trouble::ImageNotBuilt { .. } => {
+                offer("Build it again", "image.build", json!({}))
+            }
+            Trouble::ImageIsBeingBuilt => offer("Cancel the build", "image.cancel", json!({})),
             Trouble::AlreadyLinked => offer("Link again", "pair", json!({"yes": true})),
             _ => None,
         }

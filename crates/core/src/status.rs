@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     chat::Jid,
     group::Group,
+    image::Build,
     kiro::{SignIn, Whoami},
     link::{Link, LinkState, PairingCode, QrCode},
     problem::{Problem, Trouble},
@@ -152,6 +153,7 @@ pub enum EngineState {
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
     pub state: ImageState,
+    /// Of the image that runs start from; `None` where there is none.
     pub id: Option<String>,
     pub progress: Option<BuildProgress>,
 }
@@ -161,9 +163,28 @@ pub struct ImageStatus {
 pub enum ImageState {
     Ready,
     Missing,
+    /// With an `id`, runs go on with the image that is there.
     Building,
+    /// There is none, because the last build failed.
     Failed,
+    /// Made for another NanoClaw; runs start from it all the same.
     Stale,
+}
+
+impl ImageStatus {
+    /// Whether runs can start.
+    pub fn serves(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// The image on the engine, with what is known of a build.
+    fn with(self, build: &Build) -> Self {
+        match build {
+            Build::Running(progress) => ImageStatus { state: ImageState::Building, progress: progress.clone(), ..self },
+            Build::Failed(_) if !self.serves() => ImageStatus { state: ImageState::Failed, ..self },
+            Build::Failed(_) | Build::None => self,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -282,7 +303,9 @@ pub struct Facts {
     pub kiro_mode: KiroMode,
     pub kiro_host: SignInStatus,
     pub engine: EngineStatus,
+    /// AGENT_IMAGE.
     pub image: String,
+    pub build: Build,
     pub runs: Vec<RunStatus>,
     pub queue: Vec<QueueStatus>,
     pub groups: Vec<Group>,
@@ -328,7 +351,7 @@ impl Facts {
                 container: None,
                 login: None,
             },
-            engine: self.engine.clone(),
+            engine: EngineStatus { image: self.image_status(), ..self.engine.clone() },
             runs: self.runs.clone(),
             queue: self.queue.clone(),
             groups: self.groups.iter().map(GroupStatus::from).collect(),
@@ -342,6 +365,7 @@ impl Facts {
     fn all_troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         troubles.extend(self.engine_trouble());
+        troubles.extend(self.image_trouble());
         if self.runtime == Runtime::Host {
             troubles.push(Trouble::Unprotected);
         }
@@ -354,15 +378,38 @@ impl Facts {
         troubles
     }
 
+    /// The image, as far as it is known and made.
+    pub fn image_status(&self) -> ImageStatus {
+        self.engine.image.clone().with(&self.build)
+    }
+
     /// Why no run can start.
     fn engine_trouble(&self) -> Option<Trouble> {
-        match (self.runtime, self.engine.state, self.engine.image.state) {
+        match (self.runtime, self.engine.state, self.image_status().state) {
             (Runtime::Docker, EngineState::Absent, _) => Some(Trouble::EngineAbsent),
-            (Runtime::Docker, EngineState::Ready, ImageState::Missing | ImageState::Failed) => {
+            (Runtime::Docker, EngineState::Ready, ImageState::Missing) => {
                 Some(Trouble::ImageMissing { image: self.image.clone() })
             }
+            (Runtime::Docker, EngineState::Ready, ImageState::Failed) => self.build_trouble(),
             (Runtime::Host, EngineState::Ready, ImageState::Missing) => Some(Trouble::RunnerMissing),
             _ => None,
+        }
+    }
+
+    /// What is wrong with an image that runs can start from.
+    fn image_trouble(&self) -> Option<Trouble> {
+        let image = self.image_status();
+        if self.runtime == Runtime::Host || self.engine.state != EngineState::Ready || !image.serves() {
+            return None;
+        }
+        let stale = || (image.state == ImageState::Stale).then(|| Trouble::ImageStale { image: self.image.clone() });
+        self.build_trouble().or_else(stale)
+    }
+
+    fn build_trouble(&self) -> Option<Trouble> {
+        match &self.build {
+            Build::Failed(failure) => Some(Trouble::ImageNotBuilt { failure: failure.clone() }),
+            Build::None | Build::Running(_) => None,
         }
     }
 
@@ -390,6 +437,10 @@ impl Facts {
         }
         if self.wanted == Wanted::Paused {
             return headline(Level::Paused, "Paused. Messages are kept, nothing runs.".to_owned());
+        }
+        if let Build::Running(progress) = &self.build {
+            let far = progress.as_ref().map(|at| format!(" ({} of {})", at.step, at.of)).unwrap_or_default();
+            return headline(Level::Working, format!("Building the agent's image{far}."));
         }
         let busy = self.runs.iter().filter(|run| matches!(run.state, RunState::Starting | RunState::Working)).count();
         match busy {

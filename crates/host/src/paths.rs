@@ -134,6 +134,16 @@ impl Home {
         self.logs().join("nanoclaw.log")
     }
 
+    /// All that the last build of the agent's image said.
+    pub fn image_log(&self) -> PathBuf {
+        self.logs().join("image-build.log")
+    }
+
+    /// What the user adds to the image: `kiro-cli/`, `prebuilt/`.
+    pub fn image(&self) -> PathBuf {
+        self.root.join("image")
+    }
+
     /// The tray's picture, in a file for the panels that want one.
     pub fn tray(&self) -> PathBuf {
         self.root.join("tray")

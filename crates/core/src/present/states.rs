@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     chat::Jid,
     group::{Folder, Group},
+    image::{Build, BuildFailure},
     kiro::{SignIn, Whoami},
     link::{Link, PairingCode, QrCode},
     mounts::{Mount, Owner},
@@ -59,6 +60,10 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("docker_down", with(docker_down)),
         ("image_missing", with(|facts| facts.engine.image = image(ImageState::Missing))),
         ("image_building", with(image_building)),
+        ("image_failed", with(image_failed)),
+        ("image_stale", with(|facts| facts.engine.image = image(ImageState::Stale))),
+        ("image_rebuilding", with(image_rebuilding)),
+        ("image_not_rebuilt", with(image_not_rebuilt)),
         ("logged_out", with(|facts| facts.link = Link::LoggedOut)),
         ("replaced", with(|facts| facts.link = Link::Replaced)),
         ("banned", with(|facts| facts.link = Link::Banned { until: Some(NOW + SignedDuration::from_hours(26)) })),
@@ -102,6 +107,7 @@ fn ready() -> Facts {
             image: image(ImageState::Ready),
         },
         image: "nanoclaw-agent:latest".to_owned(),
+        build: Build::None,
         runs: Vec::new(),
         queue: Vec::new(),
         groups: vec![
@@ -167,11 +173,28 @@ fn docker_down(facts: &mut Facts) {
 }
 
 fn image_building(facts: &mut Facts) {
-    facts.engine.image = ImageStatus {
-        state: ImageState::Building,
-        id: None,
-        progress: Some(BuildProgress { step: 3, of: 9, text: "Fetching kiro-cli".to_owned() }),
-    };
+    facts.engine.image = image(ImageState::Missing);
+    facts.build = Build::Running(Some(BuildProgress { step: 15, of: 26, text: "fetching kiro-cli".to_owned() }));
+    facts.queue = vec![queued("family", 1)];
+}
+
+fn image_failed(facts: &mut Facts) {
+    facts.engine.image = image(ImageState::Missing);
+    let said = "curl: (6) Could not resolve host: prod.download.cli.kiro.dev".to_owned();
+    facts.build = Build::Failed(BuildFailure::Network { said });
+    facts.queue = vec![queued("family", 1)];
+}
+
+/// The old image goes on serving.
+fn image_rebuilding(facts: &mut Facts) {
+    working(facts);
+    facts.engine.image = image(ImageState::Stale);
+    facts.build = Build::Running(None);
+}
+
+fn image_not_rebuilt(facts: &mut Facts) {
+    facts.engine.image = image(ImageState::Stale);
+    facts.build = Build::Failed(BuildFailure::DiskFull);
 }
 
 fn offline(facts: &mut Facts) {
@@ -256,7 +279,7 @@ fn sign_in(whoami: Whoami) -> SignInStatus {
 }
 
 fn image(state: ImageState) -> ImageStatus {
-    let id = (state == ImageState::Ready).then(|| "sha256:0a1b2c3d4e5f".to_owned());
+    let id = (state != ImageState::Missing).then(|| "sha256:0a1b2c3d4e5f".to_owned());
     ImageStatus { state, id, progress: None }
 }
 

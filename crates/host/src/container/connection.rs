@@ -22,6 +22,7 @@ use tokio::{
 use super::{
     Edge,
     discovery::{self, Engine, Found},
+    image,
     reconcile::reap_all_but,
 };
 use crate::ports::FromEngine;
@@ -120,12 +121,7 @@ impl Connection {
     }
 
     async fn look_for_image(&mut self, docker: &Docker) -> Result<()> {
-        let (state, id) = match docker.inspect_image(&self.edge.config.image).await {
-            Ok(image) => (ImageState::Ready, image.id),
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => (ImageState::Missing, None),
-            Err(error) => return Err(error).context("looking for the image"),
-        };
-        self.image = ImageStatus { state, id, progress: None };
+        self.image = image::look(docker, &self.edge.config.image).await.context("looking for the image")?;
         Ok(())
     }
 

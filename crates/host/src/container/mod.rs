@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `discovery` | which engine |
 //! | `connection` | whether it is there, and the image |
+//! | `image`, `image_log` | the making of the image |
 //! | `reconcile` | what an earlier process left behind (Q6) |
 //! | `folders` | what is mounted, as far as it exists (R2) |
 //! | `spec` | what a container may do (R1) |
@@ -23,6 +24,8 @@
 mod connection;
 pub mod discovery;
 mod folders;
+pub mod image;
+mod image_log;
 pub mod process;
 mod reconcile;
 mod run;

@@ -71,6 +71,9 @@ impl State {
                 let id = self.task(&id).await?.id;
                 json_of(&self.kept(self.store.read(move |db| tasks::history(db, &id)).await)?)
             }
+            Command::ImageBuild { build_args, wait: _ } => self.build_image(build_args),
+            Command::ImageCancel {} => self.cancel_build(),
+            Command::ImageStatus {} => self.image_status(),
             Command::Pause {} => self.want(Wanted::Paused).await,
             Command::Resume {} => self.want(Wanted::Running).await,
             Command::Quit {} => {
@@ -264,10 +267,10 @@ impl State {
     }
 }
 
-fn done() -> Answer {
+pub(super) fn done() -> Answer {
     Ok(json!({}))
 }
 
-fn json_of(value: &impl Serialize) -> Answer {
+pub(super) fn json_of(value: &impl Serialize) -> Answer {
     serde_json::to_value(value).map_err(|error| Trouble::Internal { reason: error.to_string() })
 }

@@ -36,6 +36,7 @@ impl State {
             kiro_host: self.kiro_host.clone(),
             engine: self.engine.clone(),
             image: self.settings.agent_image.clone(),
+            build: self.build.clone(),
             runs: self.runs.iter().map(|(id, run)| self.run_status(id, run)).collect(),
             queue: self.queue_status(),
             groups: self.groups.values().cloned().collect::<Vec<Group>>(),

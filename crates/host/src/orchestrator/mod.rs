@@ -11,6 +11,7 @@
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
 //! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
 //! | `tasks` | scheduled tasks: planned, claimed, finished (S2–S6) |
+//! | `image` | the making of the agent's image |
 //! | `commands` | what a person asks for |
 //! | `facts` | what is told about all that (AppStatus) |
 //!
@@ -18,6 +19,7 @@
 
 mod commands;
 mod facts;
+mod image;
 mod intake;
 mod ipc;
 mod outgoing;
@@ -37,7 +39,9 @@ use anyhow::Result;
 use jiff::Timestamp;
 use nanoclaw_core::{
     chat::{Jid, Message},
+    command::Command,
     group::{Folder, Group},
+    image::Build,
     kiro::Whoami,
     link::Link,
     problem::Trouble,
@@ -60,6 +64,7 @@ use crate::{
     scheduler::Scheduler,
     store::{self, Store, messages::Assistant},
 };
+use image::{Building, FromBuild};
 use runs::LiveRun;
 
 /// How long working runs may go on after a person quits, before they are stopped (Q6).
@@ -151,6 +156,8 @@ impl Orchestrator {
             wanted: Wanted::Running,
             link: Link::Starting,
             engine: unknown_engine(),
+            building: None,
+            build: Build::None,
             kiro_host: SignInStatus::new(Whoami::unknown("Not asked yet."), now()),
             desktop: Desktop::default(),
             recorded: troubles.into_iter().collect(),
@@ -209,6 +216,7 @@ enum Input {
     Channel(FromChannel),
     Engine(FromEngine),
     Ipc(FromIpc),
+    Build(FromBuild),
     Asked(Ask),
     Whoami(Whoami),
     Desktop(Desktop),
@@ -231,6 +239,9 @@ struct State {
     wanted: Wanted,
     link: Link,
     engine: EngineStatus,
+    building: Option<Building>,
+    /// What is known of the build under way, or of the last one.
+    build: Build,
     kiro_host: SignInStatus,
     desktop: Desktop,
     /// Troubles that don't follow from other facts.
@@ -308,6 +319,7 @@ impl State {
             Some(event) = inputs.channel_events.recv() => Input::Channel(event),
             Some(messages) = inputs.arrived.recv() => Input::Arrived(messages),
             Some(event) = inputs.ipc_events.recv() => Input::Ipc(event),
+            Some(said) = async { Some(self.building.as_mut()?.next().await) } => Input::Build(said),
             Some(ask) = inputs.asked.recv() => Input::Asked(ask),
             Some(whoami) = inputs.whoami.recv() => Input::Whoami(whoami),
             Ok(()) = inputs.desktop_told.changed() => Input::Desktop(inputs.desktop_told.borrow_and_update().clone()),
@@ -323,10 +335,11 @@ impl State {
             Input::Channel(event) => self.channel(event).await?,
             Input::Engine(event) => self.engine(event).await?,
             Input::Ipc(event) => self.asked_by_agent(event).await,
+            Input::Build(said) => self.build_said(said),
             Input::Asked(ask) => {
+                let waits = matches!(ask.command, Command::ImageBuild { wait: true, .. });
                 let answer = self.obey(ask.command).await;
-                // The asker may have gone.
-                let _ = ask.reply.send(answer);
+                self.reply(waits, ask.reply, answer);
             }
             Input::Whoami(whoami) => self.kiro_host = SignInStatus::new(whoami, now()),
             Input::Desktop(desktop) => self.desktop = desktop,
@@ -364,10 +377,10 @@ impl State {
     async fn engine(&mut self, event: FromEngine) -> Result<()> {
         match event {
             FromEngine::Status(status) => {
-                self.engine = status;
+                let before = std::mem::replace(&mut self.engine, status);
+                self.image_seen(&before.image);
                 // Without its image no run can start: work waits, and nothing counts as a retry (Q7).
-                let ready = self.engine.state == EngineState::Ready
-                    && matches!(self.engine.image.state, ImageState::Ready | ImageState::Stale);
+                let ready = self.engine.state == EngineState::Ready && self.engine.image.serves();
                 self.tell_queue(Event::EngineReady(ready)).await;
             }
             FromEngine::Started { run, container } => self.started(run, container).await,

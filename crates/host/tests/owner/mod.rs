@@ -44,6 +44,7 @@ pub fn facts() -> Facts {
             image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
         },
         image: "nanoclaw-agent:latest".into(),
+        build: Default::default(),
         runs: Vec::new(),
         queue: Vec::new(),
         groups: Vec::new(),

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{
-    ask, button, clean, quoted, runs_on_host,
+    ask, button, clean, of_problem, quoted, runs_on_host,
     view::{
         Button, Chat, Confirm, ContainersView, Detail, Folder, Line, Look, Mark, Page, Panel, Progress, Run, Startable,
         State, Vital, Waiting,
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     kiro::SignIn,
+    problem::Problem,
     settings::KiroMode,
     status::{
         AppStatus, EngineState, GroupStatus, ImageState, QueueStatus, RunKind, RunState, RunStatus, Wanted, rfc3339,
@@ -49,8 +50,8 @@ pub(super) fn obstacle(status: &AppStatus) -> Option<Obstacle> {
     match (engine.state, engine.image.state) {
         _ if runs_on_host(status) => {}
         (EngineState::Absent | EngineState::Starting, _) => return found("Docker"),
-        (_, ImageState::Missing | ImageState::Failed | ImageState::Building) => return found("the agent image"),
-        (EngineState::Ready, ImageState::Ready | ImageState::Stale) => {}
+        (EngineState::Ready, _) if !engine.image.serves() => return found("the agent image"),
+        (EngineState::Ready, _) => {}
     }
     if status.kiro.mode == KiroMode::Shared && status.kiro.host.state == SignIn::SignedOut {
         return found("Kiro");
@@ -75,7 +76,7 @@ pub(super) fn vital(status: &AppStatus) -> Vital {
         (EngineState::Starting, _) => (Mark::Busy, "Starting".into()),
         (_, ImageState::Missing) => (Mark::NeedsYou, "Running, agent image missing".into()),
         (_, ImageState::Failed) => (Mark::NeedsYou, "Running, agent image not built".into()),
-        (_, ImageState::Building) => (Mark::Busy, "Building the agent image".into()),
+        (_, ImageState::Building) => (Mark::Busy, "Running, agent image is being built".into()),
         (_, ImageState::Stale) => (Mark::Note, "Running, agent image is old".into()),
         (_, ImageState::Ready) => (Mark::Ready, "Running, agent image ready".into()),
     };
@@ -85,8 +86,11 @@ pub(super) fn vital(status: &AppStatus) -> Vital {
 /// What is wrong or special with the place that agents run in.
 pub(super) fn panel(status: &AppStatus) -> Option<Panel> {
     let engine = &status.engine;
-    let say =
-        |mark, title: &str, text: &str| Some(Panel { mark, title: title.to_owned(), text: text.into(), button: None });
+    let with = |mark, title: &str, text: &str, button| {
+        Some(Panel { mark, title: title.to_owned(), text: text.into(), button })
+    };
+    let say = |mark, title: &str, text: &str| with(mark, title, text, None);
+    let build = |label: &str, look| Some(button(label, look, ask("image.build", json!({}), None)));
     match (engine.state, engine.image.state) {
         _ if runs_on_host(status) => say(
             Mark::Note,
@@ -99,23 +103,39 @@ pub(super) fn panel(status: &AppStatus) -> Option<Panel> {
             "Start Docker. Messages wait, and are answered by themselves when it is back.",
         ),
         (EngineState::Starting, _) => say(Mark::Busy, "Docker is starting", "Messages wait until it is there."),
-        (_, ImageState::Missing) => say(
+        (_, ImageState::Missing) => with(
             Mark::NeedsYou,
             "The agent image is missing",
-            "Containers start from it. Build it with `cargo xtask image`. Messages wait until then.",
+            "Containers start from it. Building it takes some minutes. Messages wait until then.",
+            build("Build the image", Look::Primary),
         ),
-        (_, ImageState::Failed) => say(
-            Mark::NeedsYou,
-            "The agent image could not be built",
-            "Build it again with `cargo xtask image`, which says what is wrong. Messages wait until then.",
-        ),
-        (_, ImageState::Building) => say(
+        (_, ImageState::Failed) => not_built(status).map(|problem| of_problem(problem, Mark::NeedsYou, Look::Primary)),
+        (_, ImageState::Building) => with(
             Mark::Busy,
             "The agent image is being built",
-            "This is done once and takes some minutes. Messages wait until then.",
+            if engine.image.serves() {
+                "This takes some minutes. Agents go on with the one that is there."
+            } else {
+                "This is done once and takes some minutes. Messages wait until then."
+            },
+            Some(button("Cancel", Look::Plain, ask("image.cancel", json!({}), None))),
         ),
-        (EngineState::Ready, ImageState::Ready | ImageState::Stale) => None,
+        (_, ImageState::Stale | ImageState::Ready) if not_built(status).is_some() => {
+            not_built(status).map(|problem| of_problem(problem, Mark::Note, Look::Plain))
+        }
+        (_, ImageState::Stale) => with(
+            Mark::Note,
+            "The agent image is from another version",
+            "Agents go on with it, and may lack what this NanoClaw can do. Building it again takes some minutes.",
+            build("Build it again", Look::Plain),
+        ),
+        (EngineState::Ready, ImageState::Ready) => None,
     }
+}
+
+/// Why the last build failed.
+fn not_built(status: &AppStatus) -> Option<&Problem> {
+    status.problems.iter().find(|problem| problem.code == "image-not-built")
 }
 
 fn progress(status: &AppStatus) -> Option<Progress> {

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::tasks::TasksWords;
+use crate::{image::ImageWords, tasks::TasksWords};
 
 /// NanoClaw: an agent on WhatsApp. This is its command line.
 #[derive(Debug, Parser)]
@@ -90,6 +90,11 @@ pub enum Words {
     Settings {
         #[command(subcommand)]
         words: SettingsWords,
+    },
+    /// The image that the agents' containers start from
+    Image {
+        #[command(subcommand)]
+        words: ImageWords,
     },
     /// Kiro on this computer
     Kiro {

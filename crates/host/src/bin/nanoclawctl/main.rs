@@ -8,6 +8,7 @@
 mod arguments;
 mod ask;
 mod codes;
+mod image;
 mod kiro;
 mod logs;
 mod out;
@@ -54,6 +55,7 @@ async fn act(words: Words, out: &mut Out) -> Result<(), Failure> {
         Words::Logs { run, follow } => logs::logs(&home, run, follow, out).await,
         Words::Settings { words: SettingsWords::Get { key } } => settings::get(&home, key.as_deref(), out),
         Words::Settings { words: SettingsWords::Set { key, value } } => settings::set(&home, &key, &value, out),
+        Words::Image { words } => image::image(&home, words, out).await,
         Words::Kiro { words: KiroWords::Status } => kiro::status(&home, out).await,
         words => ask::ask(&home, words, out).await,
     }
