@@ -235,7 +235,8 @@ fn docker(status: &AppStatus) -> String {
     let text = match (engine.state, engine.image.state) {
         (EngineState::Absent, _) => "not running",
         (EngineState::Starting, _) => "starting",
-        (EngineState::Ready, ImageState::Ready | ImageState::Stale) => "running",
+        (EngineState::Ready, ImageState::Ready) => "running",
+        (EngineState::Ready, ImageState::Stale) => "running, image is old",
         (EngineState::Ready, ImageState::Missing) => "running, image missing",
         (EngineState::Ready, ImageState::Failed) => "running, image not built",
         (EngineState::Ready, ImageState::Building) => match &engine.image.progress {
@@ -263,9 +264,7 @@ fn tasks(status: &AppStatus, now: &Zoned) -> String {
 
 /// Whether a run could start, as far as the engine goes.
 fn engine_serves(status: &AppStatus) -> bool {
-    status.runtime == Runtime::Host
-        || (status.engine.state == EngineState::Ready
-            && matches!(status.engine.image.state, ImageState::Ready | ImageState::Stale))
+    status.runtime == Runtime::Host || (status.engine.state == EngineState::Ready && status.engine.image.serves())
 }
 
 /// The runs with what can be done to them, and the chats that one can be started for (T3).
