@@ -37,6 +37,8 @@ pub async fn converse(kiro: &mut Kiro, request: Request, input: &mut Input) -> R
     let mut last_result = Instant::now();
 
     kiro.open(request.session_id.as_deref()).await.map_err(failed(Some(first)))?;
+    // For the run's first prompt, whichever that is.
+    let mut tools = kiro.tools_sentence();
     let mut next = (!request.prompt.is_empty()).then_some(Turn { turn: first, text: request.prompt });
     loop {
         let turn = match next.take() {
@@ -50,11 +52,15 @@ pub async fn converse(kiro: &mut Kiro, request: Request, input: &mut Input) -> R
                 _ = sleep(idle.saturating_sub(last_result.elapsed())) => return Ok(()),
             },
         };
-        let text = prompt(&turn.text, request.is_scheduled_task);
-        let answer = kiro.ask(&text).await.map_err(failed(Some(turn.turn)))?;
+        let mut text = prompt(&turn.text, request.is_scheduled_task);
+        if let Some(tools) = tools.take() {
+            text = format!("{tools}\n{text}");
+        }
+        let answered = kiro.ask(&text).await.map_err(failed(Some(turn.turn)))?;
         let heard = write_frame(&Output {
-            result: (!answer.is_empty()).then_some(answer),
+            result: (!answered.text.is_empty()).then_some(answered.text),
             new_session_id: kiro.session_id().map(str::to_owned),
+            usage: answered.usage,
             ..Output::success(turn.turn, "")
         });
         if !heard {

@@ -6,9 +6,13 @@ mod harness;
 
 use std::time::{Duration, Instant};
 
-use harness::{Ended, Home, Runner, request};
+use harness::{Ended, Home, Runner, Way, request};
 use nanoclaw_protocol::{Cause, FollowUp, MAX_LINE_BYTES, Output, Status};
 use serde_json::json;
+
+in_each_way! {
+    bad_follow_up signed_out a_tools_sign_in causes long_error longest_request terminated rubbish endless_line
+}
 
 /// The one frame of a run that failed.
 fn error(ended: &Ended, code: i32) -> &Output {
@@ -55,18 +59,16 @@ fn oversized_request() {
 }
 
 // R3: the longest line that is allowed.
-#[test]
-fn longest_request() {
-    let home = Home::new(json!({"turns": [{"match": "", "parts": ["read"]}]}));
+fn longest_request(way: Way) {
+    let home = way.home(json!({"turns": [{"match": "", "parts": ["read"]}]}));
     let short = request(1, "").to_line().len() - 1;
     let mut runner = home.ask(&request(1, &"x".repeat(MAX_LINE_BYTES - short)));
     assert_eq!(runner.output().result.as_deref(), Some("read"));
 }
 
 // A3, R3: the turn under way is answered first.
-#[test]
-fn bad_follow_up() {
-    let home = Home::new(json!({"turns": [{"match": "slow", "delayMs": 300, "parts": ["done"]}]}));
+fn bad_follow_up(way: Way) {
+    let home = way.home(json!({"turns": [{"match": "slow", "delayMs": 300, "parts": ["done"]}]}));
     let mut runner = home.ask(&request(1, "slow"));
     runner.write("{\"type\":\"dance\"}\n");
     assert_eq!(runner.output().result.as_deref(), Some("done"));
@@ -75,15 +77,14 @@ fn bad_follow_up() {
 }
 
 // A5: each way of being signed out has its cause, at once.
-#[test]
-fn signed_out() {
+fn signed_out(way: Way) {
     for (state, cause, text) in [
-        ("signed-out", Cause::SignedOut, "You are not logged in"),
+        ("signed-out", Cause::SignedOut, "ot logged in"),
         ("browser", Cause::Browser, "Failed to open browser for authentication"),
         ("expired", Cause::Expired, "ExpiredTokenException"),
     ] {
         let begun = Instant::now();
-        let home = Home::new(json!({"auth": {"state": state}}));
+        let home = way.home(json!({"auth": {"state": state}}));
         let mut runner = home.ask(&request(7, "hello"));
         let output = runner.output();
         assert!(begun.elapsed() < Duration::from_secs(10), "{state}: {:?}", begun.elapsed());
@@ -96,19 +97,16 @@ fn signed_out() {
 }
 
 // A5: what a tool or an MCP server says of a sign-in of its own is no failure of Kiro's.
-#[test]
-fn a_tools_sign_in() {
-    let home = Home::new(
-        json!({"turns": [{"match": "", "stderr": "You are not logged in to the shop.", "parts": ["Fine."]}]}),
-    );
+fn a_tools_sign_in(way: Way) {
+    let home =
+        way.home(json!({"turns": [{"match": "", "stderr": "You are not logged in to the shop.", "parts": ["Fine."]}]}));
     let mut runner = home.ask(&request(1, "hello"));
     assert_eq!(runner.output().result.as_deref(), Some("Fine."));
 }
 
 // A5: other causes, told from a JSON-RPC error or from stderr.
-#[test]
-fn causes() {
-    let home = Home::new(json!({"turns": [
+fn causes(way: Way) {
+    let home = way.home(json!({"turns": [
         {"match": "quota", "error": "ThrottlingException: Rate exceeded"},
         {"match": "network", "stderr": "error: dispatch failure: dns error", "parts": ["par"], "exit": 1},
         {"match": "crash", "stderr": "out of luck", "exit": 101},
@@ -128,26 +126,49 @@ fn causes() {
 }
 
 // A4: of an error the end is kept.
-#[test]
-fn long_error() {
+fn long_error(way: Way) {
     let text = format!("{} the end", "x".repeat(5000));
-    let home = Home::new(json!({"turns": [{"match": "", "error": text}]}));
+    let home = way.home(json!({"turns": [{"match": "", "error": text}]}));
     let ended = home.ask(&request(1, "hello")).ended();
     let kept = error(&ended, 1).error.clone().unwrap();
     assert_eq!(kept.chars().count(), 1000);
-    assert!(kept.ends_with(" the end"));
+    assert!(kept.trim_end_matches("\nkiro-cli ended: exit status: 1").ends_with(" the end"), "{kept}");
 }
 
-// A5: no kiro-cli, or one that is too old to know ACP.
+// A5
 #[test]
 fn no_kiro() {
     let home = Home::echo();
     let mut runner = home.run_with(&[("NANOCLAW_KIRO_CLI_PATH", "/nowhere/kiro-cli")]);
     runner.write(&request(1, "hello").to_line());
     assert_eq!(error(&runner.ended(), 1).cause, Some(Cause::Missing));
+}
 
-    let ended = Home::new(json!({"capabilities": {"acp": false}})).ask(&request(1, "hello")).ended();
-    assert!(error(&ended, 1).error.as_ref().unwrap().contains("unrecognized subcommand 'acp'"));
+// A4: what no protocol has is passed over; an end in its midst is a failure.
+fn rubbish(way: Way) {
+    if way == Way::Text {
+        return; // any line is text
+    }
+    let raw = "rubbish {\n[1,\n{\"type\":7}\nnull\n{\"type\":\"sessionUpdate\",\"update\":[]}\n\u{0}\n";
+    let home = way.home(json!({"turns": [
+        {"match": "on", "raw": raw, "parts": ["done"]},
+        {"match": "off", "raw": raw, "parts": ["half"], "exit": 0},
+    ]}));
+    let mut runner = home.ask(&request(1, "on"));
+    assert_eq!(runner.output().result.as_deref(), Some("done"));
+    runner.message(2, "off");
+    let ended = runner.ended();
+    let output = error(&ended, 1);
+    assert_eq!(output.turn, Some(2));
+    assert!(output.error.as_ref().unwrap().contains("kiro-cli ended: exit status: 0"), "{output:?}");
+}
+
+// A4: a line without end fails the turn at once, and fills neither memory nor log.
+fn endless_line(way: Way) {
+    let home = way.home(json!({"turns": [{"match": "", "flood": 40_000_000, "delayMs": 0, "parts": ["never"]}]}));
+    let ended = home.ask(&request(1, "hello")).ended();
+    assert!(error(&ended, 1).error.as_ref().unwrap().contains("a line without end"), "{:?}", ended.outputs);
+    assert!(ended.stderr.len() < 100_000);
 }
 
 // R4: Kiro's end between turns ends the run; the next message finds no runner that swallows it.
@@ -163,16 +184,16 @@ fn kiro_ends_between_turns() {
 }
 
 // A4: SIGTERM reaches Kiro; a turn cut this way is no success; nor is it a failure that the host would report.
-#[test]
-fn terminated() {
-    let home = Home::new(json!({"turns": [{"match": "slow", "delayMs": 20_000, "parts": ["never"]}]}));
+fn terminated(way: Way) {
+    let home = way.home(json!({"turns": [{"match": "slow", "delayMs": 20_000, "parts": ["never"]}]}));
     for prompt in ["slow", ""] {
         let runner = home.ask(&request(1, prompt));
         if prompt.is_empty() {
             let mut warm = runner;
             warm.message(2, "ready?");
             warm.output();
-            stop(&home, warm, 2);
+            // By chat nothing of Kiro's runs between turns.
+            stop(&home, warm, if way == Way::Acp { 2 } else { 1 });
         } else {
             home.wait_for_prompts(1);
             stop(&home, runner, 1);

@@ -3,39 +3,27 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
-use std::{fs, thread};
+use std::thread;
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::account;
 use crate::script::{self, Script};
-use crate::turn::{self, Asked, Ended, Listener};
+use crate::sessions::Session;
+use crate::turn::{self, Asked, Ended, Listener, Trust, Used};
 
 const INTERNAL: i64 = -32603;
-
-/// As kept in `<id>.json`; `<id>.lock` names the process that has it open.
-#[derive(Clone, Default, Deserialize, Serialize)]
-struct Session {
-    id: String,
-    cwd: PathBuf,
-    /// Prompt and answer of each turn.
-    history: Vec<(String, String)>,
-    #[serde(skip)]
-    servers: Vec<Value>,
-}
 
 #[derive(Default)]
 struct Agent {
     sessions: Mutex<HashMap<String, Session>>,
     busy: AtomicBool,
     cancelled: AtomicBool,
-    trusts_all: bool,
+    trust: Trust,
     asked: AtomicU64,
     /// Who waits for the answer to a permission request.
     waiting: Mutex<Option<Sender<Value>>>,
@@ -46,8 +34,7 @@ pub fn serve(script: &Script, arguments: &[String]) -> u8 {
     {
         return code;
     }
-    let trusts_all = arguments.iter().any(|a| a == "-a" || a == "--trust-all-tools");
-    let agent = Arc::new(Agent { trusts_all, ..Agent::default() });
+    let agent = Arc::new(Agent { trust: Trust::of(arguments), ..Agent::default() });
     let _ = end_on_sigterm(agent.clone());
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match serde_json::from_str::<Value>(&line) {
@@ -120,9 +107,8 @@ impl Agent {
     }
 
     fn open(&self, params: &Value) -> Value {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let id = format!("fake-{:x}-{:x}", now.as_nanos(), std::process::id());
-        let session = Session { id: id.clone(), ..Session::default() };
+        let session = Session::new();
+        let id = session.id.clone();
         self.keep_open(session, params);
         send(
             &json!({"jsonrpc": "2.0", "method": "_kiro.dev/commands/available", "params": {"sessionId": id, "commands": []}}),
@@ -132,17 +118,7 @@ impl Agent {
 
     fn load(&self, params: &Value) -> Result<Value, String> {
         let id = params["sessionId"].as_str().unwrap_or_default();
-        let folder = script::sessions();
-        let text =
-            fs::read_to_string(folder.join(format!("{id}.json"))).map_err(|_| format!("Session not found: {id}"))?;
-        let session: Session = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        let holder = fs::read_to_string(folder.join(format!("{id}.lock"))).unwrap_or_default();
-        let alive = holder
-            .parse::<u32>()
-            .is_ok_and(|pid| pid != std::process::id() && PathBuf::from(format!("/proc/{pid}")).exists());
-        if alive {
-            return Err("Session is active in another process".into());
-        }
+        let session = Session::load(&Script::read(), id)?;
         for (prompt, answer) in &session.history {
             update(id, &json!({"sessionUpdate": "user_message_chunk", "content": {"type": "text", "text": prompt}}));
             update(id, &json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": answer}}));
@@ -154,13 +130,13 @@ impl Agent {
     fn keep_open(&self, mut session: Session, params: &Value) {
         session.cwd = params["cwd"].as_str().unwrap_or("/").into();
         session.servers = params["mcpServers"].as_array().cloned().unwrap_or_default();
-        let _ = fs::write(script::sessions().join(format!("{}.lock", session.id)), std::process::id().to_string());
+        session.lock();
         lock(&self.sessions).insert(session.id.clone(), session);
     }
 
     fn unlock_all(&self) {
         for id in lock(&self.sessions).keys() {
-            let _ = fs::remove_file(script::sessions().join(format!("{id}.lock")));
+            Session::unlock(id);
         }
     }
 
@@ -199,12 +175,11 @@ impl Agent {
             Ended::Cancelled => return Ok(json!({"stopReason": "cancelled"})),
             Ended::Answered => {}
         }
-        send(&json!({"jsonrpc": "2.0", "method": "_kiro.dev/metadata",
-            "params": {"sessionId": id, "contextUsagePercentage": 1.0, "credits": 0.01}}));
+        metadata(id, Script::read().usage.credits);
+        // A helper's session of Kiro's own.
+        metadata("another", 99.0);
         if let Some(session) = lock(&self.sessions).get_mut(id) {
-            session.history.push((prompt, said));
-            let text = serde_json::to_string(&session).unwrap_or_default();
-            let _ = fs::write(script::sessions().join(format!("{id}.json")), text);
+            session.add(prompt, said);
         }
         Ok(json!({"stopReason": "end_turn"}))
     }
@@ -228,20 +203,26 @@ impl Listener for Client<'_> {
         !self.agent.cancelled.load(Ordering::SeqCst)
     }
 
-    fn may_use(&mut self, tool: &str, ask: bool) -> bool {
+    fn may_use(&mut self, tool: &Used, ask: bool) -> bool {
         let call = format!("tool-{}", self.agent.asked.fetch_add(1, Ordering::SeqCst));
+        let title = format!("Using {} as it needs to be", tool.name);
+        let mut identity = json!({"toolName": tool.name});
+        if let Some(server) = tool.server {
+            identity["mcpServerName"] = json!(server);
+        }
         update(
             self.session,
-            &json!({"sessionUpdate": "tool_call", "toolCallId": call, "title": tool, "status": "pending"}),
+            &json!({"sessionUpdate": "tool_call", "toolCallId": call, "title": title, "status": "pending",
+                "_meta": {"kiro": identity}}),
         );
-        if self.agent.trusts_all && !ask {
+        if self.agent.trust.covers(tool) && !ask {
             return true;
         }
         let (sender, answer): (_, Receiver<Value>) = mpsc::channel();
         *lock(&self.agent.waiting) = Some(sender);
         send(&json!({"jsonrpc": "2.0", "id": call, "method": "session/request_permission", "params": {
             "sessionId": self.session,
-            "toolCall": {"toolCallId": call, "title": tool},
+            "toolCall": {"toolCallId": call, "title": title},
             "options": [
                 {"optionId": "allow_once", "name": "Yes", "kind": "allow_once"},
                 {"optionId": "allow_always", "name": "Always", "kind": "allow_always"},
@@ -249,7 +230,7 @@ impl Listener for Client<'_> {
             ],
         }}));
         let outcome = answer.recv().unwrap_or_default();
-        script::log(&json!({"event": "permission", "tool": tool, "answer": outcome}));
+        script::log(&json!({"event": "permission", "tool": tool.to_string(), "answer": outcome}));
         outcome["outcome"]["optionId"].as_str().is_some_and(|option| option.starts_with("allow"))
     }
 
@@ -257,6 +238,14 @@ impl Listener for Client<'_> {
         self.said.push_str(text);
         update(self.session, &message(text));
     }
+}
+
+fn metadata(session: &str, credits: f64) {
+    let context = Script::read().usage.context_percent;
+    send(&json!({"jsonrpc": "2.0", "method": "_kiro.dev/metadata", "params": {
+        "sessionId": session, "contextUsagePercentage": context, "turnDurationMs": 7,
+        "meteringUsage": [{"value": credits, "unit": "credit", "unitPlural": "credits"}],
+    }}));
 }
 
 fn message(text: &str) -> Value {

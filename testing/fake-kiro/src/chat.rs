@@ -1,12 +1,14 @@
 //! `kiro-cli chat --no-interactive`: one prompt, one answer; text with Kiro's ornaments, or stream-json.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::script::{self, Script};
-use crate::turn::{self, Asked, Ended, Listener};
+use crate::sessions::Session;
+use crate::turn::{self, Asked, Ended, Listener, Trust, Used};
 use crate::{account, option};
 
 /// Options of `chat` that take no value.
@@ -16,73 +18,156 @@ const FLAGS: [&str; 8] =
 const NOT_LOGGED_IN: &str =
     "error: Not logged in. Set the KIRO_API_KEY environment variable or run `kiro-cli login` first.";
 
-struct Collected {
+/// Stdout, in the form that was asked for.
+struct Output {
+    stream: bool,
+    session: String,
+    trust: Trust,
     text: String,
-    trusted: bool,
-}
-
-impl Listener for Collected {
-    fn wait(&mut self, time: Duration) -> bool {
-        std::thread::sleep(time);
-        true
-    }
-
-    fn may_use(&mut self, tool: &str, _ask: bool) -> bool {
-        eprintln!("\u{1b}[38;5;141m🛠️  Using tool: {tool}\u{1b}[0m");
-        self.trusted
-    }
-
-    fn say(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
 }
 
 pub fn answer(script: &Script, arguments: &[String]) -> u8 {
     if let Some(code) = account::turned_away(script, NOT_LOGGED_IN) {
         return code;
     }
-    let stream = option(arguments, &["--output-format"]) == Some("stream-json");
+    let _ = end_on_sigterm();
     let mut prompt = input(arguments).unwrap_or_default();
     if prompt.is_empty() {
         let _ = std::io::stdin().read_to_string(&mut prompt);
     }
-    script::log(&json!({"event": "prompt", "by": "chat", "prompt": prompt}));
+    let mut output = Output {
+        stream: option(arguments, &["--output-format"]) == Some("stream-json"),
+        session: String::new(),
+        trust: Trust::of(arguments),
+        text: String::new(),
+    };
+    let mut session = match option(arguments, &["--resume-id"]).map(|id| Session::load(script, id)) {
+        None => Session::new(),
+        Some(Ok(session)) => session,
+        Some(Err(error)) => return output.failed("init", &error),
+    };
     let folder = std::env::current_dir().unwrap_or_default();
-    let asked = Asked { prompt: &prompt, count: 1, folder: &folder, servers: &[] };
-    let trusted = arguments.iter().any(|a| a == "-a" || a == "--trust-all-tools");
-    let mut collected = Collected { text: String::new(), trusted };
-    let id = option(arguments, &["--resume-id"]).map_or_else(|| format!("chat-{}", std::process::id()), str::to_owned);
-    if stream {
-        println!("{}", json!({"type": "runStarted", "sessionId": id}));
-    }
-    let ended = turn::answer(&asked, &mut collected);
-    let text = collected.text;
-    if stream {
-        let update = json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}});
-        println!("{}", json!({"type": "sessionUpdate", "sessionId": id, "update": update}));
-    } else {
-        println!("\u{1b}[38;5;141m> \u{1b}[0m{text}\u{1b}[0m");
-    }
+    let servers = servers(&folder, option(arguments, &["--agent"]));
+    output.session.clone_from(&session.id);
+    script::log(&json!({"event": "prompt", "by": "chat", "session": session.id, "prompt": prompt}));
+    output.event(json!({"type": "runStarted", "sessionId": session.id}));
+    session.lock();
+    let asked = Asked { prompt: &prompt, count: session.history.len() + 1, folder: &folder, servers: &servers };
+    let ended = turn::answer(&asked, &mut output);
+    Session::unlock(&session.id);
     match ended {
-        Ended::Exit(code) => code,
+        Ended::Exit(code) => {
+            output.show();
+            code
+        }
         Ended::Failed(error) => {
-            if stream {
-                println!("{}", json!({"type": "runError", "sessionId": id, "stage": "prompt", "message": error}));
-            }
-            eprintln!("error: {error}");
-            1
+            output.show();
+            output.failed("prompt", &error)
         }
         Ended::Answered | Ended::Cancelled => {
-            if stream {
-                let finished = json!({"type": "runFinished", "sessionId": id, "status": "success", "stopReason": "end_turn",
-                    "finalText": text, "finalTextTruncated": false});
-                println!("{finished}");
-            } else {
-                eprintln!("\n\u{1b}[38;5;8m▸ Credits: 0.01 • Time: 1s\u{1b}[0m");
-            }
+            session.add(prompt, output.text.clone());
+            output.show();
+            output.finished(script);
             0
         }
     }
+}
+
+impl Output {
+    fn event(&self, event: Value) {
+        if self.stream {
+            let mut stdout = std::io::stdout();
+            let _ = writeln!(stdout, "{event}").and_then(|()| stdout.flush());
+        }
+    }
+
+    fn update(&self, update: Value) {
+        self.event(json!({"type": "sessionUpdate", "sessionId": self.session, "update": update}));
+    }
+
+    /// The text as a terminal gets it, at the end.
+    fn show(&self) {
+        if !self.stream {
+            println!("\u{1b}[38;5;141m> \u{1b}[0m{}\u{1b}[0m", self.text);
+        }
+    }
+
+    fn finished(&self, script: &Script) {
+        let usage = &script.usage;
+        self.event(
+            json!({"type": "metadata", "sessionId": self.session, "contextUsagePercentage": usage.context_percent,
+            "meteringUsage": [{"value": usage.credits, "unit": "credit"}]}),
+        );
+        self.event(
+            json!({"type": "runFinished", "sessionId": self.session, "status": "success", "stopReason": "end_turn",
+            "finalText": self.text, "finalTextTruncated": false}),
+        );
+        if !self.stream {
+            eprintln!("\n\u{1b}[38;5;8m▸ Credits: {} • Time: 1s\u{1b}[0m", usage.credits);
+        }
+    }
+
+    fn failed(&self, stage: &str, error: &str) -> u8 {
+        self.event(json!({"type": "runError", "sessionId": self.session, "stage": stage, "message": error}));
+        eprintln!("error: {error}");
+        1
+    }
+}
+
+impl Listener for Output {
+    fn wait(&mut self, time: Duration) -> bool {
+        std::thread::sleep(time);
+        true
+    }
+
+    /// Nobody can be asked: what isn't trusted is refused.
+    fn may_use(&mut self, tool: &Used, _ask: bool) -> bool {
+        self.update(
+            json!({"sessionUpdate": "tool_call", "toolCallId": "1", "title": "Using a tool", "status": "pending"}),
+        );
+        let trusted = self.trust.covers(tool);
+        eprintln!("\u{1b}[38;5;141m🛠️  Using tool: {tool}\u{1b}[0m{}", if trusted { "" } else { " (not trusted)" });
+        script::log(&json!({"event": "permission", "tool": tool.to_string(), "answer": trusted}));
+        trusted
+    }
+
+    fn say(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.update(json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}));
+    }
+}
+
+/// The MCP servers of the agent in the folder's `.kiro/agents`, in ACP's form.
+fn servers(folder: &Path, agent: Option<&str>) -> Vec<Value> {
+    let file = folder.join(format!(".kiro/agents/{}.json", agent.unwrap_or_default()));
+    let agent: Value = std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let servers = agent["mcpServers"].as_object().into_iter().flatten();
+    servers
+        .map(|(name, server)| {
+            let env = server["env"].as_object().into_iter().flatten();
+            let env: Vec<Value> = env.map(|(name, value)| json!({"name": name, "value": value})).collect();
+            json!({"name": name, "command": server["command"], "args": server["args"], "env": env})
+        })
+        .collect()
+}
+
+/// On SIGTERM it writes down that it got one and goes.
+#[cfg(unix)]
+fn end_on_sigterm() -> std::io::Result<()> {
+    use signal_hook::consts::SIGTERM;
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM])?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            script::log(&json!({"event": "terminated"}));
+            std::process::exit(128 + SIGTERM);
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn end_on_sigterm() -> std::io::Result<()> {
+    Ok(())
 }
 
 /// The argument that is neither an option nor an option's value.
@@ -92,7 +177,7 @@ fn input(arguments: &[String]) -> Option<String> {
         if !argument.starts_with('-') {
             return Some(argument.clone());
         }
-        if !FLAGS.contains(&argument.as_str()) {
+        if !FLAGS.contains(&argument.as_str()) && !argument.contains('=') {
             arguments.next();
         }
     }

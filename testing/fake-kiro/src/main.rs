@@ -1,7 +1,7 @@
 //! A kiro-cli for tests and the demo: the same commands, texts and exit codes (facts of kiro-cli), the answers from a script.
 //!
 //! Owns: the command line. `script` says what it plays, `account` signs in and out, `turn` answers one prompt, `acp` and
-//! `chat` are the two ways of being asked, `mcp` calls a server's tool as Kiro would.
+//! `chat` are the two ways of being asked, `sessions` keeps what was said, `mcp` calls a server's tool as Kiro would.
 //! Must not: depend on anything of the product, so that it can't share its mistakes. A fake records, it does not assert.
 //!
 //! The script is JSON at `$FAKE_KIRO_SCRIPT`, else `$HOME/.kiro/fake-kiro.json`, else it is signed in and echoes. It is read
@@ -14,6 +14,7 @@ mod acp;
 mod chat;
 mod mcp;
 mod script;
+mod sessions;
 mod turn;
 
 use std::process::ExitCode;
@@ -64,16 +65,24 @@ fn print(text: &str) -> u8 {
 
 /// As its argument parser does it: an option that the help doesn't name ends the program.
 fn refused(arguments: &[String], help: &str) -> Option<u8> {
-    let unknown = |option: &&String| !help.split([' ', ',', '\n']).any(|word| word == option.as_str());
-    let option = arguments.iter().filter(|a| a.starts_with('-') && *a != "--help").find(unknown)?;
+    let unknown = |option: &&str| !help.split([' ', ',', '\n']).any(|word| word == *option);
+    let given = arguments.iter().filter(|a| a.starts_with('-') && *a != "--help");
+    let option = given.map(|a| a.split('=').next().unwrap_or_default()).find(unknown)?;
     eprintln!("error: unexpected argument '{option}' found\n\nFor more information, try '--help'.");
     Some(BAD_ARGUMENTS)
 }
 
-/// The value behind any of `names`.
+/// The value behind any of `names`, after it or after a `=`.
 fn option<'a>(arguments: &'a [String], names: &[&str]) -> Option<&'a str> {
-    let at = arguments.iter().position(|a| names.contains(&a.as_str()))?;
-    arguments.get(at + 1).map(String::as_str)
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.split_once('=') {
+            Some((name, value)) if names.contains(&name) => return Some(value),
+            _ if names.contains(&argument.as_str()) => return rest.next().map(String::as_str),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn help(capabilities: &Capabilities) -> String {

@@ -13,6 +13,10 @@ pub struct Script {
     pub auth: Auth,
     pub login: Login,
     pub capabilities: Capabilities,
+    /// What taking a session up again comes to: `active` (another process has it), `hang`, `exit`; else it is loaded.
+    pub load: String,
+    /// What a turn is said to take.
+    pub usage: Usage,
     /// The first whose `match` fits the prompt is played; none fits: it echoes.
     pub turns: Vec<Turn>,
 }
@@ -44,11 +48,21 @@ pub struct Login {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Capabilities {
+    /// There is an `acp`.
     pub acp: bool,
+    /// `chat` takes `--output-format`.
     pub stream_json: bool,
+    /// `acp` and `chat` take `--agent-engine`.
     pub agent_engine: bool,
     /// `acp` takes `--auth-method` only.
     pub v3: bool,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Usage {
+    pub credits: f64,
+    pub context_percent: f64,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -64,8 +78,14 @@ pub struct Turn {
     pub tool: Option<Tool>,
     /// A shell command in the session's folder, as Kiro's own tools would run one.
     pub run: Option<String>,
-    /// Asks for permission before `tool` and `run`, even with `--trust-all-tools`.
+    /// Asks for permission before `tool` and `run`, even where they are trusted.
     pub ask: bool,
+    /// The turn ends where its tool is refused, with nothing said.
+    pub ends_refused: bool,
+    /// Written to stdout as it is, before the answer.
+    pub raw: String,
+    /// So many bytes on stdout without a line break, before the answer.
+    pub flood: usize,
     pub stderr: Option<String>,
     /// Ends the program in the middle of the turn, after the parts.
     pub exit: Option<u8>,
@@ -97,6 +117,12 @@ impl Default for Login {
             after_ms: 1000,
             outcome: "success".into(),
         }
+    }
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self { credits: 0.01, context_percent: 1.5 }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One prompt's answer: the script's turn for it, or an echo.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -10,11 +11,50 @@ use serde_json::Value;
 use crate::mcp;
 use crate::script::{Script, Turn};
 
+const REFUSED: &str = "was not allowed";
+const FLOOD: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+
+/// A tool that a turn uses.
+pub struct Used<'a> {
+    /// None for one of Kiro's own.
+    pub server: Option<&'a str>,
+    pub name: &'a str,
+}
+
+impl std::fmt::Display for Used<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.server {
+            Some(server) => write!(f, "@{server}/{}", self.name),
+            None => f.write_str(self.name),
+        }
+    }
+}
+
+/// What `-a` and `--trust-tools` say.
+#[derive(Default)]
+pub struct Trust {
+    all: bool,
+    listed: Vec<String>,
+}
+
+impl Trust {
+    pub fn of(arguments: &[String]) -> Self {
+        let all = arguments.iter().any(|a| a == "-a" || a == "--trust-all-tools");
+        let listed = crate::option(arguments, &["--trust-tools"]).unwrap_or_default().split(',').map(str::to_owned);
+        Self { all, listed: listed.collect() }
+    }
+
+    pub fn covers(&self, tool: &Used) -> bool {
+        let server = tool.server.map(|server| format!("@{server}"));
+        self.all || self.listed.iter().any(|listed| *listed == tool.to_string() || Some(listed) == server.as_ref())
+    }
+}
+
 /// How an answer reaches whoever asked.
 pub trait Listener {
     /// False: the turn was cancelled meanwhile.
     fn wait(&mut self, time: Duration) -> bool;
-    fn may_use(&mut self, tool: &str, ask: bool) -> bool;
+    fn may_use(&mut self, tool: &Used, ask: bool) -> bool;
     fn say(&mut self, text: &str);
 }
 
@@ -52,7 +92,16 @@ pub fn answer(asked: &Asked, listener: &mut impl Listener) -> Ended {
     if let Some(stderr) = &turn.stderr {
         eprintln!("{stderr}");
     }
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(turn.raw.as_bytes());
+    for _ in 0..turn.flood / FLOOD.len() {
+        let _ = stdout.write_all(&FLOOD);
+    }
+    let _ = stdout.flush();
     let output = output(turn, asked, listener);
+    if turn.ends_refused && output.as_ref().is_some_and(|output| output.ends_with(REFUSED)) {
+        return Ended::Answered;
+    }
     let parts = match (&turn.parts[..], &output) {
         ([], Some(output)) => std::slice::from_ref(output),
         (parts, _) => parts,
@@ -73,13 +122,13 @@ pub fn answer(asked: &Asked, listener: &mut impl Listener) -> Ended {
 
 /// What the turn's tool or command gave; None where there is none.
 fn output(turn: &Turn, asked: &Asked, listener: &mut impl Listener) -> Option<String> {
-    let name = match (&turn.tool, &turn.run) {
-        (Some(tool), _) => format!("@{}/{}", tool.server, tool.name),
-        (None, Some(_)) => "execute_bash".into(),
+    let used = match (&turn.tool, &turn.run) {
+        (Some(tool), _) => Used { server: Some(&tool.server), name: &tool.name },
+        (None, Some(_)) => Used { server: None, name: "execute_bash" },
         (None, None) => return None,
     };
-    if !listener.may_use(&name, turn.ask) {
-        return Some(format!("{name} was not allowed"));
+    if !listener.may_use(&used, turn.ask) {
+        return Some(format!("{used} {REFUSED}"));
     }
     let mut output = String::new();
     if let Some(tool) = &turn.tool {

@@ -78,7 +78,7 @@ fn chat() {
 
     let (code, out, _) = kiro(home.path(), &["chat", "--no-interactive", "--output-format", "stream-json"], "hello");
     let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((code, events[2]["finalText"].as_str()), (0, Some("echo: hello")));
+    assert_eq!((code, events[3]["finalText"].as_str()), (0, Some("echo: hello")));
     assert_eq!(kiro(home.path(), &["chat", "--no-interactive", "fail"], "").0, 1);
     assert_eq!(kiro(home.path(), &["chat", "--no-such-option"], "").0, 2);
 }

@@ -4,46 +4,44 @@
 //! The client is our own, because the wire needed here is small: the crate `agent-client-protocol` 5 makes a static binary
 //! of 2.3 MB before our first line (141 packages), brings its own process handling, and Kiro's `_kiro.dev/*` messages want raw JSON anyway.
 
+use std::future::pending;
 use std::time::Duration;
 
-use nanoclaw_protocol::{Cause, Request};
+use nanoclaw_protocol::Cause;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::signal::unix::Signal as Listener;
 
 use super::Failure;
+use super::answer::{Answer, Answered};
+use super::chat::Chat;
 use super::launch::{BAD_ARGUMENTS, Launch};
 use super::process::{Heard, Process};
-use crate::text;
+use super::tools::{self, Calls};
 
 /// A start includes Kiro's MCP servers; npx may have to fetch one first.
 const OPEN_LIMIT: Duration = Duration::from_secs(120);
 /// A load is known to hang; a new session is better than none.
-const LOAD_LIMIT: Duration = Duration::from_secs(30);
-/// An answer is cut here: a chat message holds far less, and a frame has to hold it.
-const ANSWER_BYTES: usize = 1024 * 1024;
+pub const LOAD_LIMIT: Duration = Duration::from_secs(20);
 
 const AUTH_REQUIRED: i64 = -32000;
 const METHOD_NOT_FOUND: i64 = -32601;
 
-pub struct Kiro {
+pub struct Acp {
     process: Process,
     launch: Launch,
-    is_main: bool,
-    /// The MCP servers of each session, beside those that the user's own configuration names (R10).
-    servers: Value,
+    /// What kiro-cli's help says, if that had to be asked.
+    help: Option<String>,
+    /// Our MCP server, beside those that the user's own configuration names (R10).
+    server: Value,
+    can_load: bool,
+    /// A call was not answered in time: nothing else would be.
+    stuck: bool,
     last_id: u64,
     session: Option<String>,
     answer: Answer,
-}
-
-/// The text of the turn under way.
-#[derive(Default)]
-struct Answer {
-    text: String,
-    /// Kiro used a tool after the last piece of text.
-    tool_between: bool,
-    cut: bool,
+    calls: Calls,
+    /// The tool that was refused after Kiro last said something.
+    refused: Option<String>,
 }
 
 /// Any of JSON-RPC's three kinds.
@@ -68,41 +66,61 @@ struct RpcError {
     data: Value,
 }
 
-impl Kiro {
-    /// Starts kiro-cli; [`open`](Self::open) comes next.
-    pub fn start(request: &Request) -> Result<Self, Failure> {
-        let launch = Launch::new(request.secrets.clone());
+impl Acp {
+    /// Starts kiro-cli; [`begin`](Self::begin) comes next.
+    pub fn start(launch: Launch, server: Value) -> Result<Self, Failure> {
         Ok(Self {
-            process: Process::start(&launch, None)?,
+            process: Process::start(&launch, &launch.acp(None))?,
             launch,
-            is_main: request.is_main,
-            servers: json!([crate::mcp::entry(request)]),
+            help: None,
+            server,
+            can_load: false,
+            stuck: false,
             last_id: 0,
             session: None,
             answer: Answer::default(),
+            calls: Calls::default(),
+            refused: None,
         })
+    }
+
+    /// Shakes hands; [`open`](Self::open) comes next. False where this kiro-cli has no ACP.
+    pub async fn begin(&mut self) -> Result<bool, Failure> {
+        let begun = self.initialize().await;
+        if begun.is_ok() || self.process.exit_code() != Some(BAD_ARGUMENTS) {
+            return begun.map(|()| true);
+        }
+        // It names what it doesn't know: the command, or one of its options.
+        if self.process.said().contains("'acp'") {
+            return Ok(false);
+        }
+        let help = self.launch.help("acp").await?;
+        if !help.contains("--") {
+            return Ok(false);
+        }
+        self.help = Some(help);
+        self.restart().await.map(|()| true)
+    }
+
+    /// The next best way, where this one isn't there.
+    pub async fn give_way(&self) -> Result<Chat, Failure> {
+        let help = self.launch.help("chat").await?;
+        Ok(Chat::new(self.launch.clone(), help, &self.server))
     }
 
     /// Goes on with `session` where Kiro can, else with a new one; our stderr then says why.
     pub async fn open(&mut self, session: Option<&str>) -> Result<(), Failure> {
-        let mut initialized = self.initialize().await;
-        if initialized.is_err() && self.process.exit_code() == Some(BAD_ARGUMENTS) {
-            let help = self.launch.help().await?;
-            self.process = Process::start(&self.launch, Some(&help))?;
-            initialized = self.initialize().await;
-        }
-        let can_load = initialized?["agentCapabilities"]["loadSession"] == true;
-        match session {
-            Some(_) if !can_load => crate::note("This Kiro can't load sessions; a new one was started."),
-            Some(id) => match self.load(id).await {
+        if let Some(id) = session {
+            let why = match self.load(id).await {
                 Ok(()) => return Ok(()),
-                Err(failure) => {
-                    crate::note(&format!("Session {id} could not be loaded, a new one was started: {}", failure.text))
-                }
-            },
-            None => {}
+                Err(failure) => failure.text,
+            };
+            crate::note(&format!("Session {id} could not be loaded, a new one was started: {why}"));
+            if self.stuck || self.process.gone() {
+                self.restart().await?;
+            }
         }
-        let params = json!({"cwd": self.launch.folder, "mcpServers": self.servers});
+        let params = json!({"cwd": self.launch.folder, "mcpServers": [self.server]});
         let opened = self.call("session/new", params, Some(OPEN_LIMIT)).await?;
         let id = opened["sessionId"]
             .as_str()
@@ -111,17 +129,25 @@ impl Kiro {
         Ok(())
     }
 
-    /// Kiro's answer to `text`, plain; empty where it said nothing.
-    pub async fn ask(&mut self, text: &str) -> Result<String, Failure> {
+    pub async fn ask(&mut self, text: &str) -> Result<Answered, Failure> {
         self.answer = Answer::default();
+        self.calls = Calls::default();
+        self.refused = None;
         self.process.forget();
         let params = json!({"sessionId": self.session, "prompt": [{"type": "text", "text": text}]});
         let ended = self.call("session/prompt", params, None).await?;
-        let answer = std::mem::take(&mut self.answer).finish();
+        let mut answered = std::mem::take(&mut self.answer).finish();
+        if let Some(tool) = &self.refused {
+            // A person who asked gets an answer, also where Kiro ends the turn at a refusal.
+            if answered.text.is_empty() {
+                answered.text = tools::refusal(tool);
+            }
+            return Ok(answered);
+        }
         match ended["stopReason"].as_str() {
             Some("cancelled") => Err(Failure::new(Cause::Unknown, "Kiro gave the turn up.")),
-            Some("refusal") if answer.is_empty() => Err(Failure::new(Cause::Unknown, "Kiro refused to answer.")),
-            _ => Ok(answer),
+            Some("refusal") if answered.text.is_empty() => Err(Failure::new(Cause::Unknown, "Kiro refused to answer.")),
+            _ => Ok(answered),
         }
     }
 
@@ -129,7 +155,6 @@ impl Kiro {
         self.session.as_deref()
     }
 
-    /// Waits until Kiro ends, between turns; meanwhile it is listened to.
     pub async fn ended(&mut self) -> Failure {
         loop {
             if let Err(failure) = self.hear().await {
@@ -138,22 +163,36 @@ impl Kiro {
         }
     }
 
-    /// See [`Process::stop`].
-    pub async fn stop(self, at_once: bool, terminate: &mut Listener) {
-        self.process.stop(at_once, terminate).await;
+    pub fn into_process(self) -> Process {
+        self.process
     }
 
-    async fn initialize(&mut self) -> Result<Value, Failure> {
+    async fn initialize(&mut self) -> Result<(), Failure> {
         let params = json!({
             "protocolVersion": 1,
             "clientCapabilities": {"fs": {"readTextFile": false, "writeTextFile": false}, "terminal": false},
             "clientInfo": {"name": "nanoclaw", "version": env!("CARGO_PKG_VERSION")},
         });
-        self.call("initialize", params, Some(OPEN_LIMIT)).await
+        let agent = self.call("initialize", params, Some(OPEN_LIMIT)).await?;
+        self.can_load = agent["agentCapabilities"]["loadSession"] == true;
+        let version = agent["agentInfo"]["version"].as_str().unwrap_or("of unknown version");
+        crate::note(&format!("Kiro {version} is driven by ACP."));
+        Ok(())
+    }
+
+    /// Another process in the place of one that is gone or hangs.
+    async fn restart(&mut self) -> Result<(), Failure> {
+        self.process.end(true, pending::<()>()).await;
+        self.process = Process::start(&self.launch, &self.launch.acp(self.help.as_deref()))?;
+        self.stuck = false;
+        self.initialize().await
     }
 
     async fn load(&mut self, id: &str) -> Result<(), Failure> {
-        let params = json!({"sessionId": id, "cwd": self.launch.folder, "mcpServers": self.servers});
+        if !self.can_load {
+            return Err(Failure::new(Cause::Unknown, "this Kiro can't load sessions."));
+        }
+        let params = json!({"sessionId": id, "cwd": self.launch.folder, "mcpServers": [self.server]});
         self.call("session/load", params, Some(LOAD_LIMIT)).await?;
         self.session = Some(id.to_owned());
         Ok(())
@@ -167,6 +206,7 @@ impl Kiro {
             return self.reply(id).await;
         };
         tokio::time::timeout(limit, self.reply(id)).await.unwrap_or_else(|_| {
+            self.stuck = true;
             let text = format!("Kiro did not answer {method} within {} s.", limit.as_secs());
             Err(Failure::new(Cause::Unknown, text))
         })
@@ -185,7 +225,7 @@ impl Kiro {
             }
             // Signed out, Kiro may wait for a browser for minutes. But a tool may speak of other sign-ins: what comes
             // after the first piece of an answer is no sign.
-            if self.answer.text.is_empty()
+            if self.answer.is_empty()
                 && let Some(failure) = self.process.sign_in_failure()
             {
                 return Err(failure);
@@ -197,6 +237,7 @@ impl Kiro {
     async fn hear(&mut self) -> Result<Option<Message>, Failure> {
         let line = match self.process.next().await {
             Heard::Ended => return Err(self.process.failure()),
+            Heard::Endless => return Err(Failure::endless()),
             Heard::Said => return Ok(None),
             Heard::Line(line) => line,
         };
@@ -221,7 +262,11 @@ impl Kiro {
     /// A request of Kiro's.
     async fn serve(&mut self, method: &str, params: &Value, id: Value) {
         let reply = if method == "session/request_permission" {
-            let outcome = outcome(decide(self.is_main, params), params);
+            let (outcome, refused) = tools::decide(&self.launch.tools, &self.calls, params);
+            if let Some(tool) = &refused {
+                crate::note(&format!("Kiro asked for {tool}, which this group may not use."));
+                self.refused = refused;
+            }
             json!({"jsonrpc": "2.0", "id": id, "result": {"outcome": outcome}})
         } else {
             let error = json!({"code": METHOD_NOT_FOUND, "message": format!("{method} is not offered")});
@@ -230,49 +275,26 @@ impl Kiro {
         self.send(&reply).await;
     }
 
-    /// A notification: a piece of the answer, or news of Kiro's own, of which only troubles are kept.
+    /// A notification: a piece of the answer, what it took, or news of Kiro's own, of which only troubles are kept.
     fn notice(&mut self, method: &str, params: &Value) {
-        if method != "session/update" {
-            if ["fail", "error", "not_found", "limit"].iter().any(|sign| method.contains(sign)) {
-                self.process.note(format!("{method} {params}").as_bytes());
-            }
-            return;
-        }
-        if params["sessionId"].as_str() != self.session_id() {
-            return;
-        }
-        let update = &params["update"];
-        match update["sessionUpdate"].as_str() {
-            Some("agent_message_chunk") => {
-                if let Some(text) = update["content"]["text"].as_str() {
-                    self.answer.push(text);
+        // Agents that Kiro starts itself speak in sessions of their own.
+        let ours = params["sessionId"].as_str().is_none_or(|id| Some(id) == self.session_id());
+        match method {
+            "session/update" if ours => {
+                let update = &params["update"];
+                self.calls.take(update);
+                self.answer.update(update);
+                if update["sessionUpdate"] == "agent_message_chunk" {
+                    self.refused = None;
                 }
             }
-            Some("tool_call") => self.answer.tool_between = true,
+            "_kiro.dev/metadata" if ours => self.answer.metadata(params),
+            "session/update" | "_kiro.dev/metadata" => {}
+            _ if ["fail", "error", "not_found", "limit"].iter().any(|sign| method.contains(sign)) => {
+                self.process.note(format!("{method} {params}").as_bytes());
+            }
             _ => {}
         }
-    }
-}
-
-impl Answer {
-    fn push(&mut self, text: &str) {
-        if std::mem::take(&mut self.tool_between) && !self.text.is_empty() {
-            self.text.push_str("\n\n");
-        }
-        if self.text.len() + text.len() > ANSWER_BYTES {
-            self.cut = true;
-        }
-        if !self.cut {
-            self.text.push_str(text);
-        }
-    }
-
-    fn finish(self) -> String {
-        let mut text = text::plain(&self.text);
-        if self.cut {
-            text.push_str("\n… (cut: the answer was too long)");
-        }
-        text
     }
 }
 
@@ -288,46 +310,5 @@ impl RpcError {
             failure.cause = Cause::SignedOut;
         }
         failure
-    }
-}
-
-/// Whether Kiro may use the tool that `request` (ACP `session/request_permission`) names. The container is the boundary:
-/// inside it every group's agent may do what its work needs.
-fn decide(_is_main: bool, _request: &Value) -> bool {
-    true
-}
-
-/// The option that says so, for this once if there is a choice; where none fits, the request is cancelled.
-fn outcome(allowed: bool, request: &Value) -> Value {
-    let kinds = if allowed { ["allow_once", "allow_always"] } else { ["reject_once", "reject_always"] };
-    let options = request["options"].as_array().map_or(&[][..], Vec::as_slice);
-    let chosen = kinds.iter().find_map(|kind| options.iter().find(|option| option["kind"] == *kind));
-    match chosen {
-        Some(option) => json!({"outcome": "selected", "optionId": option["optionId"]}),
-        None => json!({"outcome": "cancelled"}),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn permission_outcome() {
-        let options = |kinds: &[&str]| {
-            let options: Vec<_> = kinds.iter().map(|kind| json!({"optionId": kind, "kind": kind})).collect();
-            json!({"options": options})
-        };
-        let all = options(&["allow_always", "allow_once", "reject_once"]);
-        for (allowed, request, expect) in [
-            (true, &all, "allow_once"),
-            (false, &all, "reject_once"),
-            (true, &options(&["allow_always"]), "allow_always"),
-        ] {
-            assert_eq!(outcome(allowed, request), json!({"outcome": "selected", "optionId": expect}));
-        }
-        for request in [&options(&["reject_once"]), &json!({})] {
-            assert_eq!(outcome(true, request), json!({"outcome": "cancelled"}));
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! How kiro-cli is started: where it is, its arguments, its environment.
+//! How kiro-cli is started: where it is, its options, its environment.
 //!
-//! The first start assumes a kiro-cli that knows every option. One that doesn't leaves at once with exit 2; then `acp --help`
-//! is asked and only what it names is used. So the usual start costs no second process.
+//! The first start assumes a kiro-cli that knows every option of `acp`. One that doesn't leaves at once with exit 2; then
+//! its help is asked and only what that names is used. So the usual start costs no second process.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -9,13 +9,19 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nanoclaw_protocol::Cause;
+use nanoclaw_protocol::{Cause, Request};
 use tokio::process::{Child, Command};
 
 use super::Failure;
+use super::tools::Tools;
 
 /// What a program that does not know its arguments exits with.
 pub const BAD_ARGUMENTS: i32 = 2;
+
+/// The value of `chat --output-format`, as its help names it.
+pub const STREAM_JSON: &str = "stream-json";
+/// Never `--resume`: that takes the newest session of the folder, which in a container is the same path for all groups (R11).
+pub const RESUME: &str = "--resume-id";
 
 const HELP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -30,36 +36,39 @@ const QUIET: [(&str, &str); 6] = [
 ];
 
 /// What a run gives to each start of kiro-cli.
+#[derive(Clone)]
 pub struct Launch {
     /// The group's folder, Kiro's working directory.
     pub folder: String,
     pub agent: Option<String>,
     pub model: Option<String>,
+    pub tools: Tools,
     /// Environment of kiro-cli alone.
     pub secrets: BTreeMap<String, String>,
 }
 
 impl Launch {
     /// From the runner's environment: NANOCLAW_GROUP_DIR, KIRO_AGENT_NAME, KIRO_MODEL.
-    pub fn new(secrets: BTreeMap<String, String>) -> Self {
+    pub fn new(request: &Request) -> Self {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             folder: set("NANOCLAW_GROUP_DIR").unwrap_or_else(|| "/workspace/group".into()),
             agent: set("KIRO_AGENT_NAME"),
             model: set("KIRO_MODEL"),
-            secrets,
+            tools: Tools(request.tools.clone()),
+            secrets: request.secrets.clone(),
         }
     }
 
-    /// `kiro-cli acp`, its pipes attached. `help` is what its `acp --help` says, if that had to be asked.
-    pub fn spawn(&self, help: Option<&str>) -> Result<Child, Failure> {
+    /// kiro-cli with `arguments`, its pipes attached.
+    pub fn spawn(&self, arguments: &[String]) -> Result<Child, Failure> {
         if !Path::new(&self.folder).is_dir() {
             let text = format!("The group's folder {} is not there.", self.folder);
             return Err(Failure::new(Cause::Unknown, text));
         }
         first_found(|program| {
             Command::new(program)
-                .args(self.arguments(help))
+                .args(arguments)
                 .envs(QUIET)
                 .envs(&self.secrets)
                 .current_dir(&self.folder)
@@ -73,11 +82,11 @@ impl Launch {
         })
     }
 
-    /// What `kiro-cli acp --help` says; empty where it says nothing in time.
-    pub async fn help(&self) -> Result<String, Failure> {
+    /// What `kiro-cli COMMAND --help` says; empty where it says nothing in time.
+    pub async fn help(&self, command: &str) -> Result<String, Failure> {
         let child = first_found(|program| {
             Command::new(program)
-                .args(["acp", "--help"])
+                .args([command, "--help"])
                 .envs(QUIET)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
@@ -92,29 +101,56 @@ impl Launch {
         })
     }
 
-    fn arguments(&self, help: Option<&str>) -> Vec<&str> {
-        let knows = |option: &str| help.is_none_or(|help| help.contains(option));
-        let mut arguments = vec!["acp"];
-        if help.is_some() && knows("--auth-method") {
+    /// `acp`. `help` is what its help says, if that had to be asked.
+    pub fn acp(&self, help: Option<&str>) -> Vec<String> {
+        let mut arguments = vec!["acp".to_owned()];
+        if help.is_some_and(|help| help.contains("--auth-method")) {
             // Version 3 takes this and refuses the others.
-            arguments.extend(["--auth-method", "cli"]);
-            return arguments;
-        }
-        if knows("--agent-engine") {
-            arguments.extend(["--agent-engine", "v2"]);
-        }
-        if knows("--trust-all-tools") {
-            arguments.push("--trust-all-tools");
-        } else if knows("-a,") {
-            arguments.push("-a");
-        }
-        if let Some(agent) = self.agent.as_deref().filter(|_| knows("--agent ")) {
-            arguments.extend(["--agent", agent]);
-        }
-        if let Some(model) = self.model.as_deref().filter(|_| knows("--model")) {
-            arguments.extend(["--model", model]);
+            arguments.extend(["--auth-method", "cli"].map(str::to_owned));
+        } else {
+            arguments.extend(self.options(|option| help.is_none_or(|help| help.contains(option))));
         }
         arguments
+    }
+
+    /// `chat` for one prompt on stdin. `help` is what its help says.
+    pub fn chat(&self, help: &str, session: Option<&str>) -> Vec<String> {
+        let mut arguments = vec!["chat", "--no-interactive"];
+        if help.contains("--wrap") {
+            arguments.extend(["--wrap", "never"]);
+        }
+        if help.contains(STREAM_JSON) {
+            arguments.extend(["--output-format", STREAM_JSON]);
+        }
+        if let Some(session) = session {
+            arguments.extend([RESUME, session]);
+        }
+        let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        arguments.extend(self.options(|option| help.contains(option)));
+        arguments
+    }
+
+    /// What both take, as far as this kiro-cli `knows` it.
+    fn options(&self, knows: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut options = Vec::new();
+        if knows("--agent-engine") {
+            options.extend(["--agent-engine", "v2"].map(str::to_owned));
+        }
+        match self.tools.trusted() {
+            // Without the option it asks, or refuses by itself.
+            Some(tools) if knows("--trust-tools") => options.push(format!("--trust-tools={tools}")),
+            Some(_) => {}
+            None if knows("--trust-all-tools") => options.push("--trust-all-tools".into()),
+            None if knows("-a,") => options.push("-a".into()),
+            None => {}
+        }
+        if let Some(agent) = self.agent.as_deref().filter(|_| knows("--agent ")) {
+            options.extend(["--agent", agent].map(str::to_owned));
+        }
+        if let Some(model) = self.model.as_deref().filter(|_| knows("--model")) {
+            options.extend(["--model", model].map(str::to_owned));
+        }
+        options
     }
 }
 
@@ -146,14 +182,19 @@ fn first_found(spawn: impl Fn(&str) -> std::io::Result<Child>) -> Result<Child, 
 mod tests {
     use super::*;
 
-    #[test]
-    fn arguments_follow_the_help() {
-        let launch = Launch {
+    fn launch(tools: Option<&[&str]>) -> Launch {
+        Launch {
             folder: String::new(),
             agent: Some("kiro-assistant".into()),
             model: Some("auto".into()),
+            tools: Tools(tools.map(|tools| tools.iter().map(|&tool| tool.to_owned()).collect())),
             secrets: BTreeMap::new(),
-        };
+        }
+    }
+
+    // A2
+    #[test]
+    fn acp_follows_the_help() {
         for (help, expect) in [
             (None, "acp --agent-engine v2 --trust-all-tools --agent kiro-assistant --model auto"),
             (Some("--agent-engine <v1|v2|v3>\n  -a, --trust-all-tools"), "acp --agent-engine v2 --trust-all-tools"),
@@ -161,7 +202,32 @@ mod tests {
             (Some("--auth-method <METHOD> --agent-engine"), "acp --auth-method cli"),
             (Some(""), "acp"),
         ] {
-            assert_eq!(launch.arguments(help).join(" "), expect, "{help:?}");
+            assert_eq!(launch(None).acp(help).join(" "), expect, "{help:?}");
+        }
+        let some = launch(Some(&["fs_read", "@nanoclaw/*"]));
+        for (help, expect) in [
+            (Some("--trust-all-tools --trust-tools <TOOLS>"), "acp --trust-tools=fs_read,@nanoclaw"),
+            (Some("--trust-all-tools"), "acp"),
+        ] {
+            assert_eq!(some.acp(help).join(" "), expect, "{help:?}");
+        }
+        assert_eq!(launch(Some(&[])).acp(Some("--trust-tools")).join(" "), "acp --trust-tools=");
+    }
+
+    // A2, R11
+    #[test]
+    fn chat_follows_the_help() {
+        let all =
+            "--output-format <text|stream-json> --wrap --trust-tools --trust-all-tools --agent-engine --resume-id";
+        for (help, session, expect) in [
+            ("", None, "chat --no-interactive"),
+            (
+                all,
+                Some("s-1"),
+                "chat --no-interactive --wrap never --output-format stream-json --resume-id s-1 --agent-engine v2 --trust-all-tools",
+            ),
+        ] {
+            assert_eq!(launch(None).chat(help, session).join(" "), expect, "{help:?}");
         }
     }
 }

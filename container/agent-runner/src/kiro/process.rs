@@ -10,7 +10,6 @@ use nanoclaw_protocol::Cause;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
-use tokio::signal::unix::Signal as Listener;
 use tokio::time::{Instant, sleep_until};
 
 use super::Failure;
@@ -46,6 +45,8 @@ pub struct Process {
 pub enum Heard {
     /// A line on stdout.
     Line(Vec<u8>),
+    /// A line on stdout that is longer than any that makes sense; its rest is to come.
+    Endless,
     /// Something on stderr; it is kept and passed on.
     Said,
     /// The process is gone, and all that it wrote was heard.
@@ -53,8 +54,8 @@ pub enum Heard {
 }
 
 impl Process {
-    pub fn start(launch: &Launch, help: Option<&str>) -> Result<Self, Failure> {
-        let mut child = launch.spawn(help)?;
+    pub fn start(launch: &Launch, arguments: &[String]) -> Result<Self, Failure> {
+        let mut child = launch.spawn(arguments)?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(Failure::new(Cause::Unknown, "kiro-cli has no pipes."));
@@ -62,8 +63,8 @@ impl Process {
         Ok(Self {
             child,
             stdin: Some(stdin),
-            stdout: Lines::new(stdout, STDOUT_LINE_BYTES),
-            stderr: Lines::new(stderr, STDERR_LINE_BYTES),
+            stdout: Lines::split(stdout, STDOUT_LINE_BYTES),
+            stderr: Lines::cut(stderr, STDERR_LINE_BYTES),
             exit: None,
             drained: Instant::now(),
             secrets: launch.secrets.values().filter(|s| !s.is_empty()).cloned().collect(),
@@ -81,6 +82,14 @@ impl Process {
         }
     }
 
+    /// Writes all there is to its stdin and closes that, while it is listened to: it may say much before it reads.
+    pub fn feed(&mut self, bytes: Vec<u8>) {
+        if let Some(mut stdin) = self.stdin.take() {
+            // An error means that it is gone, which is heard anyway.
+            tokio::spawn(async move { drop(stdin.write_all(&bytes).await) });
+        }
+    }
+
     /// What comes next. May be dropped while it waits.
     pub async fn next(&mut self) -> Heard {
         loop {
@@ -89,8 +98,10 @@ impl Process {
             }
             tokio::select! {
                 biased;
-                line = self.stdout.next(), if !self.stdout.ended() => if let Some(line) = line {
-                    return Heard::Line(line);
+                line = self.stdout.next(), if !self.stdout.ended() => match line {
+                    Some(line) if line.len() < STDOUT_LINE_BYTES => return Heard::Line(line),
+                    Some(_) => return Heard::Endless,
+                    None => {}
                 },
                 line = self.stderr.next(), if !self.stderr.ended() => if let Some(line) = line {
                     self.note(&line);
@@ -107,6 +118,7 @@ impl Process {
 
     /// Keeps a line that explains, and passes it on to our stderr, plain and without secrets.
     pub fn note(&mut self, line: &[u8]) {
+        let line = &line[..line.len().min(STDERR_LINE_BYTES)];
         let mut line = text::plain(&String::from_utf8_lossy(line));
         for secret in &self.secrets {
             line = line.replace(secret, "…");
@@ -140,6 +152,10 @@ impl Process {
         self.sign_in = None;
     }
 
+    pub fn gone(&self) -> bool {
+        self.exit.is_some()
+    }
+
     pub fn exit_code(&self) -> Option<i32> {
         self.exit.and_then(|exit| exit.code())
     }
@@ -159,8 +175,10 @@ impl Process {
         failure
     }
 
-    /// Ends it: by stdin's end, or by SIGTERM if `at_once` or as soon as we get one ourselves; killed only if that fails.
-    pub async fn stop(mut self, at_once: bool, terminate: &mut Listener) {
+    /// Ends it: by stdin's end, or by SIGTERM if `at_once` or as soon as it must be in a `hurry`; killed only if that
+    /// fails. May be dropped while it waits.
+    pub async fn end(&mut self, at_once: bool, hurry: impl Future) {
+        let mut hurry = std::pin::pin!(hurry);
         let mut asked = at_once;
         let mut deadline = Instant::now() + END_LIMIT;
         if at_once {
@@ -171,13 +189,16 @@ impl Process {
         }
         while self.exit.is_none() {
             let late = tokio::select! {
-                _ = self.child.wait() => return,
+                exit = self.child.wait() => {
+                    self.exit = Some(exit.unwrap_or_default());
+                    return;
+                }
                 line = self.stdout.next(), if !self.stdout.ended() => { drop(line); continue },
                 line = self.stderr.next(), if !self.stderr.ended() => {
                     self.note(&line.unwrap_or_default());
                     continue;
                 },
-                _ = terminate.recv(), if !asked => false,
+                _ = &mut hurry, if !asked => false,
                 _ = sleep_until(deadline) => asked,
             };
             if late {
@@ -185,7 +206,7 @@ impl Process {
                 if let Some(pid) = self.pid() {
                     let _ = kill_process_group(pid, Signal::KILL);
                 }
-                let _ = self.child.wait().await;
+                self.exit = Some(self.child.wait().await.unwrap_or_default());
                 return;
             }
             asked = true;

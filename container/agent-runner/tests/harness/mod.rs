@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nanoclaw_protocol::{FollowUp, FrameParser, Output, Piece, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine.
@@ -31,12 +31,49 @@ pub struct Runner {
     stderr: Option<JoinHandle<String>>,
 }
 
+/// The ways to drive Kiro, each by a kiro-cli that has no better one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Acp,
+    StreamJson,
+    Text,
+}
+
+/// The same test for each way, as `acp::NAME`, `stream_json::NAME` and `text::NAME`.
+#[macro_export]
+macro_rules! in_each_way {
+    ($($name:ident)*) => {
+        mod acp { $(#[test] fn $name() { super::$name($crate::harness::Way::Acp) })* }
+        mod stream_json { $(#[test] fn $name() { super::$name($crate::harness::Way::StreamJson) })* }
+        mod text { $(#[test] fn $name() { super::$name($crate::harness::Way::Text) })* }
+    };
+}
+
 /// How a run ended.
 pub struct Ended {
     pub code: Option<i32>,
     /// Frames that nobody had asked for before the end.
     pub outputs: Vec<Output>,
     pub stderr: String,
+}
+
+impl Way {
+    pub fn home(self, script: Value) -> Home {
+        Home::new(self.script(script))
+    }
+
+    pub fn script(self, mut script: Value) -> Value {
+        script["capabilities"] = match self {
+            Way::Acp => json!({}),
+            Way::StreamJson => json!({"acp": false}),
+            Way::Text => json!({"acp": false, "streamJson": false}),
+        };
+        script
+    }
+
+    pub fn echo(self) -> Home {
+        self.home(json!({}))
+    }
 }
 
 impl Home {
@@ -49,7 +86,7 @@ impl Home {
     }
 
     pub fn echo() -> Self {
-        Self::new(serde_json::json!({}))
+        Self::new(json!({}))
     }
 
     pub fn path(&self) -> &Path {
@@ -144,7 +181,11 @@ impl Runner {
 
     /// The next frame. Nothing else may be on stdout.
     pub fn output(&mut self) -> Output {
-        match self.pieces.recv_timeout(LONG).expect("a frame") {
+        self.output_within(LONG)
+    }
+
+    pub fn output_within(&mut self, time: Duration) -> Output {
+        match self.pieces.recv_timeout(time).expect("a frame") {
             Piece::Output(output) => output,
             other => panic!("not a frame: {other:?}"),
         }

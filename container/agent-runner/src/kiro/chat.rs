@@ -1,0 +1,206 @@
+//! Kiro by `kiro-cli chat --no-interactive`, a process a turn: where it has no ACP. Its answer comes as stream-json, a JSON
+//! object a line, or, from still older ones, as text for a terminal (facts of kiro-cli, "Commands").
+//!
+//! By text Kiro doesn't say which session it made, and a guess could be another group's (R11): then each turn stands alone.
+
+use std::future::pending;
+use std::path::Path;
+
+use nanoclaw_protocol::Cause;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::acp::LOAD_LIMIT;
+use super::answer::{Answer, Answered};
+use super::launch::{Launch, RESUME, STREAM_JSON};
+use super::process::{Heard, Process};
+use super::{Failure, agent};
+
+pub struct Chat {
+    launch: Launch,
+    /// What `chat --help` says.
+    help: String,
+    stream: bool,
+    session: Option<String>,
+    /// The turn under way.
+    process: Option<Process>,
+}
+
+/// A turn as far as it has come.
+#[derive(Default)]
+struct Turn {
+    answer: Answer,
+    /// Kiro has begun with it: the session is there.
+    begun: bool,
+    /// stream-json's `runFinished`.
+    finished: Option<Value>,
+}
+
+impl Chat {
+    /// `help` is what `chat --help` says, `server` our MCP server in ACP's form.
+    pub fn new(mut launch: Launch, help: String, server: &Value) -> Self {
+        let stream = help.contains(STREAM_JSON);
+        let form = if stream { "stream-json" } else { "plain text; it remembers nothing from turn to turn" };
+        crate::note(&format!("Kiro has no ACP; it is driven by chat with {form}."));
+        match agent::write(Path::new(&launch.folder), launch.agent.as_deref(), server) {
+            Ok(name) => launch.agent = Some(name.into()),
+            Err(error) => crate::note(&format!("Kiro can't be given NanoClaw's tools: {error}")),
+        }
+        Self { launch, help, stream, session: None, process: None }
+    }
+
+    pub fn open(&mut self, session: Option<&str>) {
+        self.session = session.filter(|_| self.help.contains(RESUME)).map(str::to_owned);
+    }
+
+    pub async fn ask(&mut self, text: &str) -> Result<Answered, Failure> {
+        let mut turn = Turn::default();
+        let asked = self.turn(text, &mut turn).await;
+        match (asked, self.session.take_if(|_| !turn.begun)) {
+            (Err(failure), Some(id)) if lost_session(&failure) => {
+                crate::note(&format!("Session {id} could not be loaded, a new one was started: {}", failure.text));
+                let mut turn = Turn::default();
+                self.turn(text, &mut turn).await?;
+                self.finish(turn)
+            }
+            (asked, kept) => {
+                self.session = self.session.take().or(kept);
+                asked?;
+                self.finish(turn)
+            }
+        }
+    }
+
+    pub fn session_id(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    pub fn into_process(self) -> Option<Process> {
+        self.process
+    }
+
+    /// One process, from its start to its end.
+    async fn turn(&mut self, text: &str, turn: &mut Turn) -> Result<(), Failure> {
+        if let Some(last) = &mut self.process {
+            last.end(true, pending::<()>()).await;
+        }
+        let arguments = self.launch.chat(&self.help, self.session.as_deref());
+        let process = self.process.insert(Process::start(&self.launch, &arguments)?);
+        process.feed(text.as_bytes().to_vec());
+        // Text says nothing until the answer, however long that takes.
+        let resuming = self.stream && self.session.is_some();
+        loop {
+            let heard = if resuming && !turn.begun {
+                let Ok(heard) = timeout(LOAD_LIMIT, process.next()).await else {
+                    process.end(true, pending::<()>()).await;
+                    let text = format!("Kiro did not load the session within {} s.", LOAD_LIMIT.as_secs());
+                    return Err(Failure::new(Cause::Unknown, text));
+                };
+                heard
+            } else {
+                process.next().await
+            };
+            match heard {
+                Heard::Line(line) if self.stream => match serde_json::from_slice(&line) {
+                    Ok(event) => turn.event(&event, &mut self.session, process.said())?,
+                    Err(_) => process.note(&line),
+                },
+                Heard::Line(line) => turn.line(&line),
+                Heard::Said => {}
+                Heard::Endless => return Err(Failure::endless()),
+                Heard::Ended => break,
+            }
+            if turn.finished.is_some() {
+                process.end(false, pending::<()>()).await;
+                return Ok(());
+            }
+            // It may wait for a browser for minutes.
+            if turn.answer.is_empty()
+                && let Some(failure) = process.sign_in_failure()
+            {
+                return Err(failure);
+            }
+        }
+        if self.stream || process.exit_code() != Some(0) {
+            return Err(process.failure());
+        }
+        process.said().lines().for_each(|line| turn.answer.credits_line(line));
+        Ok(())
+    }
+
+    fn finish(&self, turn: Turn) -> Result<Answered, Failure> {
+        let Turn { mut answer, finished, .. } = turn;
+        let Some(finished) = finished else {
+            let mut answered = answer.finish();
+            // The mark before an answer in the terminal.
+            if let Some(text) = answered.text.strip_prefix('>').filter(|text| text.is_empty() || text.starts_with(' '))
+            {
+                answered.text = text.trim_start_matches(' ').to_owned();
+            }
+            return Ok(answered);
+        };
+        if answer.is_empty() {
+            answer.push(finished["finalText"].as_str().unwrap_or_default());
+            if finished["finalTextTruncated"] == true {
+                answer.cut();
+            }
+        }
+        let gave_up = [&finished["status"], &finished["stopReason"]].into_iter().any(|word| word == "cancelled");
+        let failed = ["error", "failed", "failure"].iter().any(|word| finished["status"] == *word);
+        let answered = answer.finish();
+        match () {
+            () if gave_up => Err(Failure::new(Cause::Unknown, "Kiro gave the turn up.")),
+            () if failed => Err(Failure::told("Kiro's run failed.", &answered.text)),
+            () if finished["stopReason"] == "refusal" && answered.text.is_empty() => {
+                Err(Failure::new(Cause::Unknown, "Kiro refused to answer."))
+            }
+            () => Ok(answered),
+        }
+    }
+}
+
+impl Turn {
+    /// One of stream-json's events; unknown ones are left out. `session` becomes the one that Kiro names.
+    fn event(&mut self, event: &Value, session: &mut Option<String>, said: &str) -> Result<(), Failure> {
+        let id = event["sessionId"].as_str();
+        let ours = id.is_none() || id == session.as_deref();
+        match event["type"].as_str() {
+            Some("runStarted") => {
+                self.begun = true;
+                if let (Some(old), Some(new)) = (&session, id)
+                    && old != new
+                {
+                    crate::note(&format!("Session {old} could not be loaded, a new one was started."));
+                }
+                *session = id.map(str::to_owned);
+            }
+            Some("sessionUpdate") if ours => self.answer.update(&event["update"]),
+            Some("metadata") if ours => {
+                let inner = ["metadata", "params"].iter().map(|key| &event[*key]).find(|inner| inner.is_object());
+                self.answer.metadata(inner.unwrap_or(event));
+            }
+            Some("runFinished") => self.finished = Some(event.clone()),
+            Some("runError") => {
+                let mut failure = Failure::told(event["message"].as_str().unwrap_or("Kiro's run failed."), said);
+                if failure.cause == Cause::Unknown && event["stage"] == "auth" {
+                    failure.cause = Cause::SignedOut;
+                }
+                return Err(failure);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A line of text.
+    fn line(&mut self, line: &[u8]) {
+        self.begun = true;
+        self.answer.push(&String::from_utf8_lossy(line));
+        self.answer.push("\n");
+    }
+}
+
+/// Whether a turn that had not begun failed because its session can't be gone on with.
+fn lost_session(failure: &Failure) -> bool {
+    failure.cause == Cause::Unknown && failure.text.to_lowercase().contains("session")
+}
