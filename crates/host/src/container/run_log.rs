@@ -13,7 +13,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use nanoclaw_protocol::Request;
+use nanoclaw_protocol::{Request, Usage};
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::folders::enter;
@@ -79,6 +79,8 @@ pub(super) struct Report<'a> {
     pub failed: bool,
     /// At debug level: what was said may be written down.
     pub debug: bool,
+    /// What Kiro said that it took.
+    pub usage: Usage,
     /// Outside debug level without the results.
     pub stdout: &'a Captured,
     pub stderr: &'a Captured,
@@ -120,6 +122,13 @@ impl Report<'_> {
             folder.is_main(),
             self.duration.as_millis(),
         );
+        let Usage { credits, context_percent } = self.usage;
+        let said = [("credits", credits), ("context %", context_percent)].into_iter();
+        let said: Vec<_> = said.filter_map(|(name, value)| Some(format!("{name}: {:.2}", value?))).collect();
+        if !said.is_empty() {
+            text.push_str(&said.join(", "));
+            text.push('\n');
+        }
         if self.failed || self.debug {
             let mut part = |name: &str, content: &str| {
                 // Writing to a String can't fail.
@@ -189,7 +198,9 @@ mod tests {
         let failed = end != RunEnd::Exited { code: 0, stderr: String::new() };
         let began = Timestamp::UNIX_EPOCH;
         let duration = Duration::from_millis(1500);
-        Report { spec: &spec, began, duration, end: &end, failed, debug, stdout: &stdout, stderr: &stderr }.text()
+        let usage = Usage { credits: Some(0.054_13), context_percent: Some(12.5) };
+        Report { spec: &spec, began, duration, end: &end, failed, debug, usage, stdout: &stdout, stderr: &stderr }
+            .text()
     }
 
     // R7
@@ -198,7 +209,7 @@ mod tests {
         assert_eq!(
             text(RunEnd::Exited { code: 0, stderr: String::new() }, false),
             "time: 1970-01-01T00:00:00Z\ngroup: family\nmain: false\nrun: run-1\ncontainer: nanoclaw-family-1\n\
-             duration: 1500 ms\nexit code: 0\ntruncated: stderr\n"
+             duration: 1500 ms\nexit code: 0\ntruncated: stderr\ncredits: 0.05, context %: 12.50\n"
         );
     }
 
@@ -228,11 +239,14 @@ mod tests {
             let (none, end) = (Captured::new(0), RunEnd::EngineLost);
             let (began, duration) = (Timestamp::UNIX_EPOCH, Duration::ZERO);
             let (failed, debug) = (false, false);
-            Report { spec: &spec, began, duration, end: &end, failed, debug, stdout: &none, stderr: &none }.write()
+            let usage = Usage::default();
+            Report { spec: &spec, began, duration, end: &end, failed, debug, usage, stdout: &none, stderr: &none }
+                .write()
         }
         let group = tempfile::tempdir().unwrap();
         write(group.path()).unwrap();
-        assert!(fs::read_to_string(group.path().join("logs/agent-1.log")).unwrap().contains("run-1"));
+        let kept = fs::read_to_string(group.path().join("logs/agent-1.log")).unwrap();
+        assert!(kept.contains("run-1") && !kept.contains("credits"), "{kept}");
 
         let elsewhere = tempfile::tempdir().unwrap();
         let group = tempfile::tempdir().unwrap();

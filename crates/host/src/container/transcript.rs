@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
-use nanoclaw_protocol::{FrameParser, MAX_LINE_BYTES, Piece, Status};
+use nanoclaw_protocol::{FrameParser, MAX_LINE_BYTES, Piece, Status, Usage};
 use tokio::sync::mpsc;
 use tracing::Level;
 
@@ -24,6 +24,8 @@ pub(super) struct Transcript {
     /// At debug level: what was said may be written down (R7).
     debug: bool,
     failed: bool,
+    /// What all turns took together.
+    usage: Usage,
 }
 
 impl Transcript {
@@ -38,6 +40,7 @@ impl Transcript {
             tail: Tail::default(),
             debug: tracing::enabled!(Level::DEBUG),
             failed: false,
+            usage: Usage::default(),
         }
     }
 
@@ -83,6 +86,11 @@ impl Transcript {
             }
             if let Piece::Output(output) = piece {
                 self.failed |= output.status == Status::Error;
+                if let Some(Usage { credits, context_percent }) = output.usage {
+                    let sum = self.usage.credits.unwrap_or_default();
+                    self.usage.credits = credits.map(|credits| sum + credits).or(self.usage.credits);
+                    self.usage.context_percent = context_percent.or(self.usage.context_percent);
+                }
                 let part = self.results;
                 self.results += 1;
                 // Nobody listens any more while everything ends.
@@ -93,12 +101,12 @@ impl Transcript {
 
     /// Leaves the run's log (R7) and gives its end back.
     pub(super) async fn log(self, spec: RunSpec, began: Timestamp, duration: Duration, end: RunEnd) -> RunEnd {
-        let Transcript { stdout, stderr, debug, failed, .. } = self;
+        let Transcript { stdout, stderr, debug, failed, usage, .. } = self;
         let failed = failed || !matches!(end, RunEnd::Exited { code: 0, .. });
         let told = end.clone();
         let written = tokio::task::spawn_blocking(move || {
             let (spec, end, stdout, stderr) = (&spec, &told, &stdout, &stderr);
-            let report = Report { spec, began, duration, end, failed, debug, stdout, stderr };
+            let report = Report { spec, began, duration, end, failed, debug, usage, stdout, stderr };
             report.write().with_context(|| spec.log.display().to_string())
         });
         if let Err(error) = written.await.unwrap_or_else(|error| Err(anyhow!(error))) {
