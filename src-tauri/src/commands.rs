@@ -39,6 +39,7 @@ fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
     use Command::*;
     match Command::parse(name, Some(args))? {
         command @ (Pair { .. } | Logout { .. } | Reconnect {} | Pause {} | Resume {}) => Ok(command),
+        command @ KiroRemoveEntry {} => Ok(command),
         command @ (ContainersStart { .. } | ContainersStop { .. } | ContainersRestart { .. }) => Ok(command),
         // What the image is made of is not the page's to say.
         ImageBuild { build_args, .. } if !build_args.is_empty() => {

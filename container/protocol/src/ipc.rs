@@ -96,7 +96,7 @@ pub struct ContainerConfig {
     /// Hard limit of a run in milliseconds (R5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,
-    /// The tools that the agent may use; `None` for all.
+    /// The tools that the agent may use; None: those of its trust.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<String>>,
 }

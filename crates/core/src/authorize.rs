@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use nanoclaw_protocol::ipc::IpcRequest;
+use nanoclaw_protocol::ipc::{ContainerConfig, IpcRequest};
 
 use crate::{
     chat::Jid,
-    group::{Folder, Group},
+    group::{Folder, Group, Registration},
     schedule::Context,
 };
 
@@ -28,7 +28,7 @@ pub enum Action {
     CancelTask { id: String },
     UpdateTask { id: String, prompt: Option<String>, schedule: Option<String>, value: Option<String> },
     RefreshGroups,
-    Register { jid: Jid, name: String, folder: String, trigger: Option<String>, no_trigger: bool },
+    Register(Registration),
 }
 
 /// Why it is not done; the sentence reaches the agent.
@@ -113,15 +113,15 @@ pub fn authorize(
         IpcRequest::RegisterGroup { .. } if !is_main => {
             return denied("Only the main chat's agent may register chats.");
         }
-        IpcRequest::RegisterGroup { container_config: Some(_), .. } => {
-            return bad("containerConfig can't be given with a registration.".to_owned());
-        }
-        IpcRequest::RegisterGroup { jid, name, folder, trigger, requires_trigger, container_config: None } => {
+        IpcRequest::RegisterGroup { jid, name, folder, trigger, requires_trigger, container_config } => {
             if folder == crate::group::MAIN {
                 return denied("Only the owner may say which chat is the main one.");
             }
             let trigger = Some(trigger).filter(|trigger| !trigger.trim().is_empty());
-            Action::Register { jid: Jid::new(jid), name, folder, trigger, no_trigger: requires_trigger == Some(false) }
+            let (jid, no_trigger) = (Jid::new(jid), requires_trigger == Some(false));
+            // Whether it may have what it mounts is asked of the allowlist, at each run's start (X3).
+            let ContainerConfig { additional_mounts: mounts, timeout, tools } = container_config.unwrap_or_default();
+            Action::Register(Registration { jid, name, folder, trigger, no_trigger, mounts, timeout, tools })
         }
     })
 }
@@ -129,6 +129,7 @@ pub fn authorize(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nanoclaw_protocol::ipc::AdditionalMount;
     use serde_json::{Value, json};
 
     const MAIN: &str = "1@s.whatsapp.net";
@@ -262,14 +263,22 @@ mod tests {
             ),
             (
                 "main",
-                json!({"type": "register_group", "jid": "4@g.us", "name": "n", "folder": "../x", "trigger": " ", "requiresTrigger": false}),
-                Ok(Action::Register {
+                json!({"type": "register_group", "jid": "4@g.us", "name": "n", "folder": "../x", "trigger": " ", "requiresTrigger": false,
+                       "containerConfig": {"additionalMounts": [{"hostPath": "~/a", "readonly": false}], "timeout": 5, "tools": ["t"]}}),
+                Ok(Action::Register(Registration {
                     jid: Jid::new("4@g.us"),
                     name: "n".into(),
                     folder: "../x".into(),
                     trigger: None,
                     no_trigger: true,
-                }),
+                    mounts: vec![AdditionalMount {
+                        host_path: "~/a".into(),
+                        container_path: None,
+                        readonly: Some(false),
+                    }],
+                    timeout: Some(5),
+                    tools: Some(vec!["t".into()]),
+                })),
             ),
         ] {
             assert_eq!(ask(source, &request, Some("main")), expect, "{request}");

@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use nanoclaw_protocol::ipc::AdditionalMount;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     chat::Jid,
+    group::Registration,
     problem::{Problem, Trouble},
     schedule::Context,
 };
@@ -47,14 +49,21 @@ pub enum Command {
     #[serde(rename = "groups.list")]
     GroupsList {},
     #[serde(rename = "groups.register")]
-    GroupsRegister {
-        jid: Jid,
-        name: String,
-        folder: String,
+    GroupsRegister(Registration),
+    /// Sets a chat's container settings, from its next run on; what is not given stays. `target` is a JID or a folder.
+    /// `mounts`: instead of those before, `[]` for none. `timeout`: milliseconds, 0 for CONTAINER_TIMEOUT's. `tools`: instead
+    /// of those before; with `default_tools` those of its trust again.
+    #[serde(rename = "groups.set")]
+    GroupsSet {
+        target: String,
         #[serde(default)]
-        trigger: Option<String>,
+        mounts: Option<Vec<AdditionalMount>>,
         #[serde(default)]
-        no_trigger: bool,
+        timeout: Option<u64>,
+        #[serde(default)]
+        tools: Option<Vec<String>>,
+        #[serde(default)]
+        default_tools: bool,
     },
     /// `target` is a JID or a folder.
     #[serde(rename = "groups.remove")]
@@ -128,6 +137,9 @@ pub enum Command {
     /// Answers with `engine.image` of AppStatus.
     #[serde(rename = "image.status")]
     ImageStatus {},
+    /// Removes the entry `nanoclaw` from the user's Kiro files that have one (R10). Answers with `[{path, backup}]`.
+    #[serde(rename = "kiro.remove-entry")]
+    KiroRemoveEntry {},
     #[serde(rename = "pause")]
     Pause {},
     #[serde(rename = "resume")]
@@ -181,13 +193,16 @@ mod tests {
         );
         assert_eq!(
             register,
-            Ok(Command::GroupsRegister {
+            Ok(Command::GroupsRegister(Registration {
                 jid: Jid::new("1@g.us"),
                 name: "Family".into(),
                 folder: "family".into(),
                 trigger: None,
-                no_trigger: true
-            })
+                no_trigger: true,
+                mounts: vec![],
+                timeout: None,
+                tools: None,
+            }))
         );
         assert_eq!(Command::parse("status", None), Ok(Command::Status {}));
         assert_eq!(

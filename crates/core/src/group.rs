@@ -1,12 +1,12 @@
 //! A registered chat with its folder: who it is, what it may do.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use nanoclaw_protocol::ipc::{AdditionalMount, ContainerConfig};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::chat::Jid;
+use crate::{chat::Jid, extra, settings::DAY_MS};
 
 /// The folder of the owner's private channel.
 pub const MAIN: &str = "main";
@@ -75,6 +75,25 @@ impl fmt::Display for Folder {
     }
 }
 
+/// A chat that is to be registered, as a person or main's agent asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Registration {
+    pub jid: Jid,
+    pub name: String,
+    pub folder: String,
+    #[serde(default)]
+    pub trigger: Option<String>,
+    #[serde(default)]
+    pub no_trigger: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<AdditionalMount>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
+}
+
 /// A registered chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -88,7 +107,7 @@ pub struct Group {
     pub mounts: Vec<AdditionalMount>,
     /// The group's own hard limit for a run in milliseconds (R5), instead of CONTAINER_TIMEOUT.
     pub timeout: Option<u64>,
-    /// The tools that its agent may use; `None` for all.
+    /// The tools that its agent may use, instead of those of its trust (`trust`).
     pub tools: Option<Vec<String>>,
     /// Why the container settings that are stored for it can't be read.
     pub broken: Option<String>,
@@ -124,6 +143,30 @@ impl Group {
     pub fn is_main(&self) -> bool {
         self.folder.is_main()
     }
+
+    /// Whether its container settings can be kept. What the allowlist says of its mounts is asked at each run's start, not
+    /// here. `user` is what `~` stands for.
+    ///
+    /// # Errors
+    /// What is wrong, as a part of a sentence.
+    pub fn check(&self, user: &Path) -> Result<(), String> {
+        for (asked, wanted) in self.mounts.iter().zip(extra::wanted(&self.mounts, user)) {
+            wanted.map_err(|refusal| format!("\"{}\" can't be mounted, {refusal}", asked.host_path))?;
+        }
+        if self.timeout.is_some_and(|timeout| !(1_000..=DAY_MS).contains(&timeout)) {
+            return Err(format!("the longest time of a run is 1000 to {DAY_MS} milliseconds"));
+        }
+        let is_tool = |tool: &String| {
+            (1..=200).contains(&tool.len()) && tool.chars().all(|c| !c.is_control() && !c.is_whitespace() && c != ',')
+        };
+        match self.tools.iter().flatten().find(|tool| !is_tool(tool)) {
+            Some(tool) => Err(format!("\"{tool}\" is no name of a tool")),
+            None if self.tools.as_ref().is_some_and(|tools| tools.len() > 100) => {
+                Err("there are too many tools".to_owned())
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -144,10 +187,39 @@ mod tests {
             (group.mounts, group.timeout, group.tools, group.broken),
             (vec![mount], Some(5), Some(vec!["read".to_owned()]), None)
         );
-        for broken in ["", "{", "[]", "7", r#"{"timeout":"5"}"#, r#"{"additionalMounts":[{}]}"#, r#"{"tools":"all"}"#] {
+        for broken in ["", "{", "7", r#"{"timeout":"5"}"#, r#"{"additionalMounts":[{}]}"#, r#"{"tools":"all"}"#] {
             let group = configured(Some(broken));
             assert!(group.broken.is_some(), "{broken}");
             assert_eq!((group.mounts, group.timeout, group.tools), (vec![], None, Some(vec![])), "{broken}");
+        }
+    }
+
+    #[test]
+    fn settings_that_can_be_kept() {
+        // X3, R5
+        fn check(change: impl FnOnce(&mut Group), fits: bool) {
+            let mut group = Group::new(Jid::new("1@g.us"), "x", Folder::main());
+            change(&mut group);
+            assert_eq!(group.check(Path::new("/u")).is_ok(), fits, "{group:?}");
+        }
+        let mount = |host: &str, at: Option<&str>| AdditionalMount {
+            host_path: host.into(),
+            container_path: at.map(Into::into),
+            readonly: None,
+        };
+        let tools = |tools: &[&str]| Some(tools.iter().map(|tool| (*tool).to_owned()).collect());
+        check(|_| {}, true);
+        check(|group| group.mounts = vec![mount("~/a", None), mount("~/b", Some("c"))], true);
+        check(|group| group.mounts = vec![mount("~/a", None), mount("~/b", Some("A"))], false);
+        check(|group| group.mounts = vec![mount("a", None)], false);
+        check(|group| group.mounts = vec![mount("/a", Some("../a"))], false);
+        for (timeout, fits) in [(999, false), (1000, true), (DAY_MS, true), (DAY_MS + 1, false)] {
+            check(|group| group.timeout = Some(timeout), fits);
+        }
+        check(|group| group.tools = tools(&[]), true);
+        check(|group| group.tools = tools(&["fs_read", "@shop/buy"]), true);
+        for bad in ["", "a b", "a,b", "a\n"] {
+            check(|group| group.tools = tools(&[bad]), false);
         }
     }
 

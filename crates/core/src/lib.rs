@@ -3,14 +3,17 @@
 //! Architecture invariant: this crate names neither SQLite nor Docker nor WhatsApp nor Tauri, so that every rule can be
 //! tested without them. `crates/host` does what these modules decide.
 
+pub mod allowlist;
 pub mod authorize;
 pub mod autostart;
 pub mod chat;
 pub mod command;
+pub mod extra;
 pub mod group;
 pub mod image;
 pub mod kiro;
 pub mod link;
+pub mod mcp_entry;
 pub mod mounts;
 pub mod present;
 pub mod problem;

@@ -1,4 +1,4 @@
-//! What a container sees of the host (R2).
+//! What a container sees of the host (R2); what it may see beside that is judged in `extra`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{group::Group, settings::KiroMode};
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
     pub host: PathBuf,
-    pub container: &'static str,
+    pub container: String,
     pub read_only: bool,
     /// Whose folder it is: ours are made where they are missing, the host's never are (R2).
     #[serde(skip)]
@@ -39,8 +39,10 @@ pub struct Places {
 pub fn mounts(group: &Group, mode: KiroMode, places: &Places) -> Vec<Mount> {
     let main = group.is_main();
     let folder = group.folder.as_str();
-    let ours = |host: PathBuf, container, read_only| Mount { host, container, read_only, owner: Owner::Home };
-    let theirs = |host: PathBuf, container, read_only| Mount { host, container, read_only, owner: Owner::Host };
+    let mount =
+        |host, container: &str, read_only, owner| Mount { host, container: container.to_owned(), read_only, owner };
+    let ours = |host: PathBuf, container, read_only| mount(host, container, read_only, Owner::Home);
+    let theirs = |host: PathBuf, container, read_only| mount(host, container, read_only, Owner::Host);
     let home = |path: &str| places.home.join(path);
     let mut mounts = vec![
         ours(home("groups").join(folder), "/workspace/group", false),

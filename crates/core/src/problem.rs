@@ -54,6 +54,12 @@ pub enum Trouble {
     RunFailed { chat: String, reason: String },
     RunCrashLoop { task: String },
     MountMissing { path: String },
+    AllowlistMissing { path: String },
+    AllowlistInvalid { path: String, reason: String },
+    MountRefused { chat: String, path: String, reason: String },
+    ContainerSettingsBroken { chat: String, reason: String },
+    BadContainerSettings { reason: String },
+    ServerClash { path: String },
     RunningAsRoot,
     OldService { program: String },
     SendFailed { chat: String, reason: String },
@@ -106,6 +112,12 @@ impl Trouble {
             RunFailed { .. } => "run-failed",
             RunCrashLoop { .. } => "internal-restart",
             MountMissing { .. } => "mount-missing",
+            AllowlistMissing { .. } => "mount-allowlist-missing",
+            AllowlistInvalid { .. } => "mount-allowlist-invalid",
+            MountRefused { .. } => "mount-refused",
+            ContainerSettingsBroken { .. } => "container-settings-broken",
+            BadContainerSettings { .. } => "bad-container-settings",
+            ServerClash { .. } => "mcp-clash",
             RunningAsRoot => "running-as-root",
             OldService { .. } => "old-service",
             SendFailed { .. } => "send-failed",
@@ -221,6 +233,32 @@ impl Trouble {
                 format!("The folder {path} does not exist, so the agent can't see it."),
                 "Install kiro-cli and sign in once, then it is there.".to_owned(),
             ),
+            AllowlistMissing { path } => (
+                format!("There is no {path}, so no extra folder is mounted."),
+                "Write one that allows the folders, or take them from the chats with `nanoclawctl groups set`.".to_owned(),
+            ),
+            AllowlistInvalid { path, reason } => (
+                format!("{path} can't be used, so no extra folder is mounted: {reason}."),
+                "Mend the file. It is read again when a container starts.".to_owned(),
+            ),
+            MountRefused { chat, path, reason } => (
+                format!("{path} is not mounted for {chat}: {reason}."),
+                "Change the mount allowlist, or what is mounted with `nanoclawctl groups set`. It counts from the chat's next container on."
+                    .to_owned(),
+            ),
+            ContainerSettingsBroken { chat, reason } => (
+                format!("The container settings of {chat} can't be read: {reason}."),
+                "Set them anew with `nanoclawctl groups set`. Until then nothing extra is mounted there, and outside the main chat no tool may be used."
+                    .to_owned(),
+            ),
+            BadContainerSettings { reason } => (
+                format!("Those container settings can't be kept: {reason}."),
+                "See `nanoclawctl groups set --help`.".to_owned(),
+            ),
+            ServerClash { path } => (
+                format!("{path} names an MCP server nanoclaw, which is what NanoClaw's own server is called."),
+                "NanoClaw gives its own to each agent. Remove that entry; a copy of the file is kept beside it.".to_owned(),
+            ),
             RunningAsRoot => say(
                 "NanoClaw runs as root, and so do its agents.",
                 "Run it as an ordinary user. Inside the containers all privileges are dropped, but files they make belong to root.",
@@ -302,6 +340,7 @@ impl Trouble {
                 offer("Build it again", "image.build", json!({}))
             }
             Trouble::ImageIsBeingBuilt => offer("Cancel the build", "image.cancel", json!({})),
+            Trouble::ServerClash { .. } => offer("Remove the entry", "kiro.remove-entry", json!({})),
             Trouble::AlreadyLinked => offer("Link again", "pair", json!({"yes": true})),
             _ => None,
         }

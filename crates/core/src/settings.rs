@@ -35,7 +35,7 @@ pub enum Accepts {
     Zone,
 }
 
-const DAY_MS: u64 = 86_400_000;
+pub(crate) const DAY_MS: u64 = 86_400_000;
 const TIB: u64 = 1 << 40;
 
 const fn number(min: u64, max: u64, unit: &'static str) -> Accepts {

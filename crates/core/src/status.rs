@@ -4,6 +4,7 @@
 //! times are RFC 3339 in UTC with milliseconds. It keeps what the user wants (`wanted`) apart from what is.
 
 use jiff::Timestamp;
+use nanoclaw_protocol::ipc::AdditionalMount;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -252,6 +253,12 @@ pub struct GroupStatus {
     pub trigger: Option<String>,
     pub requires_trigger: bool,
     pub is_main: bool,
+    /// Extra mounts as they are asked for; what is mounted is told by `runs`.
+    pub mounts: Vec<AdditionalMount>,
+    /// Milliseconds; `None` for CONTAINER_TIMEOUT.
+    pub timeout: Option<u64>,
+    /// `None` for those of its trust.
+    pub tools: Option<Vec<String>>,
 }
 
 impl From<&Group> for GroupStatus {
@@ -263,6 +270,9 @@ impl From<&Group> for GroupStatus {
             trigger: group.trigger.clone(),
             requires_trigger: group.requires_trigger && !group.is_main(),
             is_main: group.is_main(),
+            mounts: group.mounts.clone(),
+            timeout: group.timeout,
+            tools: group.tools.clone(),
         }
     }
 }
@@ -374,6 +384,10 @@ impl Facts {
             SignIn::SignedOut if self.kiro_mode == KiroMode::Shared => troubles.push(Trouble::KiroSignedOut),
             _ => {}
         }
+        troubles.extend(self.groups.iter().filter_map(|group| {
+            let (chat, reason) = (group.name.clone(), group.broken.clone()?);
+            Some(Trouble::ContainerSettingsBroken { chat, reason })
+        }));
         troubles.extend(self.troubles.iter().cloned());
         troubles
     }

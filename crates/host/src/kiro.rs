@@ -1,6 +1,8 @@
 //! kiro-cli on the host: where it is, and whose sign-in it has (K1).
 //!
-//! How its answers read is core's (`nanoclaw_core::kiro`). It never signs in or out.
+//! How its answers read is core's (`nanoclaw_core::kiro`). It never signs in or out. `files`: the user's files of Kiro's.
+
+pub mod files;
 
 use std::{
     ffi::OsStr,
@@ -13,9 +15,8 @@ use std::{
 use nanoclaw_core::{
     kiro::{SignIn, Whoami},
     mounts::Places,
-    settings::Settings,
+    settings::{KiroMode, Runtime, Settings},
 };
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -69,17 +70,25 @@ fn is_program(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// The agent that the user's own configuration names (KIRO_AGENT_NAME's default); `None` where it names none.
-pub fn agent_name(places: &Places) -> Option<String> {
-    // Main's agent can write there: a link is not followed, a pipe not waited for, and no more is read than such a file holds.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat(CWD, places.user.join(".kiro/agents/agent_config.json"), flags, Mode::empty()).ok()?;
-    let file = std::fs::File::from(file);
-    if !file.metadata().ok()?.is_file() {
-        return None;
+/// The file that names Kiro's agent, in `agents/`.
+pub const AGENT_FILE: &str = "agent_config.json";
+
+/// What agents have as `~/.kiro` (K4).
+pub fn folder(places: &Places, settings: &Settings) -> PathBuf {
+    match (settings.runtime, settings.kiro_mode) {
+        // Without a container it is what the user has.
+        (Runtime::Host, _) | (_, KiroMode::Shared) => places.user.join(".kiro"),
+        (_, KiroMode::Own | KiroMode::ApiKey) => places.home.join("kiro/kiro"),
     }
-    let config: serde_json::Value = serde_json::from_reader(std::io::Read::take(file, LONGEST_OUTPUT)).ok()?;
-    Some(config.get("name")?.as_str()?.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// The agent in use: the one that is set, else the one that Kiro's folder names; `None` where neither does.
+pub fn agent_name(kiro: &Path, settings: &Settings) -> Option<String> {
+    let named = || {
+        let config: serde_json::Value = serde_json::from_str(&files::read(kiro, Path::new("agents"), AGENT_FILE).ok()?).ok()?;
+        Some(config.get("name")?.as_str()?.trim().to_owned()).filter(|name| !name.is_empty())
+    };
+    settings.kiro_agent.clone().or_else(named)
 }
 
 /// Tells who is signed in, now and whenever that is asked anew, until nobody listens.

@@ -7,6 +7,7 @@
 #[cfg(all(feature = "fake-peers", not(debug_assertions)))]
 compile_error!("fake-peers lets the WhatsApp client trust any server: it must not be in a release build");
 
+pub mod bootstrap;
 pub mod channel;
 pub mod container;
 pub mod control;

@@ -10,10 +10,12 @@ use jiff::Timestamp;
 use nanoclaw_core::{
     chat::Jid,
     command::{Answer, Command},
+    group::Registration,
     link::{Link, PairingCode, QrCode},
     problem::Trouble,
     status::Facts,
 };
+use nanoclaw_protocol::ipc::AdditionalMount;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -34,6 +36,20 @@ struct Ended {
 impl Ended {
     fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+fn registration(name: &str, folder: &str) -> Registration {
+    let (jid, name, folder) = (Jid::new("1@g.us"), name.to_owned(), folder.to_owned());
+    let (trigger, no_trigger, mounts, timeout, tools) = (None, false, vec![], None, None);
+    Registration { jid, name, folder, trigger, no_trigger, mounts, timeout, tools }
+}
+
+fn mount(host: &str, container: Option<&str>, readonly: bool) -> AdditionalMount {
+    AdditionalMount {
+        host_path: host.to_owned(),
+        container_path: container.map(str::to_owned),
+        readonly: Some(readonly),
     }
 }
 
@@ -78,6 +94,8 @@ async fn help_and_wrong_usage() {
         &["dance"],
         &["groups"],
         &["groups", "register", "--jid", "1@g.us"],
+        &["groups", "set", "family"],
+        &["groups", "set", "family", "--no-mounts", "--mount", "/a"],
         &["send", "--to", "1@g.us"],
         &["pair", "--cancel", "--phone", "+49"],
         &["status", "--loud"],
@@ -154,24 +172,70 @@ async fn words_become_commands() {
                 "--trigger",
                 "bob",
             ],
-            Command::GroupsRegister {
-                jid: Jid::new("1@g.us"),
-                name: text("The Family"),
-                folder: text("family"),
+            Command::GroupsRegister(Registration {
                 trigger: Some(text("bob")),
-                no_trigger: false,
-            },
+                ..registration("The Family", "family")
+            }),
         ),
         (
             &["groups", "register", "--no-trigger", "--jid", "1@g.us", "--name", "F", "--folder", "f"],
-            Command::GroupsRegister {
-                jid: Jid::new("1@g.us"),
-                name: text("F"),
-                folder: text("f"),
-                trigger: None,
-                no_trigger: true,
+            Command::GroupsRegister(Registration { no_trigger: true, ..registration("F", "f") }),
+        ),
+        (
+            &[
+                "groups",
+                "register",
+                "--jid",
+                "1@g.us",
+                "--name",
+                "F",
+                "--folder",
+                "f",
+                "--mount",
+                "~/a",
+                "--mount",
+                "/srv/b:c/d:rw",
+                "--mount",
+                "/e:f",
+                "--timeout",
+                "60000",
+                "--tool",
+                "fs_read",
+                "--tool",
+                "@shop/buy",
+            ],
+            Command::GroupsRegister(Registration {
+                mounts: vec![
+                    mount("~/a", None, true),
+                    mount("/srv/b", Some("c/d"), false),
+                    mount("/e", Some("f"), true),
+                ],
+                timeout: Some(60_000),
+                tools: Some(vec![text("fs_read"), text("@shop/buy")]),
+                ..registration("F", "f")
+            }),
+        ),
+        (
+            &["groups", "set", "f", "--mount", "~/a:ro", "--timeout", "0", "--default-tools"],
+            Command::GroupsSet {
+                target: text("f"),
+                mounts: Some(vec![mount("~/a", None, true)]),
+                timeout: Some(0),
+                tools: None,
+                default_tools: true,
             },
         ),
+        (
+            &["groups", "set", "f", "--no-mounts"],
+            Command::GroupsSet {
+                target: text("f"),
+                mounts: Some(vec![]),
+                timeout: None,
+                tools: None,
+                default_tools: false,
+            },
+        ),
+        (&["kiro", "remove-entry"], Command::KiroRemoveEntry {}),
         (&["groups", "remove", "family"], Command::GroupsRemove { target: text("family") }),
         (&["groups", "move-main", "1@g.us"], Command::GroupsMoveMain { jid: Jid::new("1@g.us") }),
         (&["containers", "start", "family"], Command::ContainersStart { target: text("family") }),
@@ -222,14 +286,27 @@ async fn lists_for_people_and_for_programs() {
     let told = asked(&mut owner, &["--json", "chats"], Command::Chats {}, Ok(chats.clone())).await;
     assert_eq!((told.json(), told.stdout.lines().count()), (chats, 1));
 
-    let groups = json!([{"jid": "1@g.us", "name": "Family", "folder": "family", "trigger": null, "requiresTrigger": true, "isMain": false}]);
+    let groups = json!([{"jid": "1@g.us", "name": "Family", "folder": "family", "trigger": null, "requiresTrigger": true, "isMain": false,
+        "mounts": [{"hostPath": "~/a", "containerPath": "b", "readonly": false}, {"hostPath": "/c"}], "timeout": 60000, "tools": []}]);
     let told = asked(&mut owner, &["groups", "list"], Command::GroupsList {}, Ok(groups)).await;
     assert_eq!(
         told.stdout,
-        "NAME    FOLDER  TRIGGER               JID\nFamily  family  the assistant's name  1@g.us\n"
+        "NAME    FOLDER  TRIGGER               JID     OF ITS OWN\n\
+         Family  family  the assistant's name  1@g.us  ~/a:b:rw, /c, 60000 ms, tools: none\n"
     );
     let told = asked(&mut owner, &["containers", "list"], Command::ContainersList {}, Ok(json!([]))).await;
     assert_eq!(told.stdout, "No containers are running.\n");
+    let runs = json!([{"container": "nanoclaw-family-1", "group": "family", "state": "idle", "id": "family-1", "mounts": [
+        {"host": "/h/groups/family", "container": "/workspace/group", "readOnly": false},
+        {"host": "/u/notes", "container": "/workspace/extra/notes", "readOnly": true}]}]);
+    let told = asked(&mut owner, &["containers", "list"], Command::ContainersList {}, Ok(runs)).await;
+    let seen: Vec<_> =
+        told.stdout.lines().skip(4).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let expect = [
+        "nanoclaw-family-1 /h/groups/family /workspace/group read and write",
+        "nanoclaw-family-1 /u/notes /workspace/extra/notes read only",
+    ];
+    assert_eq!(seen, expect, "{}", told.stdout);
 }
 
 #[tokio::test]

@@ -307,14 +307,14 @@ fn run(facts: &Facts, folder: &str, kind: RunKind, state: RunState, seconds: i64
         mounts: [("groups", "/workspace/group", false), ("ipc", "/workspace/ipc", false)]
             .map(|(host, container, read_only)| Mount {
                 host: format!("/home/maya/.local/share/com.nanoclaw/{host}/{folder}").into(),
-                container,
+                container: container.to_owned(),
                 read_only,
                 owner: Owner::Home,
             })
             .into_iter()
             .chain([Mount {
                 host: "/home/maya/.kiro".into(),
-                container: "/home/node/.kiro",
+                container: "/home/node/.kiro".to_owned(),
                 read_only: folder != "main",
                 owner: Owner::Host,
             }])

@@ -5,14 +5,15 @@
 //! loop before a run starts, and by the run's log.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write},
     os::fd::OwnedFd,
     path::{Component, Path, PathBuf},
 };
 
 use nanoclaw_core::mounts::{Mount, Owner};
 use rustix::{
-    fs::{CWD, Mode, OFlags, mkdirat, openat},
+    fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat},
     io::Errno,
 };
 
@@ -56,7 +57,7 @@ fn ready(mount: &Mount) -> bool {
 /// The folder on the host that `mount` is to be put on and that isn't there.
 fn absent_mount_point(mount: &Mount, present: &[Mount]) -> Option<PathBuf> {
     let (around, inside) = present.iter().rev().find_map(|around| {
-        let inside = Path::new(&mount.container).strip_prefix(around.container).ok()?;
+        let inside = Path::new(&mount.container).strip_prefix(&around.container).ok()?;
         Some((around, inside))
     })?;
     let made = enter(&around.host, inside, around.owner == Owner::Home);
@@ -84,6 +85,24 @@ pub(crate) fn enter(root: &Path, below: &Path, make: bool) -> io::Result<OwnedFd
     Ok(folder)
 }
 
+/// Makes a file in a folder that was entered, in the place of what a process that was killed left there; for the user alone.
+///
+/// # Errors
+/// When it can't be made or written: then it is gone again.
+pub(crate) fn create(folder: &OwnedFd, name: &str, content: &[u8]) -> io::Result<File> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut file = File::from(openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?);
+    file.write_all(content).inspect_err(|_| {
+        // What matters is why it could not be written.
+        let _ = unlinkat(folder, name, AtFlags::empty());
+    })?;
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -100,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn check(folder: &str, mode: KiroMode, host: &[&str]) -> (Vec<&'static str>, Vec<String>, tempfile::TempDir) {
+    fn check(folder: &str, mode: KiroMode, host: &[&str]) -> (Vec<String>, Vec<String>, tempfile::TempDir) {
         let place = tempfile::tempdir().unwrap();
         let group = Group::new(Jid::new("1@g.us"), "x", Folder::new(folder).unwrap());
         let user = place.path().join("user");
@@ -112,7 +131,7 @@ mod tests {
         assert!(present.iter().all(|mount| mount.host.is_dir()));
         let missing =
             missing.iter().map(|path| path.strip_prefix(place.path()).unwrap().display().to_string()).collect();
-        (present.iter().map(|mount| mount.container).collect(), missing, place)
+        (present.iter().map(|mount| mount.container.clone()).collect(), missing, place)
     }
 
     // R2: folders of the Home are made, the host's never; what is missing is left out and told.
@@ -133,7 +152,7 @@ mod tests {
         let host = place.path().join("file");
         fs::write(&host, "").unwrap();
         for owner in [Owner::Home, Owner::Host] {
-            let mount = Mount { host: host.clone(), container: "/x", read_only: true, owner };
+            let mount = Mount { host: host.clone(), container: "/x".to_owned(), read_only: true, owner };
             assert_eq!(prepare(&[mount]), (vec![], vec![host.clone()]));
         }
     }
@@ -143,15 +162,15 @@ mod tests {
     fn sessions() {
         const SESSIONS: &str = "/home/node/.kiro/sessions";
         let (present, missing, _place) = check("family", KiroMode::Shared, &[".kiro/sessions", "kiro-cli"]);
-        assert!(present.contains(&SESSIONS) && missing.is_empty(), "{missing:?}");
+        assert!(present.iter().any(|at| at == SESSIONS) && missing.is_empty(), "{missing:?}");
 
         let (present, missing, place) = check("family", KiroMode::Shared, &[".kiro", "kiro-cli"]);
-        assert!(present.contains(&"/home/node/.kiro") && !present.contains(&SESSIONS));
+        assert!(present.iter().any(|at| at == "/home/node/.kiro") && !present.iter().any(|at| at == SESSIONS));
         assert_eq!(missing, ["user/.kiro/sessions"]);
         assert!(!place.path().join("user/.kiro/sessions").exists());
 
         let (present, missing, place) = check("family", KiroMode::Own, &[]);
-        assert!(present.contains(&SESSIONS) && missing.is_empty());
+        assert!(present.iter().any(|at| at == SESSIONS) && missing.is_empty());
         assert!(place.path().join("home/kiro/kiro/sessions").is_dir());
     }
 

@@ -10,6 +10,7 @@
 //! | `connection` | whether it is there, and the image |
 //! | `image`, `image_log` | the making of the image |
 //! | `reconcile` | what an earlier process left behind (Q6) |
+//! | `extra` | what is mounted beside that (X1–X4) |
 //! | `folders` | what is mounted, as far as it exists (R2) |
 //! | `spec` | what a container may do (R1) |
 //! | `run` | one container, from its creation to its end (R3, R4, R6) |
@@ -23,6 +24,7 @@
 
 mod connection;
 pub mod discovery;
+mod extra;
 mod folders;
 pub mod image;
 mod image_log;
@@ -46,7 +48,8 @@ use tokio::{
     task::JoinSet,
 };
 
-pub(crate) use folders::enter;
+pub(crate) use folders::{create, enter};
+pub use extra::{Extra, extra};
 pub use folders::prepare;
 pub use spec::{LABEL_GROUP, LABEL_INSTALL, LABEL_KIND, LABEL_RUN};
 

@@ -80,7 +80,7 @@ fn bind(mount: &nanoclaw_core::mounts::Mount) -> Bind {
     Bind {
         typ: Some(MountType::BIND),
         source: Some(mount.host.to_string_lossy().into_owned()),
-        target: Some(mount.container.to_owned()),
+        target: Some(mount.container.clone()),
         read_only: Some(mount.read_only),
         ..Default::default()
     }
@@ -96,7 +96,7 @@ fn user() -> Option<(u32, u32)> {
 /// or the engine would make it root's.
 fn tmpfs(spec: &RunSpec) -> HashMap<String, String> {
     let (uid, gid) = user().unwrap_or(NODE);
-    let mounted: BTreeSet<&Path> = spec.mounts.iter().map(|mount| Path::new(mount.container)).collect();
+    let mounted: BTreeSet<&Path> = spec.mounts.iter().map(|mount| Path::new(&mount.container)).collect();
     let data = Path::new(HOME).join(".local/share/any");
     let homes = mounted.iter().copied().chain([data.as_path()]).flat_map(|path| path.ancestors().skip(1));
     let homes: BTreeSet<PathBuf> =
@@ -139,7 +139,7 @@ mod tests {
     fn spec(mounts: &[&'static str]) -> RunSpec {
         let mount = |container: &&'static str| Mount {
             host: Path::new("/host").join(container.trim_start_matches('/')),
-            container,
+            container: (*container).to_owned(),
             read_only: false,
             owner: Owner::Host,
         };

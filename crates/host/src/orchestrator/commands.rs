@@ -1,11 +1,11 @@
 //! What a person asks for (core's `command`), done.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nanoclaw_core::{
     authorize::LONGEST_TEXT,
     chat::{Jid, is_ignored},
     command::{Answer, Command},
-    group::{Folder, Group},
+    group::{Folder, Group, Registration},
     link::{LinkState, phone_digits},
     problem::Trouble,
     prompt,
@@ -21,6 +21,7 @@ use super::{
     runs::{Stopped, stamp_of},
 };
 use crate::{
+    kiro,
     ports::ToChannel,
     store::{chats, groups, outbox::Outgoing, tasks},
 };
@@ -43,8 +44,16 @@ impl State {
             }
             Command::Chats {} => json_of(&self.kept(self.store.read(chats::list).await)?),
             Command::GroupsList {} => json_of(&self.groups.values().map(GroupStatus::from).collect::<Vec<_>>()),
-            Command::GroupsRegister { jid, name, folder, trigger, no_trigger } => {
-                self.register(jid, name, &folder, trigger, no_trigger).await
+            Command::GroupsRegister(registration) => self.register(registration).await,
+            Command::GroupsSet { target, mounts, timeout, tools, default_tools } => {
+                let mut group = self.group_named(&target)?.clone();
+                if group.broken.take().is_some() {
+                    group.tools = None;
+                }
+                group.mounts = mounts.unwrap_or(group.mounts);
+                group.timeout = timeout.or(group.timeout).filter(|timeout| *timeout != 0);
+                group.tools = tools.or(group.tools).filter(|_| !default_tools);
+                self.configure(group).await
             }
             Command::GroupsRemove { target } => self.remove(&target).await,
             Command::GroupsMoveMain { jid } => self.move_main(jid).await,
@@ -74,6 +83,7 @@ impl State {
             Command::ImageBuild { build_args, wait: _ } => self.build_image(build_args),
             Command::ImageCancel {} => self.cancel_build(),
             Command::ImageStatus {} => self.image_status(),
+            Command::KiroRemoveEntry {} => self.remove_entry(),
             Command::Pause {} => self.want(Wanted::Paused).await,
             Command::Resume {} => self.want(Wanted::Running).await,
             Command::Quit {} => {
@@ -104,14 +114,8 @@ impl State {
         done()
     }
 
-    pub(super) async fn register(
-        &mut self,
-        jid: Jid,
-        name: String,
-        folder: &str,
-        trigger: Option<String>,
-        no_trigger: bool,
-    ) -> Answer {
+    pub(super) async fn register(&mut self, registration: Registration) -> Answer {
+        let Registration { jid, name, folder, trigger, no_trigger, mounts, timeout, tools } = registration;
         if is_ignored(&jid) {
             return Err(Trouble::UnknownChat { jid: jid.to_string() });
         }
@@ -120,7 +124,7 @@ impl State {
         if !fits(&name) || trigger.as_deref().is_some_and(|trigger| !fits(trigger.trim())) {
             return Err(Trouble::BadName);
         }
-        let folder = Folder::new(folder).map_err(|error| Trouble::BadFolder { reason: error.to_string() })?;
+        let folder = Folder::new(&folder).map_err(|error| Trouble::BadFolder { reason: error.to_string() })?;
         if self.group_of(&jid).is_some() {
             return Err(Trouble::AlreadyRegistered { jid: jid.to_string() });
         }
@@ -128,7 +132,8 @@ impl State {
             return Err(Trouble::FolderTaken { folder: folder.to_string() });
         }
         let requires_trigger = !no_trigger && !folder.is_main();
-        let group = Group { trigger, requires_trigger, ..Group::new(jid, &name, folder) };
+        let group = Group { trigger, requires_trigger, mounts, timeout, tools, ..Group::new(jid, &name, folder) };
+        self.checked(&group)?;
         let added = group.clone();
         let all = self.kept(
             self.store
@@ -142,6 +147,35 @@ impl State {
         let told = self.refresh_snapshots().await;
         self.kept(told)?;
         json_of(&GroupStatus::from(&group))
+    }
+
+    /// Keeps a chat's container settings; its next run has them.
+    async fn configure(&mut self, group: Group) -> Answer {
+        self.checked(&group)?;
+        let changed = group.clone();
+        let all = self.kept(
+            self.store
+                .write(move |db| {
+                    groups::configure(db, &changed)?;
+                    groups::list(db)
+                })
+                .await,
+        )?;
+        self.take_groups(all);
+        json_of(&GroupStatus::from(&group))
+    }
+
+    fn checked(&self, group: &Group) -> Result<(), Trouble> {
+        group.check(&self.home.places().user).map_err(|reason| Trouble::BadContainerSettings { reason })
+    }
+
+    /// R10
+    fn remove_entry(&mut self) -> Answer {
+        let kiro = kiro::folder(&self.home.places(), &self.settings);
+        let agent = kiro::agent_name(&kiro, &self.settings);
+        let removed = kiro::files::remove_entries(&kiro, agent.as_deref(), now());
+        self.check_kiro_files();
+        json_of(&self.kept(removed.context("the entry can't be removed"))?)
     }
 
     async fn remove(&mut self, target: &str) -> Answer {

@@ -1,9 +1,10 @@
 //! What is told about all that: the state folded into facts, and published as AppStatus when it changed.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use nanoclaw_core::{
     group::Group,
+    problem::Trouble,
     status::{AppStatus, Facts, QueueStatus, RunState, RunStatus, SchedulerState, SchedulerStatus, Wanted},
 };
 use tokio::sync::watch;
@@ -49,8 +50,14 @@ impl State {
                 next: self.scheduler.next().cloned(),
             },
             autostart: self.desktop.autostart,
-            troubles: self.recorded.iter().chain(&self.desktop.troubles).cloned().collect(),
+            troubles: self.troubles(),
         }
+    }
+
+    /// Each once: a trouble with the mount allowlist is every chat's that asks for extra mounts.
+    fn troubles(&self) -> Vec<Trouble> {
+        let extra: BTreeSet<&Trouble> = self.extra.values().flat_map(|extra| &extra.troubles).collect();
+        self.recorded.iter().chain(extra).chain(&self.desktop.troubles).cloned().collect()
     }
 
     fn run_status(&self, id: &str, run: &LiveRun) -> RunStatus {

@@ -91,9 +91,7 @@ impl State {
                 self.send_channel(ToChannel::SyncGroups);
                 Ok(())
             }
-            Action::Register { jid, name, folder, trigger, no_trigger } => {
-                self.register(jid, name, &folder, trigger, no_trigger).await.map(|_| ())
-            }
+            Action::Register(registration) => self.register(registration).await.map(|_| ()),
         }
     }
 

@@ -55,7 +55,9 @@ use tokio::{
 };
 
 use crate::{
-    channel, container,
+    bootstrap::bootstrap,
+    channel,
+    container::{self, Extra},
     control::{self, HomeLock},
     ipc::{FromIpc, Ipc},
     kiro,
@@ -153,6 +155,7 @@ impl Orchestrator {
             queue: Queue::new(settings.max_containers),
             groups: BTreeMap::new(),
             runs: BTreeMap::new(),
+            extra: BTreeMap::new(),
             wanted: Wanted::Running,
             link: Link::Starting,
             engine: unknown_engine(),
@@ -175,7 +178,9 @@ impl Orchestrator {
             groups_synced_at: None,
             scheduler: Scheduler::start(),
         };
+        bootstrap(&state.home.places(), &state.settings);
         state.take_groups(groups);
+        state.check_kiro_files();
         if running_as_root() {
             state.recorded.insert(Trouble::RunningAsRoot);
         }
@@ -236,6 +241,8 @@ struct State {
     queue: Queue,
     groups: BTreeMap<Folder, Group>,
     runs: BTreeMap<RunId, LiveRun>,
+    /// The extra mounts of each group that asks for any, as they were judged last.
+    extra: BTreeMap<Folder, Extra>,
     wanted: Wanted,
     link: Link,
     engine: EngineStatus,
@@ -441,6 +448,7 @@ impl State {
 
     fn take_groups(&mut self, groups: Vec<Group>) {
         self.groups = groups.into_iter().map(|group| (group.folder.clone(), group)).collect();
+        self.look_at_extra_mounts();
     }
 
     fn group_of(&self, chat: &Jid) -> Option<&Group> {

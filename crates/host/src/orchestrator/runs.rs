@@ -1,6 +1,6 @@
 //! Runs: what they are given, what they answer, how they end (C1, Q5, R3–R5).
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, path::PathBuf};
 
 use anyhow::Result;
 use nanoclaw_core::{
@@ -147,6 +147,7 @@ impl State {
         };
         let started_at = now();
         let mounts = self.mounts(&group);
+        self.check_kiro_files();
         self.write_snapshots(&group).await?;
         let spec = RunSpec {
             run: run.clone(),
@@ -161,7 +162,7 @@ impl State {
                 group_folder: folder.to_string(),
                 chat_jid: group.jid.to_string(),
                 is_main: group.is_main(),
-                tools: trust::tools(group.is_main(), None),
+                tools: trust::tools(group.is_main(), group.tools.as_deref()),
                 is_scheduled_task: task.is_some(),
                 idle_timeout: self.settings.idle_timeout,
                 secrets: Default::default(),
@@ -216,6 +217,14 @@ impl State {
 
     fn mounts(&mut self, group: &Group) -> Vec<Mount> {
         let mut wanted = mounts::mounts(group, self.settings.kiro_mode, &self.home.places());
+        self.look_at_extra_mounts();
+        if let Some(extra) = self.extra.get(&group.folder) {
+            extra
+                .troubles
+                .iter()
+                .for_each(|trouble| tracing::warn!(group = %group.folder, "{}", trouble.problem().text));
+            wanted.extend(extra.mounts.iter().cloned());
+        }
         if self.settings.runtime == Runtime::Host {
             // The agent is told of its own folders; Kiro's it finds as its user's.
             wanted.retain(|mount| mount.container.starts_with("/workspace/"));
@@ -226,9 +235,30 @@ impl State {
         present
     }
 
+    /// X1–X4: what holds of them now, for all groups, as one's mount may be in another's way.
+    pub(super) fn look_at_extra_mounts(&mut self) {
+        // Without a container there is nothing to mount into.
+        if self.settings.runtime == Runtime::Host {
+            return;
+        }
+        let engine = self.engine.socket.as_deref().map(|address| address.trim_start_matches("unix://"));
+        let sockets: Vec<_> = engine.map(PathBuf::from).into_iter().chain([self.home.control_socket()]).collect();
+        let live = self.runs.values().flat_map(|run| &run.mounts).filter(|mount| !mount.read_only);
+        let live: Vec<_> = live.map(|mount| mount.host.clone()).collect();
+        self.extra = container::extra(self.groups.values(), &self.home.places(), &sockets, &live);
+    }
+
+    /// R10: whether a server in the user's files is called as ours is.
+    pub(super) fn check_kiro_files(&mut self) {
+        let kiro = kiro::folder(&self.home.places(), &self.settings);
+        let clashes = kiro::files::clashes(&kiro, kiro::agent_name(&kiro, &self.settings).as_deref());
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::ServerClash { .. }));
+        self.recorded.extend(clashes.iter().map(|path| Trouble::ServerClash { path: path.display().to_string() }));
+    }
+
     fn environment(&self) -> Vec<(String, String)> {
         let zone = self.settings.zone.iana_name().unwrap_or("UTC").to_owned();
-        let agent = self.settings.kiro_agent.clone().or_else(|| kiro::agent_name(&self.home.places()));
+        let agent = kiro::agent_name(&kiro::folder(&self.home.places(), &self.settings), &self.settings);
         [(AGENT, agent), (MODEL, self.settings.kiro_model.clone()), ("TZ", Some(zone))]
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))

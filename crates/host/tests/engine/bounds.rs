@@ -133,7 +133,7 @@ while line(): pass
 
 async fn check(scene: &mut Scene, folder: &str, mounts: Vec<Mount>) {
     let mut spec = scene.run(folder, LOOK);
-    spec.request.chat_jid = mounts.iter().map(|mount| mount.container).collect::<Vec<_>>().join(" ");
+    spec.request.chat_jid = mounts.iter().map(|mount| mount.container.as_str()).collect::<Vec<_>>().join(" ");
     spec.mounts.clone_from(&mounts);
     let run = scene.start(spec);
     let container = scene.started(&run).await;
@@ -143,13 +143,13 @@ async fn check(scene: &mut Scene, folder: &str, mounts: Vec<Mount>) {
         .into_iter()
         .map(|point| (point.destination.unwrap(), point.source.unwrap(), point.rw.unwrap()))
         .collect();
-    let row = |mount: &Mount| (mount.container.to_owned(), mount.host.display().to_string(), !mount.read_only);
+    let row = |mount: &Mount| (mount.container.clone(), mount.host.display().to_string(), !mount.read_only);
     let mut expect: Vec<_> = mounts.iter().map(row).collect();
     told.sort();
     expect.sort();
     assert_eq!(told, expect);
     for mount in &mounts {
-        assert_eq!(writable[mount.container], !mount.read_only, "{}", mount.container);
+        assert_eq!(writable[&mount.container], !mount.read_only, "{}", mount.container);
         if !mount.read_only {
             // The user of this process owns what the agent made.
             assert_eq!(fs::metadata(mount.host.join("made")).unwrap().uid(), user().0);
@@ -207,7 +207,7 @@ async fn no_folder_is_made_by_the_engine() {
     let mut scene = Scene::ready().await;
     let mut spec = scene.run("main", "frame()");
     let host = scene.path("gone");
-    spec.mounts = vec![Mount { host: host.clone(), container: "/x", read_only: false, owner: Owner::Host }];
+    spec.mounts = vec![Mount { host: host.clone(), container: "/x".to_owned(), read_only: false, owner: Owner::Host }];
     let run = scene.start(spec);
     let RunEnd::NotStarted { reason } = scene.ended(&run).await else { panic!("a missing folder was mounted") };
     assert!(reason.contains("gone") && !host.exists(), "{reason}");

@@ -73,7 +73,7 @@ async fn a_refused_run_leaves_nothing() {
     // Created without complaint, refused at the start.
     spec.mounts = vec![nanoclaw_core::mounts::Mount {
         host: scene.path(""),
-        container: "/etc/hostname",
+        container: "/etc/hostname".to_owned(),
         read_only: true,
         owner: nanoclaw_core::mounts::Owner::Host,
     }];

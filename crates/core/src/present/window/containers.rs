@@ -185,7 +185,7 @@ fn of_run(status: &AppStatus, run: &RunStatus) -> Run {
 fn folder(mount: &crate::mounts::Mount) -> Folder {
     Folder {
         host: mount.host.display().to_string(),
-        container: mount.container.to_owned(),
+        container: mount.container.clone(),
         access: if mount.read_only { "read only" } else { "read and write" }.to_owned(),
     }
 }

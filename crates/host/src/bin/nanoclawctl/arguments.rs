@@ -1,6 +1,9 @@
 //! The words and flags (design, nanoclawctl). They become core's commands in `ask`.
 
-use clap::{Parser, Subcommand};
+use std::convert::Infallible;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use nanoclaw_protocol::ipc::AdditionalMount;
 
 use crate::{image::ImageWords, tasks::TasksWords};
 
@@ -123,6 +126,22 @@ pub enum GroupsWords {
         /// Every message calls the agent
         #[arg(long, conflicts_with = "trigger")]
         no_trigger: bool,
+        #[command(flatten)]
+        container: ContainerSettings,
+    },
+    /// Change what a chat's containers see and may, from the next one on; what is not given stays
+    #[command(group = ArgGroup::new("change").args(CHANGES).required(true).multiple(true))]
+    Set {
+        #[arg(value_name = "JID-OR-FOLDER")]
+        target: String,
+        #[command(flatten)]
+        container: ContainerSettings,
+        /// Mount nothing extra any more
+        #[arg(long, conflicts_with = "mount")]
+        no_mounts: bool,
+        /// The tools that a chat has by itself
+        #[arg(long, conflicts_with = "tool")]
+        default_tools: bool,
     },
     /// End the agent's work for a chat
     Remove {
@@ -131,6 +150,36 @@ pub enum GroupsWords {
     },
     /// Make another chat the main one
     MoveMain { jid: String },
+}
+
+/// One of these is given, or there is nothing to set.
+const CHANGES: [&str; 5] = ["mount", "timeout", "tool", "no_mounts", "default_tools"];
+
+/// A chat's own container settings.
+#[derive(Debug, Args)]
+pub struct ContainerSettings {
+    /// A folder of this computer to mount at /workspace/extra/CONTAINER, read-only without :rw; the mount allowlist decides.
+    /// May be given more than once
+    #[arg(long, value_name = "HOST[:CONTAINER][:rw]", value_parser = mount)]
+    pub mount: Vec<AdditionalMount>,
+    /// The longest a run may go on without a result, in milliseconds; 0 for what the settings say
+    #[arg(long, value_name = "MS")]
+    pub timeout: Option<u64>,
+    /// A tool that the agent may use, as Kiro calls it, instead of those a chat has by itself. May be given more than once
+    #[arg(long, value_name = "TOOL")]
+    pub tool: Vec<String>,
+}
+
+fn mount(text: &str) -> Result<AdditionalMount, Infallible> {
+    let (text, write) = match text.strip_suffix(":rw") {
+        Some(text) => (text, true),
+        None => (text.strip_suffix(":ro").unwrap_or(text), false),
+    };
+    let (host, container) = match text.rsplit_once(':') {
+        Some((host, container)) => (host, Some(container.to_owned())),
+        None => (text, None),
+    };
+    Ok(AdditionalMount { host_path: host.to_owned(), container_path: container, readonly: Some(!write) })
 }
 
 #[derive(Debug, Subcommand)]
@@ -170,4 +219,6 @@ pub enum SettingsWords {
 pub enum KiroWords {
     /// Tell who is signed in to Kiro on this computer
     Status,
+    /// Remove the MCP server nanoclaw from your Kiro files: NanoClaw gives agents its own
+    RemoveEntry,
 }

@@ -5,12 +5,13 @@ use std::io::{self, IsTerminal, Write};
 use nanoclaw_core::{
     chat::Jid,
     command::{Command, CommandError},
+    group::Registration,
 };
 use nanoclaw_host::{control::Client, paths::Home};
 use serde_json::Value;
 
 use crate::{
-    arguments::{ContainersWords, GroupsWords, Words},
+    arguments::{ContainerSettings, ContainersWords, GroupsWords, KiroWords, Words},
     out::{Failure, Out, at, internal, list, local, plain},
     status, tasks,
 };
@@ -56,8 +57,15 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Logout { yes } => Command::Logout { yes },
         Words::Chats => Command::Chats {},
         Words::Groups { words: GroupsWords::List } => Command::GroupsList {},
-        Words::Groups { words: GroupsWords::Register { jid, name, folder, trigger, no_trigger } } => {
-            Command::GroupsRegister { jid: Jid::new(jid), name, folder, trigger, no_trigger }
+        Words::Groups { words: GroupsWords::Register { jid, name, folder, trigger, no_trigger, container } } => {
+            let ContainerSettings { mount: mounts, timeout, tool } = container;
+            let (jid, tools, timeout) = (Jid::new(jid), given(tool), timeout.filter(|timeout| *timeout != 0));
+            Command::GroupsRegister(Registration { jid, name, folder, trigger, no_trigger, mounts, timeout, tools })
+        }
+        Words::Groups { words: GroupsWords::Set { target, container, no_mounts, default_tools } } => {
+            let ContainerSettings { mount, timeout, tool } = container;
+            let mounts = if no_mounts { Some(Vec::new()) } else { given(mount) };
+            Command::GroupsSet { target, mounts, timeout, tools: given(tool), default_tools }
         }
         Words::Groups { words: GroupsWords::Remove { target } } => Command::GroupsRemove { target },
         Words::Groups { words: GroupsWords::MoveMain { jid } } => Command::GroupsMoveMain { jid: Jid::new(jid) },
@@ -67,10 +75,16 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Containers { words: ContainersWords::Restart { target } } => Command::ContainersRestart { target },
         Words::Tasks { words } => tasks::command(words),
         Words::Send { to, text, any } => Command::Send { to: Jid::new(to), text, any },
+        Words::Kiro { words: KiroWords::RemoveEntry } => Command::KiroRemoveEntry {},
         Words::Pause => Command::Pause {},
         Words::Resume => Command::Resume {},
         words => return Err(internal(format!("no command stands for {words:?}."))),
     })
+}
+
+/// A list that was given at all.
+fn given<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
 }
 
 /// The answer for a person.
@@ -91,10 +105,11 @@ fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure>
                     (true, "") => "the assistant's name",
                     (true, trigger) => trigger,
                 };
-                [at(group, "/name"), at(group, "/folder"), trigger, at(group, "/jid")].map(str::to_owned)
+                [at(group, "/name"), at(group, "/folder"), trigger, at(group, "/jid"), &settings(group)]
+                    .map(str::to_owned)
             });
             let none = "No chats are registered yet. See `nanoclawctl chats` and `nanoclawctl groups register`.";
-            out.table(["NAME", "FOLDER", "TRIGGER", "JID"], rows.collect(), none)
+            out.table(["NAME", "FOLDER", "TRIGGER", "JID", "OF ITS OWN"], rows.collect(), none)
         }
         Command::ContainersList {} => {
             let rows = list(answer, "").iter().map(|run| {
@@ -107,7 +122,15 @@ fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure>
                 ]
                 .map(str::to_owned)
             });
-            out.table(["CONTAINER", "GROUP", "STATE", "STARTED", "RUN"], rows.collect(), "No containers are running.")
+            out.table(["CONTAINER", "GROUP", "STATE", "STARTED", "RUN"], rows.collect(), "No containers are running.")?;
+            let seen =
+                list(answer, "").iter().flat_map(|run| list(run, "/mounts").iter().map(move |mount| (run, mount)));
+            let rows: Vec<_> = seen.map(|(run, mount)| seen_in(at(run, "/container"), mount)).collect();
+            if rows.is_empty() {
+                return Ok(());
+            }
+            out.line("")?;
+            out.table(["CONTAINER", "SEES", "AT", "ACCESS"], rows, "")
         }
         Command::TasksList {} => tasks::tell_list(answer, out),
         Command::TasksHistory { .. } => tasks::tell_history(answer, out),
@@ -115,12 +138,41 @@ fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure>
     }
 }
 
+/// A folder of this computer in a container.
+fn seen_in(container: &str, mount: &Value) -> [String; 4] {
+    let access = if mount["readOnly"] == true { "read only" } else { "read and write" };
+    [container, at(mount, "/host"), at(mount, "/container"), access].map(str::to_owned)
+}
+
+/// A chat's own container settings, in a line.
+fn settings(group: &Value) -> String {
+    let mounts = list(group, "/mounts").iter().map(|mount| {
+        let place = mount["containerPath"].as_str().map(|place| format!(":{place}")).unwrap_or_default();
+        format!("{}{place}{}", at(mount, "/hostPath"), if mount["readonly"] == false { ":rw" } else { "" })
+    });
+    let timeout = group["timeout"].as_u64().map(|timeout| format!("{timeout} ms"));
+    let tools = group["tools"].is_array().then(|| {
+        let tools: Vec<_> = list(group, "/tools").iter().filter_map(Value::as_str).collect();
+        format!("tools: {}", if tools.is_empty() { "none".to_owned() } else { tools.join(" ") })
+    });
+    mounts.chain(timeout).chain(tools).collect::<Vec<_>>().join(", ")
+}
+
 /// What was done.
 fn sentence(command: &Command, answer: &Value) -> String {
     match command {
         Command::Pair { .. } => "Linking was cancelled.".to_owned(),
         Command::Logout { .. } => "WhatsApp is being unlinked.".to_owned(),
-        Command::GroupsRegister { name, folder, .. } => format!("{name} is registered, with the folder {folder}."),
+        Command::GroupsRegister(Registration { name, folder, .. }) => {
+            format!("{name} is registered, with the folder {folder}.")
+        }
+        Command::GroupsSet { target, .. } => format!("The next container of {target} has it so."),
+        Command::KiroRemoveEntry {} => {
+            match list(answer, "").iter().map(|file| at(file, "/path")).collect::<Vec<_>>() {
+                files if files.is_empty() => "No file has such an entry.".to_owned(),
+                files => format!("Removed from {}. The file as it was is kept beside it.", files.join(" and ")),
+            }
+        }
         Command::GroupsRemove { target } => format!("{target} is no longer registered."),
         Command::GroupsMoveMain { jid } => format!("{jid} is the main chat now."),
         Command::ContainersStart { target } => format!("A container for {target} is starting."),
