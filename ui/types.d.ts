@@ -91,9 +91,13 @@ quiet: Detail, waiting: Array<Waiting>,
  */
 startable: Array<Startable>, 
 /**
- * What they run on.
+ * What they run on; the image last.
  */
-place: Array<Vital>, };
+place: Array<Vital>, 
+/**
+ * Builds an image that is there once more.
+ */
+rebuild: Button | null, };
 export type Progress = { step: number, of: number, text: string, };
 export type Chat = { name: string, folder: string, isGroup: boolean, };
 export type Run = { id: string, chat: Chat, state: State, 

@@ -1,6 +1,6 @@
 // The parts that pages are made of. A state is told by a shape and a word before it is told by a colour.
 
-/** @import { Act, Button, Chat, Detail, Line, Mark, Page as PageName, Panel, State } from "../types" */
+/** @import { Act, Button, Chat, Detail, Line, Mark, Page as PageName, Panel, Progress, State } from "../types" */
 /** @import { Child } from "./dom.js" */
 
 import { h } from "./dom.js";
@@ -41,6 +41,8 @@ const COMMAND_ICONS = {
   pair: "qr",
   "containers.stop": "stop",
   "containers.restart": "reconnect",
+  "image.build": "containers",
+  "image.cancel": "close",
 };
 
 /** @param {string} name @param {number} [size] @returns {Child} */
@@ -192,4 +194,16 @@ export function heard(page, at, what, over) {
 /** @param {string[]} steps @returns {Child} */
 export function howto(steps) {
   return h("ol.howto", null, ...steps.map((step) => h("li", null, h("span", null, step))));
+}
+
+/** How far the making of the image is. @param {Progress} progress @returns {Child} */
+export function bar(progress) {
+  const done = Math.min(100, (100 * (progress.step - 1)) / Math.max(1, progress.of));
+  const told = `Step ${progress.step} of ${progress.of}: ${progress.text}`;
+  return h(
+    "div.progress",
+    { key: "progress" },
+    h("div.bar", { role: "progressbar", "aria-label": WORDS.building, "aria-valuenow": Math.round(done), "aria-valuemin": 0, "aria-valuemax": 100 }, h("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, h("rect", { width: done, height: 6 }))),
+    h("p.small.dim", null, told),
+  );
 }

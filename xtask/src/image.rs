@@ -23,7 +23,10 @@ const TEST_BASE_PACKAGES: &str = "ca-certificates,curl,git,python3";
 /// `docker build ./container`, with the runner compiled here where this machine can (the image has no network then).
 pub fn agent(engine: &Engine) -> Result<()> {
     static_runner()?;
-    build(engine, AGENT, &root().join("container"), &[])
+    let container = root().join("container");
+    // As the app labels the one that it builds itself, or it would take this one for another version's.
+    let identity = nanoclaw_context::identity(&nanoclaw_context::sources(&container)?);
+    build(engine, AGENT, &container, &["--label", &format!("{}={identity}", nanoclaw_context::LABEL)])
 }
 
 /// Builds [`AGENT_FOR_TESTS`] from a copy of `container/`.
@@ -42,8 +45,8 @@ pub fn agent_for_tests(engine: &Engine) -> Result<()> {
         }
     }
     fs::copy(static_fake_kiro()?, context.join("kiro-cli/kiro-cli"))?;
-    let base = [("BASE_IMAGE", TEST_BASE), ("RUNNER_IMAGE", TEST_BASE)];
-    build(engine, AGENT_FOR_TESTS, &context, &base)
+    let argument = |name: &str| format!("--build-arg={name}={TEST_BASE}");
+    build(engine, AGENT_FOR_TESTS, &context, &[&argument("BASE_IMAGE"), &argument("RUNNER_IMAGE")])
 }
 
 /// The tests' base image: from the engine, else from its tar in `target/engine`, else made anew (about a minute).
@@ -103,13 +106,8 @@ fn bootstrap(tar: &Path) -> Result<()> {
     run(as_root("rm")?.arg("-rf").arg(&folder))
 }
 
-fn build(engine: &Engine, tag: &str, context: &Path, arguments: &[(&str, &str)]) -> Result<()> {
-    let mut docker = engine.docker();
-    docker.args(["build", "--tag", tag]);
-    for (name, value) in arguments {
-        docker.arg("--build-arg").arg(format!("{name}={value}"));
-    }
-    run(docker.arg(context))
+fn build(engine: &Engine, tag: &str, context: &Path, options: &[&str]) -> Result<()> {
+    run(engine.docker().args(["build", "--tag", tag]).args(options).arg(context))
 }
 
 /// Compiles the agent runner for the image into `container/prebuilt/`, where the Dockerfile takes it from. On anything

@@ -82,38 +82,38 @@ impl BuildFailure {
         }
     }
 
-    /// What is wrong, and what helps.
+    /// What is wrong, and what helps; what the engine said comes last.
     pub fn wording(&self) -> (String, String) {
-        let failed = |why: String| format!("The agent's image could not be built: {why}.");
+        let failed = |why: &str, cure: String| (format!("The agent's image could not be built: {why}."), cure);
         match self {
-            BuildFailure::Network { said } => (
-                failed(format!("a download failed ({said})")),
-                "Check the network of Docker, then build it again.".to_owned(),
+            BuildFailure::Network { said } => failed(
+                "a download failed",
+                format!("Check the network of Docker, then build it again. It said: {said}."),
             ),
-            BuildFailure::NoBase { said } => (
-                failed(format!("the image that it starts from can't be fetched ({said})")),
-                "Fetch that one with `docker pull`, then build the agent's again.".to_owned(),
+            BuildFailure::NoBase { said } => failed(
+                "the image that it starts from can't be fetched",
+                format!("Fetch that one with `docker pull`, then build the agent's again. It said: {said}."),
             ),
-            BuildFailure::Checksum => (
-                failed("the kiro-cli that was fetched is not the one that was expected".to_owned()),
-                "Build it again. If that does not help, put the files of kiro-cli for Linux into the folder image/kiro-cli of NanoClaw's own folder."
+            BuildFailure::Checksum => failed(
+                "the kiro-cli that was fetched is not the expected one",
+                "Build it again. If that does not help, put the files of a kiro-cli for Linux into image/kiro-cli in NanoClaw's folder."
                     .to_owned(),
             ),
-            BuildFailure::DiskFull => (
-                failed("Docker's disk is full".to_owned()),
+            BuildFailure::DiskFull => failed(
+                "Docker's disk is full",
                 "Make room, for example with `docker system prune`, then build it again.".to_owned(),
             ),
-            BuildFailure::EngineLost => (
-                "Docker went away while the agent's image was being built.".to_owned(),
-                "Build it again when Docker is back.".to_owned(),
-            ),
-            BuildFailure::Step { step, doing, said } => (
-                failed(format!("step {step}, {doing}, failed ({said})")),
-                "See logs/image-build.log for all that it said, then build it again.".to_owned(),
-            ),
-            BuildFailure::Other { said } => {
-                (failed(said.clone()), "See logs/image-build.log, then build it again.".to_owned())
+            BuildFailure::EngineLost => {
+                failed("Docker went away meanwhile", "Build it again when Docker is back.".to_owned())
             }
+            BuildFailure::Step { step, doing, said } => failed(
+                &format!("step {step} ({doing}) failed"),
+                format!("It said: {said}. See logs/image-build.log for all of it, then build it again."),
+            ),
+            BuildFailure::Other { said } => failed(
+                "Docker refused",
+                format!("It said: {said}. See logs/image-build.log, then build it again."),
+            ),
         }
     }
 }
@@ -146,7 +146,9 @@ fn last_lines(output: &[String]) -> Option<String> {
     let told = |line: &&str| {
         !line.is_empty() && !["--->", "Removing intermediate", "Step ", "STEP "].iter().any(|own| line.starts_with(own))
     };
-    let lines: Vec<&str> = output.iter().map(|line| line.trim()).filter(told).collect();
+    let mut lines: Vec<&str> = output.iter().map(|line| line.trim()).filter(told).collect();
+    // A download that is tried again fails with the same words.
+    lines.dedup();
     let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
     (!last.is_empty()).then(|| cut(&last.join(" · ")))
 }
@@ -158,6 +160,15 @@ fn cut(text: &str) -> String {
         Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
         None => line.to_owned(),
     }
+}
+
+/// A line of a build's output as text: engines colour what goes to stderr, by escapes that may begin the next line.
+pub fn uncoloured(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+    let rest = rest.map(|part| part.strip_prefix(|c: char| c.is_ascii_alphabetic()).unwrap_or(part));
+    std::iter::once(first).chain(rest).collect()
 }
 
 /// The step that a line of a build's output begins: `Step 3/12 : RUN …`, podman's `[1/3] STEP 3/12: RUN …`.
@@ -268,7 +279,15 @@ mod tests {
         check(EXIT, &["dpkg: error: cannot write: No space left on device"], BuildFailure::DiskFull);
         check(
             EXIT,
-            &["one", "two", " ", "three", "There is no kiro-cli for riscv64.", "Removing intermediate container 12"],
+            &[
+                "one",
+                "two",
+                " ",
+                "three",
+                "three",
+                "There is no kiro-cli for riscv64.",
+                "Removing intermediate container 12",
+            ],
             BuildFailure::Step {
                 step: 4,
                 doing: "installing programs".into(),
@@ -285,6 +304,18 @@ mod tests {
     fn what_is_said_is_one_short_line() {
         let BuildFailure::Other { said } = BuildFailure::read(&"very\nlong ".repeat(200), &[], None) else { panic!() };
         assert!(said.chars().count() == LONGEST + 1 && !said.contains('\n'), "{said}");
+    }
+
+    #[test]
+    fn colours_are_no_words() {
+        for (line, expect) in [
+            ("\u{1b}[91mit broke", "it broke"),
+            ("\u{1b}[0mRemoving \u{1b}[1;31mall\u{1b}[0m", "Removing all"),
+            ("plain [91m", "plain [91m"),
+            ("cut \u{1b}[", "cut "),
+        ] {
+            assert_eq!(uncoloured(line), expect);
+        }
     }
 
     #[test]

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use bollard::Docker;
+use bollard::errors::Error;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     EventsOptionsBuilder, KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder,
 };
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -92,6 +94,15 @@ impl Containers {
     /// Kills one behind NanoClaw's back.
     pub async fn kill(&self, name: &str) -> Result<()> {
         Ok(self.docker.kill_container(name, None::<KillContainerOptions>).await?)
+    }
+
+    /// Removes an image that the scene made; its layers stay for the next build.
+    pub async fn remove_image(&self, name: &str) -> Result<()> {
+        let options = RemoveImageOptionsBuilder::new().force(true).noprune(true).build();
+        match self.docker.remove_image(name, Some(options), None).await {
+            Ok(_) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes what the scene left.

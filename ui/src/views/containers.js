@@ -1,17 +1,17 @@
 // The Containers page: what runs for which chat, what waits, what can be started, and on what all that runs.
 
-/** @import { Progress, Run, Startable, WindowView } from "../../types" */
+/** @import { Run, Startable, WindowView } from "../../types" */
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
-import { avatar, buttonOf, empty, icon, panelOf, pill, pillWhenNarrow, row, section, strange } from "../components.js";
+import { avatar, bar, buttonOf, empty, icon, panelOf, pill, pillWhenNarrow, row, section, strange } from "../components.js";
 import { h } from "../dom.js";
 import { WORDS, age } from "../words.js";
 import { vitalRow, waitingRow } from "./overview.js";
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function containers(page, view) {
-  const { panel, progress, running, quiet, waiting, startable, place } = view.containers;
+  const { panel, progress, running, quiet, waiting, startable, place, rebuild } = view.containers;
   return [
     panel ? panelOf(page, panel) : null,
     progress ? bar(progress) : null,
@@ -22,7 +22,7 @@ export function containers(page, view) {
         : section(WORDS.running, null, h("div.card", null, empty("containers", quiet))),
     waiting.length ? section(WORDS.waiting, WORDS.inThisOrder, h("ol.card", null, ...waiting.map((of) => waitingRow(page, of)))) : null,
     startable.length ? section(WORDS.start, WORDS.startHint, h("ul.card", null, ...startable.map((chat) => startRow(page, chat)))) : null,
-    place.length && !panel ? section(WORDS.place, null, h("div.card", null, ...place.map((part) => vitalRow(page, part)))) : null,
+    place.length && !panel ? section(WORDS.place, null, h("div.card", null, ...place.map((part, at) => vitalRow(page, part, at === place.length - 1 ? rebuild : null)))) : null,
   ];
 }
 
@@ -51,16 +51,4 @@ function runRow(page, run) {
 /** @param {Page} page @param {Startable} startable @returns {Child} */
 function startRow(page, { chat, text, start }) {
   return row({ key: chat.folder, tag: "li", lead: avatar(chat), title: strange(chat.name, "t"), text: h("span", { dir: "auto" }, text), end: [buttonOf(page, start)] });
-}
-
-/** @param {Progress} progress @returns {Child} */
-function bar(progress) {
-  const done = Math.min(100, (100 * (progress.step - 1)) / Math.max(1, progress.of));
-  const told = `Step ${progress.step} of ${progress.of}: ${progress.text}`;
-  return h(
-    "div.progress",
-    { key: "progress" },
-    h("div.bar", { role: "progressbar", "aria-label": WORDS.building, "aria-valuenow": Math.round(done), "aria-valuemin": 0, "aria-valuemax": 100 }, h("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, h("rect", { width: done, height: 6 }))),
-    h("p.small.dim", null, told),
-  );
 }

@@ -1,10 +1,10 @@
 // The Overview: the worst thing that is true with its cure, then all else, smaller.
 
-/** @import { Run, Vital, Waiting, WindowView } from "../../types" */
+/** @import { Button, Run, Vital, Waiting, WindowView } from "../../types" */
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
-import { avatar, banner, buttonOf, empty, icon, markOf, pill, pillWhenNarrow, row, section, sentence, strange } from "../components.js";
+import { avatar, banner, bar, buttonOf, empty, icon, markOf, pill, pillWhenNarrow, row, section, sentence, strange } from "../components.js";
 import { h } from "../dom.js";
 import { WORDS, age, said } from "../words.js";
 
@@ -22,6 +22,7 @@ export function overview(page, view) {
       markOf(headline.mark, 44),
       h("div.mid", null, h("h1", { dir: "auto" }, headline.title), h("p", null, ...sentence(headline.text, page.now)), headline.button ? h("div.btns", null, buttonOf(page, headline.button, { big: true })) : null),
     ),
+    containers.progress ? bar(containers.progress) : null,
     view.notices.length ? h("div.col.tight", { key: "notices" }, ...view.notices.map((notice) => banner(page, notice))) : null,
     h("div.card", { key: "vitals" }, h("div.vitals", null, ...view.vitals.map((vital) => vitalRow(page, vital)))),
     section(
@@ -35,13 +36,13 @@ export function overview(page, view) {
   ];
 }
 
-/** @param {Page} page @param {Vital} vital @returns {Child} */
-export function vitalRow(page, vital) {
+/** @param {Page} page @param {Vital} vital @param {Button | null} [button] @returns {Child} */
+export function vitalRow(page, vital, button = null) {
   const text = said(vital.text, page.now);
   const title = h("span.t", null, vital.title);
   const inner = { key: vital.title, lead: markOf(vital.mark, 18), title, text: h("span", { dir: "auto", title: text }, text) };
   const to = vital.page;
-  if (to === null) return row(inner);
+  if (to === null) return row({ ...inner, end: button ? [buttonOf(page, button)] : [] });
   return row({ ...inner, tag: "button", attrs: { type: "button", onclick: () => page.go(to) }, end: [h("span.chev", null, icon("more", 14))] });
 }
 

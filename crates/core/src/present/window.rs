@@ -18,7 +18,7 @@ use crate::{
     link::LinkState,
     problem::Problem,
     settings::{KiroMode, Runtime},
-    status::{AppStatus, Level, SchedulerState, SignInStatus, Wanted, rfc3339},
+    status::{AppStatus, ImageState, Level, SchedulerState, SignInStatus, Wanted, rfc3339},
 };
 
 pub fn window(status: &AppStatus) -> WindowView {
@@ -47,7 +47,10 @@ fn state(status: &AppStatus) -> State {
         }
         (_, Level::Offline) => state(Mark::Offline, "Offline"),
         (_, Level::Paused) => state(Mark::Paused, "Paused"),
-        (_, Level::Ready | Level::Working) if preparing(status).is_some() => state(Mark::Busy, "Getting ready"),
+        (_, Level::Ready | Level::Working) if preparing(status).is_some() => {
+            let meanwhile = status.engine.image.state == ImageState::Building && status.engine.image.serves();
+            state(Mark::Busy, if meanwhile { "Building" } else { "Getting ready" })
+        }
         (_, Level::Working) => state(Mark::Working, "Working"),
         (_, Level::Ready) => state(Mark::Ready, "Ready"),
     }

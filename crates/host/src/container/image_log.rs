@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use nanoclaw_core::problem::Trouble;
+use nanoclaw_core::{image::uncoloured, problem::Trouble};
 
 /// Bytes of the file; what is said beyond is dropped, but for the end.
 const LONGEST: usize = 4 << 20;
@@ -52,7 +52,7 @@ impl Log {
         let mut lines = Vec::new();
         for c in piece.chars() {
             if c == '\n' || c == '\r' {
-                lines.push(std::mem::take(&mut self.partial));
+                lines.push(uncoloured(&std::mem::take(&mut self.partial)));
             } else if self.partial.len() < LONGEST_LINE {
                 self.partial.push(c);
             }
@@ -92,7 +92,7 @@ impl Log {
     /// The last word.
     pub(super) fn end(&mut self, word: &str) {
         if !self.partial.is_empty() {
-            let line = std::mem::take(&mut self.partial);
+            let line = uncoloured(&std::mem::take(&mut self.partial));
             self.keep(&line);
         }
         if self.written >= LONGEST {

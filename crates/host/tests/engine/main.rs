@@ -3,6 +3,7 @@
 
 mod absence;
 mod bounds;
+mod image;
 mod latency;
 mod leftovers;
 mod proxy;

@@ -36,6 +36,7 @@ pub(super) fn view(status: &AppStatus) -> ContainersView {
         waiting: status.queue.iter().map(|waiting| of_waiting(status, waiting)).collect(),
         startable: startable.into_iter().map(|group| of_startable(status, group)).collect(),
         place: place(status),
+        rebuild: rebuild(status),
     }
 }
 
@@ -253,6 +254,16 @@ fn quiet(status: &AppStatus) -> Detail {
         }
         _ => say("All quiet".to_owned(), &format!("{name} starts by itself when someone writes @{name}.")),
     }
+}
+
+fn rebuild(status: &AppStatus) -> Option<Button> {
+    let engine = &status.engine;
+    let can = !runs_on_host(status) && engine.state == EngineState::Ready && engine.image.state == ImageState::Ready;
+    can.then(|| Button {
+        name: "Rebuild the agent image".to_owned(),
+        off: status.wanted == Wanted::Quitting,
+        ..button("Rebuild", Look::Plain, ask("image.build", json!({}), None))
+    })
 }
 
 fn place(status: &AppStatus) -> Vec<Vital> {

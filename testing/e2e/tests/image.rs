@@ -1,0 +1,137 @@
+//! The agent's image, built by the app itself from what it carries, with stand-ins for what it would fetch.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use nanoclaw_e2e::{Scene, built};
+use serde_json::{Value, json};
+
+const BASE: [&str; 4] =
+    ["--build-arg", "BASE_IMAGE=nanoclaw-test-base:latest", "--build-arg", "RUNNER_IMAGE=nanoclaw-test-base:latest"];
+
+/// A scene with an image of its own that is not there yet, and beside its context a runner and fake-kiro.
+async fn without_image(name: &str) -> Result<Scene> {
+    let mut scene = Scene::begin(name).await?;
+    scene.set("AGENT_IMAGE", &image(name));
+    let program = built("kiro-cli")?;
+    let target = program.parent().and_then(Path::parent).context("no target folder")?;
+    std::fs::create_dir_all(scene.home().join("image"))?;
+    for folder in ["kiro-cli", "prebuilt"] {
+        let given = target.join("test-context").join(folder);
+        ensure!(given.is_dir(), "{} is not there: `cargo xtask image --test`", given.display());
+        ensure!(Command::new("cp").arg("-R").arg(given).arg(scene.home().join("image")).status()?.success());
+    }
+    Ok(scene)
+}
+
+fn image(name: &str) -> String {
+    format!("nanoclaw-e2e-{name}:{}", std::process::id())
+}
+
+async fn end(scene: Scene, name: &str) -> Result<()> {
+    scene.containers.remove_image(&image(name)).await?;
+    scene.end().await
+}
+
+fn codes(status: &Value) -> Vec<&str> {
+    let problems = status["problems"].as_array().map_or(&[][..], Vec::as_slice);
+    problems.iter().filter_map(|problem| problem["code"].as_str()).collect()
+}
+
+// Q7: a message waits for the image; the image is built, told step by step, and the message answered by itself.
+#[tokio::test]
+async fn a_message_waits_for_the_image_that_is_built() -> Result<()> {
+    let name = "image_built";
+    let mut scene = without_image(name).await?;
+    let owner = scene.phone("4915110000001", "Owner").await?;
+    let alice = scene.phone("4915110000002", "Alice").await?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    alice.writes_to(&owner, "hello").await?;
+    let status = scene.until("it waits", |status| status["queue"][0]["messages"] == 1).await?;
+    assert_eq!(
+        (&status["headline"]["level"], &status["engine"]["image"]["state"]),
+        (&json!("needs-you"), &json!("missing"))
+    );
+    let offered =
+        status["problems"].as_array().into_iter().flatten().find(|problem| problem["code"] == "image-missing");
+    assert_eq!(offered.context("no problem")?["command"]["command"], "image.build");
+
+    let building = |status: &Value| status["engine"]["image"]["progress"]["step"].as_u64() > Some(3);
+    let words = [&["image", "build"][..], &BASE].concat();
+    let (built, status) = tokio::join!(scene.ctl_raw(&words), scene.until("it is being built", building));
+    let (status, (code, stdout, stderr)) = (status?, built?);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.starts_with("Step ") && stdout.contains("copying files"), "{stdout}");
+    assert!(stdout.ends_with("The agent's image is ready.\n"), "{stdout}");
+    let headline = status["headline"]["text"].as_str().unwrap_or_default();
+    assert!(headline.starts_with("Building the agent's image ("), "{headline}");
+    assert_eq!((&status["headline"]["level"], &status["queue"][0]["attempt"]), (&json!("working"), &json!(0)));
+
+    alice.hears("Andy: echo: hello").await?;
+    let status = scene.until("all is well", |status| status["engine"]["image"]["state"] == "ready").await?;
+    assert!(!codes(&status).iter().any(|code| code.starts_with("image")), "{status}");
+    assert_eq!(scene.ctl(&["image", "status"]).await?, status["engine"]["image"]);
+    assert!(std::fs::read_to_string(scene.home().join("logs/image-build.log"))?.ends_with("Built.\n"));
+    end(scene, name).await
+}
+
+#[tokio::test]
+async fn it_is_built_without_a_running_nanoclaw() -> Result<()> {
+    let name = "image_alone";
+    let scene = without_image(name).await?;
+    assert_eq!(scene.ctl(&["image", "status"]).await?["state"], "missing");
+    let failed =
+        [&["image", "build", "--json"][..], &BASE, &["--build-arg", "BASE_IMAGE=localhost:1/no-such"]].concat();
+    let (code, stdout, stderr) = scene.ctl_raw(&failed).await?;
+    let answer: Value = serde_json::from_str(&stdout).with_context(|| format!("{stdout}{stderr}"))?;
+    assert_eq!((code, &answer["error"]["code"]), (Some(1), &json!("image-not-built")), "{answer}");
+
+    let built = scene.ctl(&[&["image", "build"][..], &BASE].concat()).await?;
+    assert_eq!(built["state"], "ready");
+    assert_eq!(scene.ctl(&["image", "status"]).await?, built);
+    let (_, stdout, _) = scene.ctl_raw(&["image", "status"]).await?;
+    assert!(stdout.starts_with("The agent's image is ready ("), "{stdout}");
+    let (code, _, stderr) = scene.ctl_raw(&["image", "cancel"]).await?;
+    assert_eq!(code, Some(1), "{stderr}");
+    let (code, ..) = scene.ctl_raw(&["image", "build", "--build-arg", "nonsense"]).await?;
+    assert_eq!(code, Some(2));
+    end(scene, name).await
+}
+
+// A second build is refused, a build is cancelled, a failed one is told, and each leaves what there was.
+#[tokio::test]
+async fn a_build_is_cancelled_and_another_fails() -> Result<()> {
+    let name = "image_cancelled";
+    let mut scene = without_image(name).await?;
+    scene.start().await?;
+    scene.until("it is missing", |status| codes(status).contains(&"image-missing")).await?;
+    // Another version is another build: nothing of it can be done already.
+    let version = format!("KIRO_CLI_VERSION={}-{name}", std::process::id());
+    let build = [&["image", "build", "--json", "--build-arg", &version][..], &BASE].concat();
+    let fetching = |status: &Value| status["engine"]["image"]["progress"]["text"] == "fetching kiro-cli";
+    let cancelled = async {
+        scene.until("it is at kiro-cli", fetching).await?;
+        let (_, refused, _) = scene.ctl_raw(&["image", "build", "--json"]).await?;
+        scene.ctl(&["image", "cancel"]).await?;
+        anyhow::Ok(refused)
+    };
+    let (built, refused) = tokio::join!(scene.ctl_raw(&build), cancelled);
+    let (code, stdout, stderr) = built?;
+    assert!(refused?.contains("image-is-being-built"));
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    assert!(stdout.contains("image-build-cancelled"), "{stdout}");
+    scene.until("it is as before", |status| codes(status).contains(&"image-missing")).await?;
+    assert!(scene.ctl(&["image", "cancel"]).await.is_err(), "there is nothing to cancel");
+
+    let (code, ..) = scene.ctl_raw(&["image", "build", "--build-arg", "BASE_IMAGE=localhost:1/no-such"]).await?;
+    assert_eq!(code, Some(1));
+    let status = scene.until("it failed", |status| codes(status).contains(&"image-not-built")).await?;
+    assert_eq!(
+        (&status["engine"]["image"]["state"], &status["headline"]["level"]),
+        (&json!("failed"), &json!("needs-you"))
+    );
+    assert!(!codes(&status).contains(&"image-missing"), "one trouble is not told twice");
+    end(scene, name).await
+}
