@@ -170,7 +170,7 @@ fn offer(offer: &Offer) -> Option<Row> {
 
 /// What waits, where it does so for longer than a moment: a row that comes and goes makes the menu jump.
 fn waiting(status: &AppStatus) -> Option<String> {
-    let goes_on = matches!(status.headline.level, Level::Ready | Level::Working);
+    let goes_on = matches!(status.headline.level, Level::Ready | Level::Working) && engine_serves(status);
     let chats = status.queue.iter().filter(|queue| queue.messages + queue.tasks > 0).count() as u64;
     let waits = [
         (status.kiro.parked, "message", "messages", true),

@@ -254,8 +254,10 @@ pub struct ContainersView {
     pub waiting: Vec<Waiting>,
     /// The chats that a container can be started for.
     pub startable: Vec<Startable>,
-    /// What they run on.
+    /// What they run on; the image last.
     pub place: Vec<Vital>,
+    /// Builds an image that is there once more.
+    pub rebuild: Option<Button>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
