@@ -23,7 +23,6 @@ use whatsapp_rust::{
     bot::{Bot, BotHandle},
     http::UreqHttpClient,
     pair_code::{CompanionOs, PairCodeOptions},
-    transport::TokioWebSocketTransportFactory,
     types::events::{Event, EventHandler, EventInterest, EventKind, MessageBatch},
     wacore::{stanza::groups::GroupNotificationAction, store::DevicePropsOverride},
     waproto::whatsapp::device_props::PlatformType,
@@ -34,7 +33,7 @@ use super::{
     inbound::{self, Hook},
     link,
     outbound::{self, Outbound},
-    transport::{Watched, Web},
+    transport::{Dial, Web},
     until,
     voice::Voice,
 };
@@ -155,10 +154,6 @@ impl Session {
         let (tell, happenings) = mpsc::unbounded_channel();
         let guessed_version = Arc::new(AtomicBool::new(false));
 
-        let mut factory = TokioWebSocketTransportFactory::new();
-        if let Some(url) = config.server() {
-            factory = factory.with_url(url);
-        }
         let web = Web {
             client: config.server().is_none().then(UreqHttpClient::new),
             known: stored.version,
@@ -166,7 +161,7 @@ impl Session {
         };
         let mut bot = Bot::builder()
             .with_backend(stored.store)
-            .with_transport_factory(Watched { factory, tell: tell.clone() })
+            .with_transport_factory(Dial::new(config.server(), tell.clone())?)
             .with_http_client(web)
             .with_inbound_durability_hook(Hook { intake: Arc::clone(intake), tell: tell.clone() })
             // A phone accepts a pairing code only from a browser that it knows.

@@ -1,5 +1,6 @@
-//! The library's way to the network, watched: it reports neither its attempts to connect nor their failures (facts,
-//! pitfall 1), and it won't connect without having asked the web for the current version (pitfall 6).
+//! The way to the network. The library's own reports neither its attempts to connect nor their failures (facts, pitfall 1),
+//! tries the first address of the server alone, and lets Nagle's algorithm hold answers back (B2). And it won't connect
+//! without having asked the web for the current version (pitfall 6).
 
 use std::{
     sync::{
@@ -9,16 +10,19 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
-use tokio::{sync::mpsc, time::timeout};
+use http::{HeaderValue, Uri, header::ORIGIN};
+use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio_websockets::ClientBuilder;
 use tracing::warn;
 use whatsapp_rust::{
     async_channel,
     bytes::Bytes,
     http::{HttpClient, HttpRequest, HttpResponse, UreqHttpClient},
-    transport::{TokioWebSocketTransportFactory, Transport, TransportEvent, TransportFactory},
+    transport::{Connector, Transport, TransportEvent, TransportFactory, default_tls_connector, from_websocket},
     version::parse_sw_js,
+    wacore::net::{WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL},
 };
 
 use super::{auth::Version, session::Happening};
@@ -27,16 +31,42 @@ use super::{auth::Version, session::Happening};
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Tells of each attempt to connect, and once of each connection's end, however it ends.
-pub(super) struct Watched {
-    pub factory: TokioWebSocketTransportFactory,
-    pub tell: mpsc::UnboundedSender<Happening>,
+pub(super) struct Dial {
+    /// `ws` or `wss`, with a host.
+    server: Uri,
+    tell: mpsc::UnboundedSender<Happening>,
+}
+
+impl Dial {
+    /// To WhatsApp, or to another `server`.
+    ///
+    /// # Errors
+    /// When `server` is no URL.
+    pub fn new(server: Option<&str>, tell: mpsc::UnboundedSender<Happening>) -> Result<Self> {
+        let server = server.unwrap_or(WHATSAPP_WEB_WS_URL);
+        Ok(Self { server: server.parse().with_context(|| format!("no URL: {server}"))?, tell })
+    }
+
+    async fn connect(&self) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
+        let host = self.server.host().context("no host")?;
+        let (port, connector) = match self.server.scheme_str() {
+            Some("ws") => (80, Connector::Plain),
+            _ => (443, default_tls_connector()),
+        };
+        let stream = TcpStream::connect((host, self.server.port_u16().unwrap_or(port))).await?;
+        stream.set_nodelay(true)?;
+        let stream = connector.wrap(host, stream).await?;
+        let upgrade = ClientBuilder::from_uri(self.server.clone())
+            .add_header(ORIGIN, HeaderValue::from_static(WHATSAPP_WEB_ORIGIN))?;
+        Ok(from_websocket(upgrade.connect_on(stream).await?.0))
+    }
 }
 
 #[async_trait]
-impl TransportFactory for Watched {
+impl TransportFactory for Dial {
     async fn create_transport(&self) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
         let _ = self.tell.send(Happening::Attempt);
-        match self.factory.create_transport().await {
+        match self.connect().await {
             Ok((inner, events)) => {
                 let transport = WatchedTransport { inner, tell: self.tell.clone(), told: AtomicBool::new(false) };
                 Ok((Arc::new(transport), events))
