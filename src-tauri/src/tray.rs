@@ -1,10 +1,10 @@
 //! Draws core's tray value. Must not decide what is shown or what a row does.
 //!
 //! The value is compared with the one before and only what differs is changed, in place: a new menu is registered anew
-//! with the desktop, and closes one that is open. Called on the main thread.
+//! with the desktop, and closes one that is open. An item's id says what it does, so that a click does what was read in the
+//! menu, also where the menu has changed by the time the click is heard of. Called on the main thread.
 
 use std::{
-    collections::HashMap,
     path::PathBuf,
     sync::{Mutex, PoisonError},
 };
@@ -19,7 +19,7 @@ use tauri::{
     AppHandle, Manager, Wry,
     image::Image,
     include_image,
-    menu::{CheckMenuItem, IsMenuItem, Menu, MenuEvent, MenuId, MenuItem, PredefinedMenuItem, Submenu},
+    menu::{CheckMenuItem, IsMenuItem, Menu, MenuEvent, MenuItem, PredefinedMenuItem, Submenu},
     tray::{TrayIcon, TrayIconBuilder},
 };
 
@@ -37,7 +37,6 @@ struct Drawn {
 struct NativeMenu {
     root: Menu<Wry>,
     rows: Vec<NativeRow>,
-    actions: HashMap<MenuId, Action>,
 }
 
 enum NativeRow {
@@ -61,7 +60,7 @@ pub fn start(app: &AppHandle, status: &AppStatus, zone: TimeZone, folder: PathBu
         .tooltip(tooltip(status))
         .temp_dir_path(folder)
         .menu(&menu.root)
-        .on_menu_event(chosen)
+        .on_menu_event(|app, event| chosen(app, &event))
         .build(app)?;
     app.manage(Mutex::new(Drawn { value, menu, zone }));
     Ok(())
@@ -115,10 +114,7 @@ impl NativeMenu {
                 (Some(NativeRow::Menu(item)), Row::Menu { .. }, Row::Menu { .. }) if old != new => {
                     // GTK's submenus keep the text that they were made with, so it is another one in the same place.
                     self.root.remove(item)?;
-                    for gone in item.items()? {
-                        self.actions.remove(gone.id());
-                    }
-                    let row = build_row(app, new, &mut self.actions)?;
+                    let row = build_row(app, new)?;
                     self.root.insert(row.item(), at)?;
                     self.rows.splice(at..=at, [row]);
                 }
@@ -129,40 +125,33 @@ impl NativeMenu {
     }
 
     fn build(app: &AppHandle, rows: &[Row]) -> tauri::Result<Self> {
-        let mut actions = HashMap::new();
-        let rows = build(app, rows, &mut actions)?;
+        let rows = build(app, rows)?;
         let items: Vec<_> = rows.iter().map(NativeRow::item).collect();
-        Ok(NativeMenu { root: Menu::with_items(app, &items)?, rows, actions })
+        Ok(NativeMenu { root: Menu::with_items(app, &items)?, rows })
     }
 }
 
-fn build(app: &AppHandle, rows: &[Row], actions: &mut HashMap<MenuId, Action>) -> tauri::Result<Vec<NativeRow>> {
-    rows.iter().map(|row| build_row(app, row, actions)).collect()
+fn build(app: &AppHandle, rows: &[Row]) -> tauri::Result<Vec<NativeRow>> {
+    rows.iter().map(|row| build_row(app, row)).collect()
 }
 
-fn build_row(app: &AppHandle, row: &Row, actions: &mut HashMap<MenuId, Action>) -> tauri::Result<NativeRow> {
+fn build_row(app: &AppHandle, row: &Row) -> tauri::Result<NativeRow> {
+    let id = |action: &Option<Action>| serde_json::to_string(action);
     Ok(match row {
         Row::Item { text, action } => {
-            let item = MenuItem::new(app, label(text), action.is_some(), None::<&str>)?;
-            keep(actions, item.id(), action);
-            NativeRow::Item(item)
+            NativeRow::Item(MenuItem::with_id(app, id(action)?, label(text), action.is_some(), None::<&str>)?)
         }
         Row::Check { text, on, action } => {
-            let item = CheckMenuItem::new(app, label(text), action.is_some(), *on, None::<&str>)?;
-            keep(actions, item.id(), action);
-            NativeRow::Check(item)
+            let (id, enabled) = (id(action)?, action.is_some());
+            NativeRow::Check(CheckMenuItem::with_id(app, id, label(text), enabled, *on, None::<&str>)?)
         }
         Row::Menu { text, rows } => {
-            let rows = build(app, rows, actions)?;
+            let rows = build(app, rows)?;
             let items: Vec<_> = rows.iter().map(NativeRow::item).collect();
             NativeRow::Menu(Submenu::with_items(app, label(text), true, &items)?)
         }
         Row::Separator => NativeRow::Separator(PredefinedMenuItem::separator(app)?),
     })
-}
-
-fn keep(actions: &mut HashMap<MenuId, Action>, id: &MenuId, action: &Option<Action>) {
-    actions.extend(action.clone().map(|action| (id.clone(), action)));
 }
 
 impl NativeRow {
@@ -176,13 +165,11 @@ impl NativeRow {
     }
 }
 
-fn chosen(app: &AppHandle, event: MenuEvent) {
-    let action = app.try_state::<Mutex<Drawn>>().and_then(|drawn| {
-        let drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
-        drawn.menu.actions.get(&event.id).cloned()
-    });
-    if let Some(action) = action {
-        act::act(app, action);
+fn chosen(app: &AppHandle, event: &MenuEvent) {
+    match serde_json::from_str::<Option<Action>>(event.id.as_ref()) {
+        Ok(Some(action)) => act::act(app, action),
+        Ok(None) => {}
+        Err(error) => tracing::error!("A row of the menu does nothing: {error}"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! actions.
 
 use jiff::Zoned;
+use serde::{Deserialize, Serialize};
 
 use super::{
     window::Page,
@@ -55,7 +56,7 @@ pub enum Row {
 }
 
 /// What choosing a row does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Action {
     Command(Command),
     /// Shows the window on a page.

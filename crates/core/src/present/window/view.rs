@@ -1,7 +1,7 @@
 //! The value that the window's page draws: shapes only, no decisions. The page's own types are generated from these
 //! (`ui/types.d.ts`; a test holds the file to them).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::status::rfc3339;
@@ -55,7 +55,7 @@ pub struct State {
     pub word: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Page {
