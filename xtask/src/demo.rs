@@ -21,8 +21,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::engine::Engine;
 use crate::program::{cargo, is_installed, root, run, search_path};
-use crate::run::has_display;
+use crate::run::{built, has_display, programs};
 use crate::steps::Steps;
+use crate::test::FEATURES;
 use crate::{image, needs};
 
 const OWNER: &str = "4915110000001";
@@ -38,13 +39,9 @@ pub fn demo(headless: bool) -> Result<()> {
     steps.step("what the app needs", needs::for_run)?;
     steps.step("build", || {
         let mut build = cargo();
-        build.args(["build", "-p", "nanoclaw-host", "-p", "fake-whatsapp", "-p", "fake-kiro"]);
-        // No manifest may say this feature (the walls test holds that).
-        build.args(if headless {
-            &["--features", "nanoclaw-host/fake-peers"][..]
-        } else {
-            &["-p", "nanoclaw", "--features", "nanoclaw/fake-peers"][..]
-        });
+        build.arg("build").args(programs(headless)).args(["--bin", "fake-whatsapp", "--bin", "kiro-cli"]);
+        // No manifest may say these (the walls test holds that).
+        build.args(FEATURES);
         run(&mut build)
     })?;
     let agents = steps.step("agents", agents)?;
@@ -154,7 +151,7 @@ fn environment(folder: &Path, url: &str, agents: Vec<(&'static str, String)>) ->
         ("HOME", path(folder.join("user"))),
         ("NANOCLAW_HOME", path(folder.join("home"))),
         ("NANOCLAW_WHATSAPP_URL", url.to_owned()),
-        ("NANOCLAW_KIRO_CLI_PATH", path(built("kiro-cli"))),
+        ("NANOCLAW_KIRO_CLI_PATH", path(built("kiro-cli", false))),
     ];
     let kept = |name: &str| {
         ["DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS", "LANG", "TERM", "TZ"].contains(&name)
@@ -171,13 +168,9 @@ fn environment(folder: &Path, url: &str, agents: Vec<(&'static str, String)>) ->
     Ok(all)
 }
 
-fn built(name: &str) -> PathBuf {
-    root().join("target/debug").join(name)
-}
-
 /// A program of this build, in a process group of its own: Ctrl-C reaches us alone, and each is ended in its turn.
 fn started(name: &str, environment: &[(String, String)]) -> Command {
-    let mut command = Command::new(built(name));
+    let mut command = Command::new(built(name, false));
     if !environment.is_empty() {
         command.env_clear().envs(environment.iter().cloned());
     }

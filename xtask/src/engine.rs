@@ -31,16 +31,19 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine that `DOCKER_HOST` names, the one of docker's own context, or the one that `engine start` left running.
+    /// The engine that `DOCKER_HOST` names; without a name the one of docker's own context, or the one that `engine start`
+    /// left running.
     pub fn find() -> Option<Self> {
         if !is_installed("docker") {
             return None;
         }
-        let named = std::env::var("DOCKER_HOST").ok();
         let context =
             || answer(program("docker").args(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])).ok();
-        let candidates = [named, context(), Some(own_host())];
-        let host = candidates.into_iter().flatten().find(|host| answers(host))?;
+        let candidates = match std::env::var("DOCKER_HOST") {
+            Ok(named) => vec![named],
+            Err(_) => context().into_iter().chain([own_host()]).collect(),
+        };
+        let host = candidates.into_iter().find(|host| answers(host))?;
         Some(Self { host, child: None })
     }
 

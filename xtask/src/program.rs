@@ -33,9 +33,16 @@ pub fn is_installed(name: &str) -> bool {
     search_path().split(':').any(|folder| Path::new(folder).join(name).is_file())
 }
 
-/// Cargo itself, the one that runs us.
+/// Cargo itself, the one that runs us, as if it were started from a terminal: what it told us about our own package would
+/// make it compile all that looks at such variables (ring, and with it WhatsApp's client) again.
 pub fn cargo() -> Command {
-    program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|kind| name.to_string_lossy().starts_with(kind)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Runs to the end with our stdout and stderr; a failure is an error naming the whole command line.

@@ -1,11 +1,12 @@
 //! `cargo xtask run`: from a checkout to the running app with one command.
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use crate::engine::Engine;
-use crate::program::{cargo, run};
+use crate::program::{cargo, program, root, run};
 use crate::steps::Steps;
 use crate::{image, needs};
 
@@ -13,16 +14,19 @@ use crate::{image, needs};
 /// the time of a release build.
 pub fn app(headless: bool, release: bool, arguments: &[String]) -> Result<()> {
     let headless = headless || !has_display();
-    let mut chosen = vec!["--package", if headless { "nanoclaw-host" } else { "nanoclaw" }];
-    if release {
-        chosen.push("--release");
-    }
-    if release && !headless {
-        chosen.extend(["--features", "custom-protocol"]); // what Tauri's own tool builds a release with
-    }
     let mut steps = Steps::begin();
     steps.step("what the app needs", needs::for_run)?;
-    steps.step("build", || run(cargo().arg("build").args(&chosen)))?;
+    steps.step("build", || {
+        let mut build = cargo();
+        build.arg("build").args(programs(headless));
+        if release {
+            build.arg("--release");
+        }
+        if release && !headless {
+            build.args(["--features", "nanoclaw/custom-protocol"]); // what Tauri's own tool builds a release with
+        }
+        run(&mut build)
+    })?;
     match Engine::find() {
         Some(engine) => {
             // The app says the same and offers to build it: no image is no reason not to start.
@@ -34,13 +38,27 @@ pub fn app(headless: bool, release: bool, arguments: &[String]) -> Result<()> {
     }
     steps.end();
 
-    let mut app = cargo();
-    app.args(["run", "--quiet"]).args(&chosen).arg("--");
+    let mut app = program(built(if headless { "nanoclawctl" } else { "nanoclaw" }, release));
     if headless {
         app.arg("run");
     }
-    // Cargo gives its place to the app in the same way: Ctrl-C reaches the app alone, and its end is ours.
+    // It takes our place: Ctrl-C reaches the app alone, and its end is ours.
     Err(app.args(arguments).exec()).context("the app could not be started")
+}
+
+/// What cargo is to build. The whole workspace stands for the features of shared crates, which are then those of the
+/// tests; only the programs named, and what they need, are compiled.
+pub fn programs(headless: bool) -> Vec<&'static str> {
+    let mut chosen = vec!["--workspace", "--bin", "nanoclawctl"];
+    if !headless {
+        chosen.extend(["--bin", "nanoclaw"]);
+    }
+    chosen
+}
+
+/// A program that was built.
+pub fn built(name: &str, release: bool) -> PathBuf {
+    root().join("target").join(if release { "release" } else { "debug" }).join(name)
 }
 
 /// Whether there is a desktop to show anything on.

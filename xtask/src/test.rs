@@ -11,11 +11,11 @@ use anyhow::Result;
 use crate::engine::Engine;
 use crate::program::{cargo, program, root, run};
 use crate::steps::Steps;
-use crate::{image, needs};
+use crate::{image, needs, run};
 
-/// What the whole root workspace is built with; no manifest may say it (the walls test holds that).
-const ROOT: [&str; 4] =
-    ["--workspace", "--all-targets", "--features", "nanoclaw/fake-peers,fake-whatsapp/client-tests"];
+/// What the root workspace is built with beside a person's own programs; no manifest may say it (the walls test holds that).
+pub const FEATURES: [&str; 2] = ["--features", "nanoclaw/fake-peers,fake-whatsapp/client-tests"];
+const ROOT: [&str; 4] = ["--workspace", "--all-targets", FEATURES[0], FEATURES[1]];
 const CONTAINER: [&str; 2] = ["--workspace", "--all-targets"];
 
 /// All checks and tests; or, with arguments for nextest, only the root workspace's tests that they choose.
@@ -60,9 +60,11 @@ pub fn test(nextest: &[String]) -> Result<()> {
     })?;
     drop(engine);
     if nextest.is_empty() {
-        // Last, because it puts a nanoclawctl without the fake peers where the tests above take theirs from.
-        steps.step("tests, without the fake peers", || {
-            run(cargo().args(["nextest", "run", "--workspace", "--test", "without_fake_peers"]).args(profile()))
+        // Last, because it puts a person's own programs, without the fake peers, where the tests above take theirs from.
+        steps.step("build, a person's own", || run(cargo().arg("build").args(run::programs(false))))?;
+        steps.step("tests, a person's own", || {
+            let tests = ["--test", "without_fake_peers", "--test", "first_command", "--run-ignored", "all"];
+            run(cargo().args(["nextest", "run", "--workspace"]).args(tests).args(profile()))
         })?;
     }
     steps.end();

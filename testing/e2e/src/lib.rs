@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-pub use app::App;
+pub use app::{App, Setting};
 pub use containers::{Container, Containers};
 pub use desktop::Desktop;
 pub use kiro::Kiro;

@@ -45,7 +45,7 @@ impl WhatsApp {
     pub async fn phone(&self, pn: &str, name: &str) -> Result<Phone> {
         let lid = format!("9{pn}");
         self.admin.post("/admin/accounts", &json!({"pn": pn, "lid": lid, "pushName": name})).await?;
-        Ok(Phone { pn: pn.to_owned(), name: name.to_owned(), admin: self.admin.clone(), heard: Mutex::new(0) })
+        Ok(Phone::new(self.admin.clone(), pn, name))
     }
 
     /// A group chat. `jid`: `…@g.us`.
@@ -110,6 +110,15 @@ pub struct Item {
 }
 
 impl Phone {
+    fn new(admin: Http, pn: &str, name: &str) -> Self {
+        Self { pn: pn.to_owned(), name: name.to_owned(), admin, heard: Mutex::new(0) }
+    }
+
+    /// The phone of an account that a server has already. `server`: any of its HTTP addresses.
+    pub fn at(server: &str, pn: &str, name: &str) -> Result<Self> {
+        Ok(Self::new(Http::at(server)?, pn, name))
+    }
+
     /// The address of a direct chat with this person.
     pub fn jid(&self) -> String {
         format!("{}@s.whatsapp.net", self.pn)
