@@ -13,7 +13,8 @@ async fn a_message_of_the_panels_is_answered() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("nc-").tempdir()?;
     let desktop = Desktop::begin(folder.path()).await?;
     let home = checkout.join("target/demo/home").display().to_string();
-    let setting = Setting { folder: folder.path().to_owned(), environment: vec![("NANOCLAW_HOME".into(), home.clone())] };
+    let setting =
+        Setting { folder: folder.path().to_owned(), environment: vec![("NANOCLAW_HOME".into(), home.clone())] };
     let mut command = Command::new("cargo");
     command.args(["xtask", "run", "--demo"]).current_dir(&checkout).envs(desktop.environment()).kill_on_drop(true);
     let app = App::start(setting, command).await?;
