@@ -1,9 +1,9 @@
 //! The agent's image, built by the app itself from what it carries, with stand-ins for what it would fetch.
 
+use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use nanoclaw_e2e::{Scene, built};
 use serde_json::{Value, json};
 
@@ -14,13 +14,18 @@ const BASE: [&str; 4] =
 async fn without_image(name: &str) -> Result<Scene> {
     let mut scene = Scene::begin(name).await?;
     scene.set("AGENT_IMAGE", &image(name));
+    let machine = std::env::consts::ARCH;
     let program = built("kiro-cli")?;
     let target = program.parent().and_then(Path::parent).context("no target folder")?;
-    std::fs::create_dir_all(scene.home().join("image"))?;
-    for folder in ["kiro-cli", "prebuilt"] {
-        let given = target.join("test-context").join(folder);
-        ensure!(given.is_dir(), "{} is not there: `cargo xtask image --test`", given.display());
-        ensure!(Command::new("cp").arg("-R").arg(given).arg(scene.home().join("image")).status()?.success());
+    let container = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../container");
+    let image = scene.home().join("image");
+    for (given, name) in [
+        (target.join(format!("{machine}-unknown-linux-gnu/debug/kiro-cli")), "kiro-cli/kiro-cli".to_owned()),
+        (container.join(format!("prebuilt/nanoclaw-agent-{machine}")), format!("prebuilt/nanoclaw-agent-{machine}")),
+    ] {
+        let copy = image.join(name);
+        fs::create_dir_all(copy.parent().context("no folder")?)?;
+        fs::copy(&given, copy).with_context(|| format!("{}: `cargo xtask image --test`", given.display()))?;
     }
     Ok(scene)
 }
@@ -73,7 +78,7 @@ async fn a_message_waits_for_the_image_that_is_built() -> Result<()> {
     let status = scene.until("all is well", |status| status["engine"]["image"]["state"] == "ready").await?;
     assert!(!codes(&status).iter().any(|code| code.starts_with("image")), "{status}");
     assert_eq!(scene.ctl(&["image", "status"]).await?, status["engine"]["image"]);
-    assert!(std::fs::read_to_string(scene.home().join("logs/image-build.log"))?.ends_with("Built.\n"));
+    assert!(fs::read_to_string(scene.home().join("logs/image-build.log"))?.ends_with("Built.\n"));
     end(scene, name).await
 }
 
