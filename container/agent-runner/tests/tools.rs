@@ -65,8 +65,13 @@ fn requests() {
     assert_eq!(answer(&only(&["shell"], "asks")), "ran");
     assert_eq!(answer(&only(&[], "asks")), "execute_bash was not allowed");
     assert_eq!(answer(&only(&["fs_read"], "ends")), "I may not use @shop/buy in this chat. The owner can allow it.");
+    // A kiro-cli that can't be told beforehand asks for each.
+    home.play(json!({"capabilities": {"v3": true}, "turns": script()["turns"]}));
+    assert_eq!(answer(&only(&["shell"], "shell")), "ran");
+    assert_eq!(answer(&only(&["shell"], "shop")), "@shop/buy was not allowed");
+
     let answers = home.logged("permission");
     let answers: Vec<_> =
         answers.iter().map(|entry| entry["answer"]["outcome"]["optionId"].as_str().unwrap()).collect();
-    assert_eq!(answers, ["allow_once", "allow_once", "reject_once", "reject_once"]);
+    assert_eq!(answers, ["allow_once", "allow_once", "reject_once", "reject_once", "allow_once", "reject_once"]);
 }

@@ -86,20 +86,21 @@ impl Acp {
 
     /// Shakes hands; [`open`](Self::open) comes next. False where this kiro-cli has no ACP.
     pub async fn begin(&mut self) -> Result<bool, Failure> {
-        let begun = self.initialize().await;
-        if begun.is_ok() || self.process.exit_code() != Some(BAD_ARGUMENTS) {
-            return begun.map(|()| true);
+        let mut begun = self.initialize().await;
+        if begun.is_err() && self.process.exit_code() == Some(BAD_ARGUMENTS) {
+            // It names what it doesn't know: the command, or one of its options.
+            if self.process.said().contains("'acp'") {
+                return Ok(false);
+            }
+            let help = self.launch.help("acp").await?;
+            if !help.contains("--") {
+                return Ok(false);
+            }
+            self.help = Some(help);
+            begun = self.restart().await;
         }
-        // It names what it doesn't know: the command, or one of its options.
-        if self.process.said().contains("'acp'") {
-            return Ok(false);
-        }
-        let help = self.launch.help("acp").await?;
-        if !help.contains("--") {
-            return Ok(false);
-        }
-        self.help = Some(help);
-        self.restart().await.map(|()| true)
+        crate::note(&format!("Kiro {} is driven by ACP.", begun?));
+        Ok(true)
     }
 
     /// The next best way, where this one isn't there.
@@ -167,7 +168,8 @@ impl Acp {
         self.process
     }
 
-    async fn initialize(&mut self) -> Result<(), Failure> {
+    /// Kiro's version.
+    async fn initialize(&mut self) -> Result<String, Failure> {
         let params = json!({
             "protocolVersion": 1,
             "clientCapabilities": {"fs": {"readTextFile": false, "writeTextFile": false}, "terminal": false},
@@ -175,13 +177,11 @@ impl Acp {
         });
         let agent = self.call("initialize", params, Some(OPEN_LIMIT)).await?;
         self.can_load = agent["agentCapabilities"]["loadSession"] == true;
-        let version = agent["agentInfo"]["version"].as_str().unwrap_or("of unknown version");
-        crate::note(&format!("Kiro {version} is driven by ACP."));
-        Ok(())
+        Ok(agent["agentInfo"]["version"].as_str().unwrap_or("of unknown version").to_owned())
     }
 
     /// Another process in the place of one that is gone or hangs.
-    async fn restart(&mut self) -> Result<(), Failure> {
+    async fn restart(&mut self) -> Result<String, Failure> {
         self.process.end(true, pending::<()>()).await;
         self.process = Process::start(&self.launch, &self.launch.acp(self.help.as_deref()))?;
         self.stuck = false;

@@ -37,7 +37,8 @@ fn with_server(mut agent: Map<String, Value>, server: &Value) -> Value {
         None => drop(agent.insert("mcpServers".into(), json!({NAME: entry}))),
     }
     let tool = Value::from(format!("@{NAME}"));
-    if let Some(tools) = agent.get_mut("tools").and_then(Value::as_array_mut)
+    // An agent without a list has no tools at all.
+    if let Some(tools) = agent.entry("tools").or_insert_with(|| json!([])).as_array_mut()
         && !tools.contains(&tool)
         && !tools.contains(&"*".into())
     {

@@ -50,7 +50,10 @@ impl Chat {
     }
 
     pub fn open(&mut self, session: Option<&str>) {
-        self.session = session.filter(|_| self.help.contains(RESUME)).map(str::to_owned);
+        self.session = session.map(str::to_owned);
+        if let Some(id) = self.session.take_if(|_| !self.help.contains(RESUME)) {
+            crate::note(&not_loaded(&id, "this Kiro can't load sessions."));
+        }
     }
 
     pub async fn ask(&mut self, text: &str) -> Result<Answered, Failure> {
@@ -58,15 +61,15 @@ impl Chat {
         let asked = self.turn(text, &mut turn).await;
         match (asked, self.session.take_if(|_| !turn.begun)) {
             (Err(failure), Some(id)) if lost_session(&failure) => {
-                crate::note(&format!("Session {id} could not be loaded, a new one was started: {}", failure.text));
+                crate::note(&not_loaded(&id, &failure.text));
                 let mut turn = Turn::default();
                 self.turn(text, &mut turn).await?;
-                self.finish(turn)
+                turn.finish(self.said())
             }
             (asked, kept) => {
                 self.session = self.session.take().or(kept);
                 asked?;
-                self.finish(turn)
+                turn.finish(self.said())
             }
         }
     }
@@ -128,34 +131,8 @@ impl Chat {
         Ok(())
     }
 
-    fn finish(&self, turn: Turn) -> Result<Answered, Failure> {
-        let Turn { mut answer, finished, .. } = turn;
-        let Some(finished) = finished else {
-            let mut answered = answer.finish();
-            // The mark before an answer in the terminal.
-            if let Some(text) = answered.text.strip_prefix('>').filter(|text| text.is_empty() || text.starts_with(' '))
-            {
-                answered.text = text.trim_start_matches(' ').to_owned();
-            }
-            return Ok(answered);
-        };
-        if answer.is_empty() {
-            answer.push(finished["finalText"].as_str().unwrap_or_default());
-            if finished["finalTextTruncated"] == true {
-                answer.cut();
-            }
-        }
-        let gave_up = [&finished["status"], &finished["stopReason"]].into_iter().any(|word| word == "cancelled");
-        let failed = ["error", "failed", "failure"].iter().any(|word| finished["status"] == *word);
-        let answered = answer.finish();
-        match () {
-            () if gave_up => Err(Failure::new(Cause::Unknown, "Kiro gave the turn up.")),
-            () if failed => Err(Failure::told("Kiro's run failed.", &answered.text)),
-            () if finished["stopReason"] == "refusal" && answered.text.is_empty() => {
-                Err(Failure::new(Cause::Unknown, "Kiro refused to answer."))
-            }
-            () => Ok(answered),
-        }
+    fn said(&self) -> &str {
+        self.process.as_ref().map_or("", Process::said)
     }
 }
 
@@ -170,7 +147,7 @@ impl Turn {
                 if let (Some(old), Some(new)) = (&session, id)
                     && old != new
                 {
-                    crate::note(&format!("Session {old} could not be loaded, a new one was started."));
+                    crate::note(&not_loaded(old, "Kiro did so."));
                 }
                 *session = id.map(str::to_owned);
             }
@@ -198,9 +175,103 @@ impl Turn {
         self.answer.push(&String::from_utf8_lossy(line));
         self.answer.push("\n");
     }
+
+    /// The answer, or why there is none. `said` is what Kiro wrote to stderr.
+    fn finish(self, said: &str) -> Result<Answered, Failure> {
+        let Self { mut answer, finished, .. } = self;
+        let Some(finished) = finished else {
+            let mut answered = answer.finish();
+            // The mark before an answer in the terminal.
+            if let Some(text) = answered.text.strip_prefix('>').filter(|text| text.is_empty() || text.starts_with(' '))
+            {
+                answered.text = text.trim_start_matches(' ').to_owned();
+            }
+            return Ok(answered);
+        };
+        if answer.is_empty() {
+            answer.push(finished["finalText"].as_str().unwrap_or_default());
+            if finished["finalTextTruncated"] == true {
+                answer.cut();
+            }
+        }
+        let (status, reason) = (finished["status"].as_str(), finished["stopReason"].as_str());
+        if status == Some("cancelled") || reason == Some("cancelled") {
+            return Err(Failure::new(Cause::Unknown, "Kiro gave the turn up."));
+        }
+        if matches!(status, Some("error" | "failed" | "failure")) {
+            return Err(Failure::told(&format!("{said}Kiro's run failed."), ""));
+        }
+        let answered = answer.finish();
+        if reason == Some("refusal") && answered.text.is_empty() {
+            return Err(Failure::new(Cause::Unknown, "Kiro refused to answer."));
+        }
+        Ok(answered)
+    }
+}
+
+fn not_loaded(session: &str, why: &str) -> String {
+    format!("Session {session} could not be loaded, a new one was started: {why}")
 }
 
 /// Whether a turn that had not begun failed because its session can't be gone on with.
 fn lost_session(failure: &Failure) -> bool {
     failure.cause == Cause::Unknown && failure.text.to_lowercase().contains("session")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What a stream comes to: the answer, or the failure's cause and text; and the session.
+    fn run(events: &[Value]) -> (Result<String, (Cause, String)>, Option<String>) {
+        let mut session = Some("s-1".to_owned());
+        let mut turn = Turn::default();
+        let done = events.iter().try_for_each(|event| turn.event(event, &mut session, "said\n"));
+        let result = done.and_then(|()| turn.finish("said\n"));
+        (result.map(|answered| answered.text).map_err(|failure| (failure.cause, failure.text)), session)
+    }
+
+    // A2, A5
+    #[test]
+    fn streams() {
+        let started = |id: &str| json!({"type": "runStarted", "sessionId": id});
+        let chunk = |id: &str, text: &str| {
+            json!({"type": "sessionUpdate", "sessionId": id, "update":
+            {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}})
+        };
+        let finished = |rest: Value| {
+            let mut event =
+                json!({"type": "runFinished", "sessionId": "s-1", "status": "success", "stopReason": "end_turn"});
+            event.as_object_mut().unwrap().extend(rest.as_object().cloned().unwrap());
+            event
+        };
+        let failed = |cause, text: &str| Err((cause, text.to_owned()));
+        for (events, expect) in [
+            (
+                vec![chunk("s-1", "a"), chunk("other", "x"), json!({"type": "new"}), chunk("s-1", "b")],
+                Ok("ab".to_owned()),
+            ),
+            (vec![finished(json!({"finalText": "all"}))], Ok("all".into())),
+            (vec![chunk("s-1", "a"), finished(json!({"finalText": "all"}))], Ok("a".into())),
+            (
+                vec![finished(json!({"finalText": "al", "finalTextTruncated": true}))],
+                Ok("al\n… (cut: the answer was too long)".into()),
+            ),
+            (vec![finished(json!({"status": "cancelled"}))], failed(Cause::Unknown, "Kiro gave the turn up.")),
+            (vec![finished(json!({"status": "failed"}))], failed(Cause::Unknown, "said\nKiro's run failed.")),
+            (vec![finished(json!({"stopReason": "refusal"}))], failed(Cause::Unknown, "Kiro refused to answer.")),
+            (vec![json!({"type": "runError", "stage": "auth", "message": "no"})], failed(Cause::SignedOut, "no")),
+            (
+                vec![json!({"type": "runError", "stage": "prompt", "message": "Rate exceeded"})],
+                failed(Cause::Quota, "Rate exceeded"),
+            ),
+            (vec![json!({"type": "runError"})], failed(Cause::Unknown, "Kiro's run failed.")),
+        ] {
+            let begun = [&[started("s-1")], &events[..]].concat();
+            assert_eq!(run(&begun), (expect, Some("s-1".into())), "{events:?}");
+        }
+        // Kiro took another session than it was told to.
+        assert_eq!(run(&[started("s-2"), chunk("s-2", "a"), chunk("s-1", "x")]), (Ok("a".into()), Some("s-2".into())));
+    }
 }
