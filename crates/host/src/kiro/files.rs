@@ -10,14 +10,16 @@ use std::{
 
 use jiff::Timestamp;
 use nanoclaw_core::mcp_entry::{has_entry, without_entry};
-use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, renameat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, linkat, openat, renameat};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::AGENT_FILE;
 use crate::container::{create, enter};
 
 /// Bytes.
 const LONGEST: u64 = 1 << 20;
+/// Names in `agents/` that are looked at.
+const MOST: usize = 1000;
 /// Where a file is before it is whole.
 const NEW: &str = ".new-from-nanoclaw";
 
@@ -63,20 +65,29 @@ pub fn remove_entries(kiro: &Path, agent: Option<&str>, at: Timestamp) -> io::Re
     clashes(kiro, agent).into_iter().map(remove).collect()
 }
 
-/// `(folder, name)` of the files that Kiro reads servers from.
+/// `(folder, name)` of the files that Kiro reads servers from: its own, and those of the agent in use.
 fn in_use(kiro: &Path, agent: Option<&str>) -> Vec<(&'static str, String)> {
     let mut files = vec![("settings", "mcp.json".to_owned())];
-    let Some(agent) = agent else { return files };
-    let own = format!("{agent}.json");
-    let name =
-        |text: String| serde_json::from_str::<serde_json::Value>(&text).ok()?.get("name")?.as_str().map(str::to_owned);
-    if own != AGENT_FILE && read(kiro, Path::new("agents"), AGENT_FILE).ok().and_then(name).as_deref() == Some(agent) {
-        files.push(("agents", AGENT_FILE.to_owned()));
-    }
-    if !agent.contains('/') {
-        files.push(("agents", own));
+    if let Some(agent) = agent {
+        let called = |file: &String| called(kiro, file).as_deref() == Some(agent);
+        files.extend(agents(kiro).unwrap_or_default().into_iter().filter(called).map(|file| ("agents", file)));
     }
     files
+}
+
+fn agents(kiro: &Path) -> io::Result<Vec<String>> {
+    let entries = Dir::read_from(enter(kiro, Path::new("agents"), false)?)?.take(MOST);
+    let names = entries.flatten().filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
+    let mut names: Vec<_> = names.filter(|name| name.ends_with(".json")).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The agent of a file in `agents/`: by its own word for it, else by the file's name.
+fn called(kiro: &Path, file: &str) -> Option<String> {
+    let text = read(kiro, Path::new("agents"), file).ok()?;
+    let name = serde_json::from_str::<Value>(&text).ok()?.get("name").and_then(Value::as_str).map(str::to_owned);
+    name.or_else(|| file.strip_suffix(".json").map(str::to_owned))
 }
 
 /// # Errors
@@ -122,7 +133,8 @@ mod tests {
         };
         assert_eq!(found(Some("kiro-assistant")), [""; 0]);
         put("agents/agent_config.json", STALE);
-        put("agents/other.json", STALE);
+        put("agents/other.json", r#"{"mcpServers": {"nanoclaw": {}}}"#);
+        put("agents/harmless.json", r#"{"name": "kiro-assistant"}"#);
         assert_eq!(found(Some("kiro-assistant")), ["agents/agent_config.json"]);
         assert_eq!(found(Some("other")), ["agents/other.json"]);
         assert_eq!(found(Some("../agents/other")), [""; 0]);
