@@ -46,6 +46,20 @@ inTab("the code is whole, black on white with its quiet zone, in dark too", all.
   }
 });
 
+inTab("the image is built, shown and cancelled from both pages", all.image_missing, async (page) => {
+  await page.click(".hero .btn.primary");
+  await page.emit(all.image_building);
+  assert.equal(await page.text(".progress p"), "Step 15 of 26: fetching kiro-cli");
+  await page.click(".hero .btn");
+  await page.go("containers");
+  const bar = await page.get("['aria-valuenow', 'aria-label'].map((name) => document.querySelector('[role=progressbar]').getAttribute(name))");
+  assert.deepEqual(bar, ["54", "Building the agent image"]);
+  await page.emit(all.ready);
+  await page.click("[aria-label='Rebuild the agent image']");
+  const asked = (await page.asked()).map(({ name }) => name);
+  assert.deepEqual(asked, ["image.build", "image.cancel", "image.build"]);
+});
+
 inTab("a code that has run out is not shown, and its end is told", all.not_paired, async (page) => {
   // W1
   await page.go("whatsapp");

@@ -57,6 +57,7 @@ pub enum Trouble {
     AllowlistMissing { path: String },
     AllowlistInvalid { path: String, reason: String },
     MountRefused { chat: String, path: String, reason: String },
+    MountsNotAnswering,
     ContainerSettingsBroken { chat: String, reason: String },
     BadContainerSettings { reason: String },
     ServerClash { path: String },
@@ -115,6 +116,7 @@ impl Trouble {
             AllowlistMissing { .. } => "mount-allowlist-missing",
             AllowlistInvalid { .. } => "mount-allowlist-invalid",
             MountRefused { .. } => "mount-refused",
+            MountsNotAnswering => "mounts-not-answering",
             ContainerSettingsBroken { .. } => "container-settings-broken",
             BadContainerSettings { .. } => "bad-container-settings",
             ServerClash { .. } => "mcp-clash",
@@ -187,13 +189,11 @@ impl Trouble {
             ),
             ImageMissing { image } => (
                 format!("The agent's image {image} is missing."),
-                "Build it, by the button in the window or `nanoclawctl image build`. Messages wait until then."
-                    .to_owned(),
+                "Build it (`nanoclawctl image build`). Messages wait until then.".to_owned(),
             ),
             ImageStale { image } => (
-                format!("The agent's image {image} was made for another version of NanoClaw."),
-                "Agents go on with it. Build it again, by the button in the window or `nanoclawctl image build`."
-                    .to_owned(),
+                format!("The agent's image {image} is from another version of NanoClaw."),
+                "Agents go on with it until it is built again (`nanoclawctl image build`).".to_owned(),
             ),
             ImageNotBuilt { failure } => failure.wording(),
             ImageIsBeingBuilt => say(
@@ -245,6 +245,10 @@ impl Trouble {
                 format!("{path} is not mounted for {chat}: {reason}."),
                 "Change the mount allowlist, or what is mounted with `nanoclawctl groups set`. It counts from the chat's next container on."
                     .to_owned(),
+            ),
+            MountsNotAnswering => say(
+                "The folders that are to be mounted don't answer, so no extra folder is mounted.",
+                "One may lie on a drive or a network that is gone. It is tried again when a container starts.",
             ),
             ContainerSettingsBroken { chat, reason } => (
                 format!("The container settings of {chat} can't be read: {reason}."),

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::ContainerSummary;
+use bollard::models::{ContainerConfig, ContainerCreateBody, ContainerSummary};
 use bollard::query_parameters::{
-    EventsOptionsBuilder, KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptionsBuilder,
+    CommitContainerOptionsBuilder, CreateContainerOptions, EventsOptionsBuilder, KillContainerOptions,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
 };
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -96,6 +96,18 @@ impl Containers {
         Ok(self.docker.kill_container(name, None::<KillContainerOptions>).await?)
     }
 
+    /// Gives an image other labels.
+    pub async fn relabel(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
+        let body = ContainerCreateBody { image: Some(name.to_owned()), ..ContainerCreateBody::default() };
+        let container = self.docker.create_container(None::<CreateContainerOptions>, body).await?.id;
+        let (repo, tag) = name.split_once(':').context("a name has a tag")?;
+        let changes: Vec<String> = labels.iter().map(|(name, value)| format!("LABEL {name}={value}")).collect();
+        let options = CommitContainerOptionsBuilder::new().container(&container).repo(repo).tag(tag);
+        self.docker.commit_container(options.changes(&changes.join("\n")).build(), ContainerConfig::default()).await?;
+        let force = RemoveContainerOptionsBuilder::new().force(true).build();
+        Ok(self.docker.remove_container(&container, Some(force)).await?)
+    }
+
     /// Removes an image that the scene made; its layers stay for the next build.
     pub async fn remove_image(&self, name: &str) -> Result<()> {
         let options = RemoveImageOptionsBuilder::new().force(true).noprune(true).build();
@@ -135,7 +147,7 @@ impl From<ContainerSummary> for Container {
 
 #[cfg(test)]
 mod tests {
-    use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
+    use bollard::models::{HostConfig, Mount, MountType};
     use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
 
     use super::*;

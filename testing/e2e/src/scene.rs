@@ -159,6 +159,13 @@ impl Scene {
         Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
     }
 
+    /// `nanoclawctl WORDS`, not started.
+    pub fn ctl_program(&self, words: &[&str]) -> Result<tokio::process::Command> {
+        let mut program = self.setting()?.nanoclawctl()?;
+        program.args(words);
+        Ok(program)
+    }
+
     /// Registers a chat; `main` is the owner's.
     pub async fn register(&self, jid: &str, name: &str, folder: &str) -> Result<()> {
         let (code, stdout, stderr) =

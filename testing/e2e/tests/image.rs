@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use nanoclaw_e2e::{Scene, built};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 const BASE: [&str; 4] =
     ["--build-arg", "BASE_IMAGE=nanoclaw-test-base:latest", "--build-arg", "RUNNER_IMAGE=nanoclaw-test-base:latest"];
@@ -105,20 +108,28 @@ async fn it_is_built_without_a_running_nanoclaw() -> Result<()> {
     end(scene, name).await
 }
 
+/// Makes the step that tries kiro-cli last for ever, and the build another than all before.
+fn endless(scene: &Scene, name: &str) -> Result<()> {
+    let script = format!("#!/bin/sh\n# {name} {}\nsleep 600\n", std::process::id());
+    Ok(fs::write(scene.home().join("image/kiro-cli/kiro-cli"), script)?)
+}
+
+fn at_kiro(status: &Value) -> bool {
+    status["engine"]["image"]["progress"]["text"] == "fetching kiro-cli"
+}
+
 // A second build is refused, a build is cancelled, a failed one is told, and each leaves what there was.
 #[tokio::test]
 async fn a_build_is_cancelled_and_another_fails() -> Result<()> {
     let name = "image_cancelled";
     let mut scene = without_image(name).await?;
+    endless(&scene, name)?;
     scene.start().await?;
     scene.until("it is missing", |status| codes(status).contains(&"image-missing")).await?;
-    // Another version is another build: nothing of it can be done already.
-    let version = format!("KIRO_CLI_VERSION={}-{name}", std::process::id());
-    let build = [&["image", "build", "--json", "--build-arg", &version][..], &BASE].concat();
-    let fetching = |status: &Value| status["engine"]["image"]["progress"]["text"] == "fetching kiro-cli";
+    let build = [&["image", "build", "--json"][..], &BASE].concat();
     let cancelled = async {
-        scene.until("it is at kiro-cli", fetching).await?;
-        let (_, refused, _) = scene.ctl_raw(&["image", "build", "--json"]).await?;
+        scene.until("it is at kiro-cli", at_kiro).await?;
+        let (_, refused, _) = scene.ctl_raw(&build).await?;
         scene.ctl(&["image", "cancel"]).await?;
         anyhow::Ok(refused)
     };
@@ -133,10 +144,46 @@ async fn a_build_is_cancelled_and_another_fails() -> Result<()> {
     let (code, ..) = scene.ctl_raw(&["image", "build", "--build-arg", "BASE_IMAGE=localhost:1/no-such"]).await?;
     assert_eq!(code, Some(1));
     let status = scene.until("it failed", |status| codes(status).contains(&"image-not-built")).await?;
-    assert_eq!(
-        (&status["engine"]["image"]["state"], &status["headline"]["level"]),
-        (&json!("failed"), &json!("needs-you"))
-    );
+    let (state, level) = (&status["engine"]["image"]["state"], &status["headline"]["level"]);
+    assert_eq!((state, level), (&json!("failed"), &json!("needs-you")));
     assert!(!codes(&status).contains(&"image-missing"), "one trouble is not told twice");
+
+    // Q6: quitting waits for no build.
+    let mut asker = scene.ctl_program(&build)?.stdout(Stdio::piped()).spawn()?;
+    scene.until("it is at kiro-cli again", at_kiro).await?;
+    scene.quit().await?;
+    assert_eq!(asker.wait().await?.code(), Some(1));
+    end(scene, name).await
+}
+
+// Ctrl-C ends a build, and an image that another version made is told of and serves.
+#[tokio::test]
+async fn ctrl_c_ends_it_and_an_old_image_serves() -> Result<()> {
+    let name = "image_interrupted";
+    let mut scene = without_image(name).await?;
+    let kiro = scene.home().join("image/kiro-cli/kiro-cli");
+    let kept = fs::read(&kiro)?;
+    endless(&scene, name)?;
+    let mut program = scene.ctl_program(&[&["image", "build"][..], &BASE].concat())?;
+    let mut process = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(process.stdout.take().context("no stdout")?).lines();
+    while !lines.next_line().await?.context("it ended")?.ends_with("fetching kiro-cli") {}
+    let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).context("it ended")?;
+    kill_process(pid, Signal::INT)?;
+    let ended = process.wait_with_output().await?;
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("was cancelled"), "{ended:?}");
+
+    fs::write(&kiro, kept)?;
+    scene.ctl(&[&["image", "build"][..], &BASE].concat()).await?;
+    scene.containers.relabel(&image(name), &[("com.nanoclaw.context", "another")]).await?;
+    let owner = scene.phone("4915110000001", "Owner").await?;
+    let alice = scene.phone("4915110000002", "Alice").await?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    let status = scene.until("it is old", |status| codes(status).contains(&"image-stale")).await?;
+    assert_eq!((&status["engine"]["image"]["state"], &status["headline"]["level"]), (&json!("stale"), &json!("ready")));
+    alice.writes_to(&owner, "hello").await?;
+    alice.hears("Andy: echo: hello").await?;
     end(scene, name).await
 }

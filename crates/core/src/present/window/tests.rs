@@ -70,12 +70,38 @@ fn the_worst_is_the_headline_and_nothing_is_said_twice() {
         ("paused_needs_you", Mark::NeedsYou, "WhatsApp has signed this computer out", 0),
         ("quitting", Mark::Busy, "Quitting", 0),
         ("image_building", Mark::Busy, "The agent image is being built", 0),
+        ("image_missing", Mark::NeedsYou, "The agent's image nanoclaw-agent:latest is missing", 0),
+        ("image_failed", Mark::NeedsYou, "The agent's image could not be built: a download failed", 0),
+        ("image_stale", Mark::Ready, "Ready", 1),
+        ("image_not_rebuilt", Mark::Ready, "Ready", 1),
+        ("image_rebuilding", Mark::Busy, "The agent image is being built", 0),
         ("troubled", Mark::Ready, "Ready", 3),
     ] {
         let view = window(&named(name));
         assert_eq!((view.headline.mark, view.headline.title.as_str()), (mark, title), "{name}");
         assert_eq!(view.notices.len(), notices, "{name}: {:?}", view.notices);
         assert!(view.notices.iter().all(|notice| notice.title != view.headline.title), "{name}");
+    }
+}
+
+#[test]
+fn each_state_of_the_image_has_its_button_wherever_it_is_told() {
+    for (name, asks, can_start) in [
+        ("image_missing", "image.build", false),
+        ("image_building", "image.cancel", false),
+        ("image_failed", "image.build", false),
+        ("image_stale", "image.build", true),
+        ("image_rebuilding", "image.cancel", true),
+        ("image_not_rebuilt", "image.build", true),
+        ("ready", "image.build", true),
+    ] {
+        let view = window(&named(name));
+        let ContainersView { panel, rebuild, startable, .. } = view.containers;
+        let at_hand = panel.and_then(|panel| panel.button).or(rebuild);
+        assert_eq!(at_hand.as_ref().and_then(command).as_deref(), Some(asks), "{name}");
+        assert_eq!(!startable.is_empty(), can_start, "{name}: the old image serves");
+        let told = std::iter::once(view.headline).chain(view.notices).find_map(|panel| panel.button);
+        assert_eq!(told.as_ref().and_then(command), (name != "ready").then(|| asks.to_owned()), "{name}");
     }
 }
 
