@@ -62,6 +62,8 @@ mod tests {
             ("pause", json!({}), true),
             ("pair", json!({"yes": true}), true),
             ("containers.stop", json!({"target": "main"}), true),
+            ("kiro.remove-entry", json!({}), true),
+            ("groups.set", json!({"target": "main", "mounts": []}), false),
             ("image.build", json!({}), true),
             ("image.build", json!({"buildArgs": {"BASE_IMAGE": "evil"}}), false),
             ("image.cancel", json!({}), true),

@@ -1,8 +1,8 @@
 //! Extra mounts on this computer: the allowlist read, what is asked for looked at with every link followed, its mount points
 //! made (X1, X3, R2).
 //!
-//! What may be mounted is judged by `nanoclaw_core::extra`. Called by the loop whenever chats change and before each run: the
-//! file is small, and what counts is how things are then.
+//! What may be mounted is judged by `nanoclaw_core::extra`. Called for the loop whenever chats change and before each run: the
+//! file is small, and what counts is how things are then. It waits for file systems that may be far away.
 
 use std::{
     collections::BTreeMap,
@@ -36,13 +36,8 @@ pub struct Extra {
 /// # Arguments
 /// `sockets`: the engine's and our own, which no agent may reach.
 /// `live`: folders that containers can write to now, as they were started.
-pub fn extra<'a>(
-    groups: impl Iterator<Item = &'a Group>,
-    places: &Places,
-    sockets: &[PathBuf],
-    live: &[PathBuf],
-) -> BTreeMap<Folder, Extra> {
-    let asking: Vec<&Group> = groups.filter(|group| !group.mounts.is_empty()).collect();
+pub fn extra(groups: &[Group], places: &Places, sockets: &[PathBuf], live: &[PathBuf]) -> BTreeMap<Folder, Extra> {
+    let asking: Vec<&Group> = groups.iter().filter(|group| !group.mounts.is_empty()).collect();
     if asking.is_empty() {
         return BTreeMap::new();
     }
@@ -213,7 +208,7 @@ mod tests {
 
         /// `path place ro|rw` of each mount and the code and the reason's beginning of each trouble, for one group.
         fn told(&self, folder: &str) -> Vec<String> {
-            let all = extra(self.groups.iter(), &self.places(), &[], &self.live);
+            let all = extra(&self.groups, &self.places(), &[], &self.live);
             let Some(extra) = all.get(&Folder::new(folder).unwrap()) else { return vec![] };
             let root = self.path("");
             let mount = |mount: &Mount| {

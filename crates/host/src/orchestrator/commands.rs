@@ -143,7 +143,7 @@ impl State {
                 })
                 .await,
         )?;
-        self.take_groups(all);
+        self.take_groups(all).await;
         let told = self.refresh_snapshots().await;
         self.kept(told)?;
         json_of(&GroupStatus::from(&group))
@@ -161,7 +161,7 @@ impl State {
                 })
                 .await,
         )?;
-        self.take_groups(all);
+        self.take_groups(all).await;
         json_of(&GroupStatus::from(&group))
     }
 
@@ -192,7 +192,7 @@ impl State {
                 })
                 .await,
         )?;
-        self.take_groups(all);
+        self.take_groups(all).await;
         let told = self.refresh_snapshots().await;
         self.kept(told)?;
         self.tell_queue(Event::Removed(group.folder.clone())).await;
@@ -222,7 +222,7 @@ impl State {
                 })
                 .await,
         )?;
-        self.take_groups(all);
+        self.take_groups(all).await;
         let told = self.refresh_snapshots().await;
         self.kept(told)?;
         done()

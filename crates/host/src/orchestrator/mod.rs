@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `mod` | starting and ending, and the order in which events are taken |
 //! | `intake` | what arrives from WhatsApp, until it is durable (M12) |
+//! | `mounts` | what a run sees of this computer (R2, X1–X4), Kiro's files (R10) |
 //! | `runs` | hand-overs, results and ends of runs (C1, Q5, R5) |
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
 //! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
@@ -22,6 +23,7 @@ mod facts;
 mod image;
 mod intake;
 mod ipc;
+mod mounts;
 mod outgoing;
 mod runs;
 mod tasks;
@@ -156,6 +158,7 @@ impl Orchestrator {
             groups: BTreeMap::new(),
             runs: BTreeMap::new(),
             extra: BTreeMap::new(),
+            looking: None,
             wanted: Wanted::Running,
             link: Link::Starting,
             engine: unknown_engine(),
@@ -179,7 +182,7 @@ impl Orchestrator {
             scheduler: Scheduler::start(),
         };
         bootstrap(&state.home.places(), &state.settings);
-        state.take_groups(groups);
+        state.take_groups(groups).await;
         state.check_kiro_files();
         if running_as_root() {
             state.recorded.insert(Trouble::RunningAsRoot);
@@ -243,6 +246,8 @@ struct State {
     runs: BTreeMap<RunId, LiveRun>,
     /// The extra mounts of each group that asks for any, as they were judged last.
     extra: BTreeMap<Folder, Extra>,
+    /// A look at them that has not ended yet.
+    looking: Option<mounts::Look>,
     wanted: Wanted,
     link: Link,
     engine: EngineStatus,
@@ -446,9 +451,9 @@ impl State {
         self.recorded.insert(Trouble::Internal { reason: format!("{error:#}") });
     }
 
-    fn take_groups(&mut self, groups: Vec<Group>) {
+    async fn take_groups(&mut self, groups: Vec<Group>) {
         self.groups = groups.into_iter().map(|group| (group.folder.clone(), group)).collect();
-        self.look_at_extra_mounts();
+        self.look_at_extra_mounts().await;
     }
 
     fn group_of(&self, chat: &Jid) -> Option<&Group> {

@@ -1,19 +1,18 @@
 //! Runs: what they are given, what they answer, how they end (C1, Q5, R3–R5).
 
-use std::{collections::VecDeque, path::PathBuf};
+use std::collections::VecDeque;
 
 use anyhow::Result;
 use nanoclaw_core::{
     chat::{Jid, Message},
     group::{Folder, Group},
-    mounts::{self, Mount},
+    mounts::Mount,
     problem::Trouble,
     prompt,
     queue::{Effect, Event, Outcome, RunId, Work},
     router,
     run::{self, Clock, Due, Limits},
     schedule::Context,
-    settings::Runtime,
     status::{RunKind, Wanted},
     trigger::Trigger,
     trust,
@@ -25,7 +24,7 @@ use super::{
     tasks::{TaskOfRun, ran_of},
 };
 use crate::{
-    container, kiro,
+    kiro,
     ports::{RunEnd, RunSpec, ToChannel, ToEngine},
     store::{
         cursors::{self, HandOver},
@@ -146,7 +145,7 @@ impl State {
             (None, None) => (None, String::new()),
         };
         let started_at = now();
-        let mounts = self.mounts(&group);
+        let mounts = self.mounts(&group).await;
         self.check_kiro_files();
         self.write_snapshots(&group).await?;
         let spec = RunSpec {
@@ -213,47 +212,6 @@ impl State {
                 Ok((sessions::get(db, &folder)?, given))
             })
             .await
-    }
-
-    fn mounts(&mut self, group: &Group) -> Vec<Mount> {
-        let mut wanted = mounts::mounts(group, self.settings.kiro_mode, &self.home.places());
-        self.look_at_extra_mounts();
-        if let Some(extra) = self.extra.get(&group.folder) {
-            extra
-                .troubles
-                .iter()
-                .for_each(|trouble| tracing::warn!(group = %group.folder, "{}", trouble.problem().text));
-            wanted.extend(extra.mounts.iter().cloned());
-        }
-        if self.settings.runtime == Runtime::Host {
-            // The agent is told of its own folders; Kiro's it finds as its user's.
-            wanted.retain(|mount| mount.container.starts_with("/workspace/"));
-        }
-        let (present, missing) = container::prepare(&wanted);
-        self.recorded.retain(|trouble| !matches!(trouble, Trouble::MountMissing { path } if present.iter().any(|mount| mount.host.display().to_string() == *path)));
-        self.recorded.extend(missing.iter().map(|path| Trouble::MountMissing { path: path.display().to_string() }));
-        present
-    }
-
-    /// X1–X4: what holds of them now, for all groups, as one's mount may be in another's way.
-    pub(super) fn look_at_extra_mounts(&mut self) {
-        // Without a container there is nothing to mount into.
-        if self.settings.runtime == Runtime::Host {
-            return;
-        }
-        let engine = self.engine.socket.as_deref().map(|address| address.trim_start_matches("unix://"));
-        let sockets: Vec<_> = engine.map(PathBuf::from).into_iter().chain([self.home.control_socket()]).collect();
-        let live = self.runs.values().flat_map(|run| &run.mounts).filter(|mount| !mount.read_only);
-        let live: Vec<_> = live.map(|mount| mount.host.clone()).collect();
-        self.extra = container::extra(self.groups.values(), &self.home.places(), &sockets, &live);
-    }
-
-    /// R10: whether a server in the user's files is called as ours is.
-    pub(super) fn check_kiro_files(&mut self) {
-        let kiro = kiro::folder(&self.home.places(), &self.settings);
-        let clashes = kiro::files::clashes(&kiro, kiro::agent_name(&kiro, &self.settings).as_deref());
-        self.recorded.retain(|trouble| !matches!(trouble, Trouble::ServerClash { .. }));
-        self.recorded.extend(clashes.iter().map(|path| Trouble::ServerClash { path: path.display().to_string() }));
     }
 
     fn environment(&self) -> Vec<(String, String)> {
