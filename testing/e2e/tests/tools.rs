@@ -69,6 +69,7 @@ async fn another_chats_agent_may_do_less() -> Result<()> {
         {"match": "register", "tool": {"server": "nanoclaw", "name": "register_group",
             "args": {"jid": "1@g.us", "name": "x", "folder": "x", "trigger": "x"}}},
         {"match": "forge", "run": write},
+        {"match": "shop", "tool": {"server": "shop", "name": "buy"}},
     ]}))?;
     scene.start_linked_to(&owner).await?;
     scene.register(&alice.jid(), "Alice", "main").await?;
@@ -85,6 +86,29 @@ async fn another_chats_agent_may_do_less() -> Result<()> {
         })
     };
     scene.until("both are shown", refused).await?;
+    // What acts for the owner is main's alone.
+    alice.writes_in(FAMILY, "@andy shop").await?;
+    alice.hears_of("@shop/buy was not allowed").await?;
+    alice.writes_to(&owner, "shop").await?;
+    alice.hears_of("no MCP server shop").await?;
     assert!(alice.texts().await?.iter().all(|text| text != "Andy: from main"));
+    scene.end().await
+}
+
+#[tokio::test]
+async fn a_kiro_cli_without_acp_works_as_well() -> Result<()> {
+    // A2, A6, R10, R11: by chat, a process a turn, in one session.
+    let mut scene = Scene::begin("tools_chat").await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.kiro().plays(&json!({"capabilities": {"acp": false}, "turns": [
+        {"match": "list_tasks", "tool": {"server": "nanoclaw", "name": "list_tasks"}},
+        {"match": "", "parts": ["prompt {count}"]},
+    ]}))?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    alice.writes_to(&owner, "list_tasks").await?;
+    alice.hears("Andy: No tasks are planned.").await?;
+    alice.writes_to(&owner, "and now?").await?;
+    alice.hears("Andy: prompt 2").await?;
     scene.end().await
 }
