@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask run | test | image | bench | engine`.
+//! The project's own commands: `cargo xtask run | test | image | bench | fuzz | engine`.
 
 mod bench;
 mod demo;
 mod engine;
+mod fuzz;
 mod image;
 mod needs;
 mod program;
@@ -54,6 +55,11 @@ enum Task {
     },
     /// Measure the figures of docs/figures.md, each against its floor
     Bench,
+    /// Throw rubbish at everything that reads what others write: a million inputs or two minutes each
+    Fuzz {
+        /// One target alone
+        target: Option<String>,
+    },
     /// A Docker engine of the checkout's own, for as long as one likes
     Engine {
         #[command(subcommand)]
@@ -96,6 +102,7 @@ fn perform(task: Task) -> Result<()> {
             }
         }
         Task::Bench => bench::bench(),
+        Task::Fuzz { target } => fuzz::fuzz(target.as_deref()),
         Task::Engine { action: Action::Start } => {
             say(&format!("DOCKER_HOST={}", engine::start_and_leave()?));
             Ok(())

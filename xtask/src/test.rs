@@ -25,6 +25,7 @@ pub fn test(nextest: &[String]) -> Result<()> {
     if nextest.is_empty() {
         steps.step("format", || {
             run(cargo().args(["fmt", "--all", "--check"]))?;
+            run(cargo().args(["fmt", "--manifest-path", "testing/fuzz/Cargo.toml", "--check"]))?;
             run(in_container().args(["fmt", "--all", "--check"]))
         })?;
         let deny = ["deny", "--log-level", "error", "check", "bans", "licenses", "sources"];
