@@ -22,7 +22,7 @@ pub struct Chat {
     help: String,
     stream: bool,
     session: Option<String>,
-    /// The turn under way.
+    /// The turn under way, or the last one.
     process: Option<Process>,
 }
 
@@ -82,10 +82,11 @@ impl Chat {
         self.process
     }
 
-    /// One process, from its start to its end.
+    /// One process, from its start to what it has to say.
     async fn turn(&mut self, text: &str, turn: &mut Turn) -> Result<(), Failure> {
         if let Some(last) = &mut self.process {
-            last.end(true, pending::<()>()).await;
+            // It may still be about to go: its answer was not held up for that.
+            last.end(false, pending::<()>()).await;
         }
         let arguments = self.launch.chat(&self.help, self.session.as_deref());
         let process = self.process.insert(Process::start(&self.launch, &arguments)?);
@@ -114,7 +115,6 @@ impl Chat {
                 Heard::Ended => break,
             }
             if turn.finished.is_some() {
-                process.end(false, pending::<()>()).await;
                 return Ok(());
             }
             // It may wait for a browser for minutes.
