@@ -40,6 +40,10 @@ pub enum BuildFailure {
     Checksum,
     DiskFull,
     EngineLost,
+    /// One of the files that the user adds can't be read.
+    OwnFiles {
+        said: String,
+    },
     /// Any other step that failed, with the last that it said.
     Step {
         step: u32,
@@ -106,6 +110,10 @@ impl BuildFailure {
             BuildFailure::EngineLost => {
                 failed("Docker went away meanwhile", "Build it again when Docker is back.".to_owned())
             }
+            BuildFailure::OwnFiles { said } => failed(
+                "a file of your own can't be read",
+                format!("Mend or remove it in the folder image of NanoClaw's own folder. It is said: {said}."),
+            ),
             BuildFailure::Step { step, doing, said } => failed(
                 &format!("step {step} ({doing}) failed"),
                 format!("It said: {said}. See logs/image-build.log for all of it, then build it again."),

@@ -16,14 +16,14 @@ use bollard::{
     query_parameters::{BuildImageOptionsBuilder, RemoveImageOptions},
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use nanoclaw_core::{
     image::{self, BuildFailure},
     problem::Trouble,
     settings::Settings,
     status::{BuildProgress, ImageState, ImageStatus},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     discovery::{self, Found},
@@ -108,7 +108,8 @@ impl Plan {
             .rm(true)
             .forcerm(true)
             .build();
-        let mut said = docker.build_image(options, None, Some(body_try_stream(sent(context, self.own_files.clone()))));
+        let (pieces, mut unread) = sent(context, self.own_files.clone());
+        let mut said = docker.build_image(options, None, Some(body_try_stream(pieces)));
         let mut at = None;
         while let Some(piece) = said.next().await {
             let error = match piece {
@@ -130,8 +131,9 @@ impl Plan {
                     error
                 }
                 Err(error) => {
-                    log.end(&error.to_string());
-                    return Err(BuildFailure::EngineLost);
+                    let unread = unread.try_recv().ok().map(|error| error.to_string());
+                    log.end(unread.as_ref().unwrap_or(&error.to_string()));
+                    return Err(unread.map_or(BuildFailure::EngineLost, |said| BuildFailure::OwnFiles { said }));
                 }
             };
             log.end(&error);
@@ -185,18 +187,23 @@ async fn remove_nameless(docker: &Docker, id: &str) {
     }
 }
 
-/// The context as it goes to the engine; the user's own files are read meanwhile.
-fn sent(context: &'static [u8], own: PathBuf) -> impl stream::Stream<Item = io::Result<Bytes>> + Send + 'static {
+/// The context as it goes to the engine, and why it can't go on. The user's own files are read meanwhile.
+fn sent(
+    context: &'static [u8],
+    own: PathBuf,
+) -> (impl Stream<Item = io::Result<Bytes>> + Send, oneshot::Receiver<io::Error>) {
     let (pieces, mut taken) = mpsc::channel(PIECES);
+    let (tell, unread) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         let written =
             nanoclaw_context::write_with(context, &own, BufWriter::with_capacity(PIECE, Pieces(pieces.clone())));
         if let Err(error) = written {
-            // Nobody takes it where the build has ended.
-            let _ = pieces.blocking_send(Err(error));
+            // Nobody takes either where the build has ended.
+            let _ = tell.send(error);
+            let _ = pieces.blocking_send(Err(io::ErrorKind::Other.into()));
         }
     });
-    stream::poll_fn(move |context| taken.poll_recv(context))
+    (stream::poll_fn(move |context| taken.poll_recv(context)), unread)
 }
 
 struct Pieces(mpsc::Sender<io::Result<Bytes>>);

@@ -144,6 +144,10 @@ async fn failures_are_told_apart() {
     // No registry can be reached here, or none has this name.
     check("FROM localhost:1/nanoclaw/no-such-image", |failure| matches!(failure, Network { .. } | NoBase { .. })).await;
     assert_eq!(site.id().await, None);
+    // A link to nothing can't be read.
+    std::fs::create_dir_all(site.path("image/kiro-cli")).unwrap();
+    std::os::unix::fs::symlink("nowhere", site.path("image/kiro-cli/kiro-cli")).unwrap();
+    check("", |failure| matches!(failure, OwnFiles { .. })).await;
     let absent = Plan { socket: Some("/nonexistent/docker.sock".to_owned()), ..site.plan("") };
     assert_eq!(absent.build(|_| {}).await, Err(Trouble::EngineAbsent));
 }
