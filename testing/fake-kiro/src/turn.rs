@@ -12,7 +12,6 @@ use crate::mcp;
 use crate::script::{Script, Turn};
 
 const REFUSED: &str = "was not allowed";
-const FLOOD: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
 /// A tool that a turn uses.
 pub struct Used<'a> {
@@ -94,9 +93,7 @@ pub fn answer(asked: &Asked, listener: &mut impl Listener) -> Ended {
     }
     let mut stdout = std::io::stdout();
     let _ = stdout.write_all(turn.raw.as_bytes());
-    for _ in 0..turn.flood / FLOOD.len() {
-        let _ = stdout.write_all(&FLOOD);
-    }
+    let _ = stdout.write_all(&vec![b'x'; turn.flood]);
     let _ = stdout.flush();
     let output = output(turn, asked, listener);
     if turn.ends_refused && output.as_ref().is_some_and(|output| output.ends_with(REFUSED)) {
