@@ -85,7 +85,8 @@ pub fn folder(places: &Places, settings: &Settings) -> PathBuf {
 /// The agent in use: the one that is set, else the one that Kiro's folder names; `None` where neither does.
 pub fn agent_name(kiro: &Path, settings: &Settings) -> Option<String> {
     let named = || {
-        let config: serde_json::Value = serde_json::from_str(&files::read(kiro, Path::new("agents"), AGENT_FILE).ok()?).ok()?;
+        let config: serde_json::Value =
+            serde_json::from_str(&files::read(kiro, Path::new("agents"), AGENT_FILE).ok()?).ok()?;
         Some(config.get("name")?.as_str()?.trim().to_owned()).filter(|name| !name.is_empty())
     };
     settings.kiro_agent.clone().or_else(named)

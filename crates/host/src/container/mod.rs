@@ -48,9 +48,9 @@ use tokio::{
     task::JoinSet,
 };
 
-pub(crate) use folders::{create, enter};
 pub use extra::{Extra, extra};
 pub use folders::prepare;
+pub(crate) use folders::{create, enter};
 pub use spec::{LABEL_GROUP, LABEL_INSTALL, LABEL_KIND, LABEL_RUN};
 
 use crate::ports::{FromEngine, RunEnd, RunSpec, ToEngine};

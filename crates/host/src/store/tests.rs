@@ -39,8 +39,7 @@ fn said(id: &str, text: &str, second: i64) -> Inbound {
 }
 
 fn register(connection: &Connection) {
-    let group =
-        Group { requires_trigger: false, timeout: Some(7000), ..Group::new(alice(), "Alice", Folder::main()) };
+    let group = Group { requires_trigger: false, timeout: Some(7000), ..Group::new(alice(), "Alice", Folder::main()) };
     groups::add(connection, &group, at(0)).unwrap();
     assert_eq!(groups::list(connection).unwrap(), [group]);
 }
