@@ -54,6 +54,30 @@ async fn an_agent_sends_plans_and_learns_the_outcome() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_was_answered_by_a_tool_is_not_asked_again() -> Result<()> {
+    // C1: something was sent for the turn, and then the run ended badly.
+    let mut scene = Scene::begin("tools_half").await?;
+    let (owner, alice) = people(&scene).await?;
+    let say = json!({"server": "nanoclaw", "name": "send_message", "args": {"text": "half of it"}});
+    scene.kiro().plays(&json!({"turns": [{"match": "break", "tool": say, "exit": 1}]}))?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    alice.writes_to(&owner, "break").await?;
+    alice.hears("Andy: half of it").await?;
+    scene.containers.until("it has ended", <[_]>::is_empty).await?;
+
+    // A start asks for all that is owed at once.
+    scene.quit().await?;
+    scene.start().await?;
+    scene.until_connected().await?;
+    alice.writes_to(&owner, "and now").await?;
+    alice.hears("Andy: echo: and now").await?;
+    let prompts = scene.kiro().prompts();
+    assert_eq!(prompts.matches("break").count(), 1, "{prompts}");
+    scene.end().await
+}
+
+#[tokio::test]
 async fn another_chats_agent_may_do_less() -> Result<()> {
     // I2, I3: past its tools too.
     let mut scene = Scene::begin("tools_family").await?;

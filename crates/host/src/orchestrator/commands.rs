@@ -264,7 +264,7 @@ impl State {
         }
         let id = run::message_id(&format!("send {to} {}", now().as_nanosecond()), 0, 0);
         let text = prompt::signed(text, &self.settings.assistant_name, self.settings.own_number);
-        let said = self.say(Outgoing { id: id.clone(), chat: to, text }).await;
+        let said = self.say(Outgoing { id: id.clone(), chat: to, text }, None).await;
         self.kept(said)?;
         Ok(json!({ "id": id }))
     }

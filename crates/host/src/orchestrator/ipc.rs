@@ -34,7 +34,7 @@ impl State {
     async fn agent_request(&mut self, source: &Folder, file: IpcFile, ticket: Ticket) {
         let kind = kind(&file.request);
         let done = match self.authorized(source, file.request).await {
-            Ok(action) => self.act(action, &ticket).await.map_err(|trouble| trouble.problem().text),
+            Ok(action) => self.act(source, action, &ticket).await.map_err(|trouble| trouble.problem().text),
             Err(Refusal::Bad(reason)) => Err(reason),
             Err(Refusal::Denied(reason)) => {
                 self.note_refusal(source, &reason);
@@ -65,14 +65,17 @@ impl State {
         authorize(source, request, &self.groups, task.as_ref().map(|task| task.group.as_str()))
     }
 
-    async fn act(&mut self, action: Action, ticket: &Ticket) -> Result<(), Trouble> {
+    async fn act(&mut self, source: &Folder, action: Action, ticket: &Ticket) -> Result<(), Trouble> {
         match action {
             Action::Say { chat, text } => {
                 let Some(text) = prompt::public_part(&text) else { return Err(Trouble::EmptyText) };
                 let text = prompt::signed(&text, &self.settings.assistant_name, self.settings.own_number);
                 // Fixed by the file: taken again after a kill, it is the same message (M13).
                 let id = run::message_id(&ticket.name(), 0, 0);
-                let said = self.say(Outgoing { id, chat, text }).await;
+                // C1: what it was asked has been answered in part, and is not asked again when the run ends badly.
+                let asked = self.runs.values().find(|run| run.folder == *source && run.chat == chat);
+                let answered = asked.and_then(|run| run.open.first().copied());
+                let said = self.say(Outgoing { id, chat, text }, answered).await;
                 self.kept(said)
             }
             Action::Plan { group, prompt, schedule, value, context } => {

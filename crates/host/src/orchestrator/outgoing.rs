@@ -7,7 +7,10 @@ use nanoclaw_core::{chat::Jid, problem::Trouble};
 use super::{State, now};
 use crate::{
     ports::ToChannel,
-    store::outbox::{self, Outgoing},
+    store::{
+        cursors,
+        outbox::{self, Outgoing},
+    },
 };
 
 /// How long after a failure texts are tried again while the link is up.
@@ -60,9 +63,14 @@ impl State {
         self.flush().await
     }
 
-    /// Keeps a text in the outbox and sets it on its way.
-    pub(super) async fn say(&mut self, outgoing: Outgoing) -> Result<()> {
-        self.store.write(move |db| outbox::add(db, &outgoing, now())).await?;
+    /// Keeps a text in the outbox and sets it on its way. `answered`: the turn that it closes.
+    pub(super) async fn say(&mut self, outgoing: Outgoing, answered: Option<u64>) -> Result<()> {
+        self.store
+            .write(move |db| {
+                outbox::add(db, &outgoing, now())?;
+                cursors::close_turns(db, answered.as_slice())
+            })
+            .await?;
         self.flush().await
     }
 

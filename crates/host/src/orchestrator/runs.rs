@@ -48,7 +48,7 @@ pub(super) struct LiveRun {
     /// The container runs.
     pub is_up: bool,
     /// Turns that have no result yet.
-    open: Vec<u64>,
+    pub open: Vec<u64>,
     /// What the runner said went wrong.
     failure: Option<String>,
     timed_out: bool,
@@ -466,7 +466,7 @@ impl State {
     /// Says something of NanoClaw's own in a chat.
     async fn tell_chat(&mut self, chat: &Jid, about: &str, text: &str) -> Result<()> {
         let text = prompt::signed(text, &self.settings.assistant_name, self.settings.own_number);
-        self.say(Outgoing { id: run::message_id(about, 0, u64::MAX), chat: chat.clone(), text }).await
+        self.say(Outgoing { id: run::message_id(about, 0, u64::MAX), chat: chat.clone(), text }, None).await
     }
 
     /// The last failure of a chat's runs stands in the status until one goes well.
