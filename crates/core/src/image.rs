@@ -40,6 +40,10 @@ pub enum BuildFailure {
     Checksum,
     DiskFull,
     EngineLost,
+    /// The name belongs to an image that a person made from ours, or from nothing of ours.
+    Theirs {
+        image: String,
+    },
     /// One of the files that the user adds can't be read.
     OwnFiles {
         said: String,
@@ -110,6 +114,10 @@ impl BuildFailure {
             BuildFailure::EngineLost => {
                 failed("Docker went away meanwhile", "Build it again when Docker is back.".to_owned())
             }
+            BuildFailure::Theirs { image } => failed(
+                &format!("{image} is an image of your own making"),
+                "Build it as you did before, or let AGENT_IMAGE name another one.".to_owned(),
+            ),
             BuildFailure::OwnFiles { said } => failed(
                 "a file of your own can't be read",
                 format!("Mend or remove it in the folder image of NanoClaw's own folder. It is said: {said}."),
@@ -124,6 +132,12 @@ impl BuildFailure {
             ),
         }
     }
+}
+
+/// Whether the newest step in an image's history is the end of our own making, by either builder; an image that somebody
+/// built on ours has inherited its labels, but not this.
+pub fn is_ours(newest_step: &str, label: &str) -> bool {
+    newest_step.contains(label) || newest_step.contains("ENTRYPOINT [\"/app/entrypoint.sh\"]")
 }
 
 /// Signs of a network that isn't there or not let through, as engines, apt, curl, cargo and git word them.
@@ -323,6 +337,19 @@ mod tests {
             ("cut \u{1b}[", "cut "),
         ] {
             assert_eq!(uncoloured(line), expect);
+        }
+    }
+
+    #[test]
+    fn whose_image_it_is() {
+        for (step, expect) in [
+            ("/bin/sh -c #(nop)  LABEL com.nanoclaw.context=0a1b", true),
+            ("ENTRYPOINT [\"/app/entrypoint.sh\"]", true),
+            ("/bin/sh -c #(nop)  ENTRYPOINT [\"/app/entrypoint.sh\"]", true),
+            ("RUN /bin/sh -c apt-get install -y gh # buildkit", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(step, "com.nanoclaw.context"), expect, "{step}");
         }
     }
 

@@ -79,6 +79,13 @@ impl Plan {
         let mut log = Log::begin(&self.log)?;
         let docker = engine.docker;
         let before = look(&docker, &self.image).await.map_err(|error| lost(&error, &mut log))?;
+        if let Some(id) = &before.id
+            && !is_ours(&docker, id).await
+        {
+            let failure = BuildFailure::Theirs { image: self.image.clone() };
+            log.end(&failure.wording().0);
+            return Err(Trouble::ImageNotBuilt { failure });
+        }
         tracing::info!(image = self.image, "Building the agent's image");
         if let Err(failure) = self.follow(&docker, &mut log, told).await {
             tracing::warn!(image = self.image, "{}", failure.wording().0);
@@ -176,12 +183,17 @@ pub async fn status(settings: &Settings) -> Result<ImageStatus, Trouble> {
     look(&engine.docker, &settings.agent_image).await.map_err(|_| Trouble::EngineAbsent)
 }
 
+/// An image that somebody else made must not lose its name.
+async fn is_ours(docker: &Docker, id: &str) -> bool {
+    let steps = docker.image_history(id).await.unwrap_or_default();
+    steps.first().is_some_and(|newest| image::is_ours(&newest.created_by, nanoclaw_context::LABEL))
+}
+
 /// Removes an image of ours that a newer one has taken the name from, unless something still needs it: each is half a
 /// gigabyte.
 async fn remove_nameless(docker: &Docker, id: &str) {
     let Ok(old) = docker.inspect_image(id).await else { return };
-    let labels = old.config.and_then(|config| config.labels).unwrap_or_default();
-    if old.repo_tags.is_none_or(|tags| tags.is_empty()) && labels.contains_key(nanoclaw_context::LABEL) {
+    if old.repo_tags.is_none_or(|tags| tags.is_empty()) {
         // A container may still run from it.
         let _ = docker.remove_image(id, None::<RemoveImageOptions>, None).await;
     }

@@ -110,7 +110,7 @@ async fn steps_are_told_and_the_image_is_labelled() {
 async fn the_old_image_stays_until_the_new_one_is_there() {
     let site = Site::new();
     let old = site.plan("RUN echo one").build(|_| {}).await.unwrap().id.unwrap();
-    let failure = site.failure(&site.plan("RUN echo two; echo it broke >&2; exit 3")).await;
+    let failure = site.failure(&site.plan("RUN exec >&2; echo two; echo it broke; exit 3")).await;
     let BuildFailure::Step { step: 2, said, .. } = &failure else { panic!("{failure:?}") };
     assert_eq!(said, "two · it broke");
     assert_eq!(site.id().await, Some(old.clone()));
@@ -199,6 +199,9 @@ async fn an_image_of_another_version_is_told() {
     let options = TagImageOptions { repo: Some(repo.to_owned()), tag: Some(tag.to_owned()) };
     site.docker.tag_image(&base, Some(options)).await.unwrap();
     scene.image_state(ImageState::Ready).await;
+    // It is somebody's, and keeps its name.
+    assert!(matches!(site.failure(&site.plan("")).await, BuildFailure::Theirs { .. }));
+    remove(&site.docker, &site.image).await;
     let built = site.plan("").build(|_| {}).await.unwrap();
     assert_eq!(scene.image_state(ImageState::Stale).await.image.id, built.id);
     remove(&site.docker, &base).await;
