@@ -14,6 +14,7 @@ pub mod control;
 pub mod ipc;
 pub mod kiro;
 pub mod logging;
+mod moment;
 pub mod orchestrator;
 pub mod paths;
 pub mod ports;

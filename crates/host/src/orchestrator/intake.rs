@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::State;
 use crate::{
+    moment::moment,
     ports::Intake,
     store::{
         Store,
@@ -39,6 +40,7 @@ impl Intake for StoreIntake {
         ensure!(self.accepting.load(Ordering::SeqCst), "NanoClaw is quitting");
         let assistant = self.assistant.clone();
         let kept = self.store.write(move |db| messages::accept(db, &batch, &assistant)).await;
+        moment("stored");
         let held = kept.as_ref().map(|_| ()).map_err(|error| anyhow!("{error:#}"));
         if kept.as_ref().map_or(true, |new| !new.is_empty()) {
             // Without a loop nobody answers now; the next start finds the messages unseen (C3).

@@ -6,6 +6,7 @@ use nanoclaw_core::{chat::Jid, problem::Trouble};
 
 use super::{State, now};
 use crate::{
+    moment::moment,
     ports::ToChannel,
     store::{
         cursors,
@@ -37,6 +38,7 @@ impl State {
     }
 
     pub(super) async fn acked(&mut self, id: String) -> Result<()> {
+        moment("acked");
         let chat = self.landed(&id);
         let acked = id.clone();
         self.store.write(move |db| outbox::acked(db, &acked, now())).await?;

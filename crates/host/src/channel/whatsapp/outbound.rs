@@ -22,7 +22,7 @@ use whatsapp_rust::{
 };
 
 use super::voice::Voice;
-use crate::ports::FromChannel;
+use crate::{moment::moment, ports::FromChannel};
 
 /// How long a text may take to be encrypted, sent and acknowledged.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -137,6 +137,7 @@ async fn send(
     debug!(%id, %chat, "sending");
     let options = SendOptions::default().with_message_id(id);
     client.send_message_with_options(to, wa::Message::text(text), options).await.map_err(Failure::from)?;
+    moment("sent");
     match ack.await {
         Ok(ServerAck { error: None, .. }) => Ok(()),
         Ok(ServerAck { error: Some(code), .. }) => Err(Failure::refused(&code)),
