@@ -72,8 +72,8 @@ pub struct Turn {
     #[serde(rename = "match")]
     pub pattern: String,
     pub delay_ms: u64,
-    /// The answer, piece by piece. `{output}` is what `tool` or `run` gave, `{text}` the last message's text, `{count}` the
-    /// session's prompts so far. Without parts the output is the answer.
+    /// The answer, piece by piece. `{output}` is what `tool` or `run` gave, `{text}` the last message's text, `{texts}` those of
+    /// all messages, `{count}` the session's prompts so far. Without parts the output is the answer.
     pub parts: Vec<String>,
     pub tool: Option<Tool>,
     /// A shell command in the session's folder, as Kiro's own tools would run one.

@@ -107,7 +107,8 @@ pub fn answer(asked: &Asked, listener: &mut impl Listener) -> Ended {
         let part = part
             .replace("{output}", output.as_deref().unwrap_or_default())
             .replace("{count}", &asked.count.to_string())
-            .replace("{text}", &text);
+            .replace("{text}", &text)
+            .replace("{texts}", &messages(asked.prompt).join(" "));
         listener.say(&part);
     }
     match (turn.exit, &turn.error) {
@@ -146,14 +147,20 @@ fn output(turn: &Turn, asked: &Asked, listener: &mut impl Listener) -> Option<St
 
 /// The text of the last `<message …>…</message>`, else the whole prompt.
 fn last_message(prompt: &str) -> String {
-    let inner = prompt.rfind("<message ").and_then(|start| {
-        let open = start + prompt[start..].find('>')? + 1;
-        let close = open + prompt[open..].find("</message>")?;
-        Some(&prompt[open..close])
-    });
-    let Some(text) = inner else {
-        return prompt.to_owned();
+    messages(prompt).pop().unwrap_or_else(|| prompt.to_owned())
+}
+
+/// The texts of all `<message …>…</message>`.
+fn messages(prompt: &str) -> Vec<String> {
+    let inner = |message: &str| {
+        let open = message.find('>')? + 1;
+        let close = open + message[open..].find("</message>")?;
+        Some(unescaped(&message[open..close]))
     };
+    prompt.split("<message ").skip(1).filter_map(inner).collect()
+}
+
+fn unescaped(text: &str) -> String {
     [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
         .iter()
         .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
@@ -176,5 +183,6 @@ mod tests {
         ] {
             assert_eq!(last_message(prompt), expect, "{prompt}");
         }
+        assert_eq!(messages("<message a=\"1\">one</message>\n<message b>&lt;two</message>"), ["one", "<two"]);
     }
 }
