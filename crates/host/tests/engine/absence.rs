@@ -41,7 +41,7 @@ async fn it_comes() {
     let run = scene.start(scene.run("main", ECHO));
     assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
 
-    proxy.open();
+    proxy.open().unwrap();
     let opened = Instant::now();
     let ready = scene.status(EngineState::Ready).await;
     assert!(opened.elapsed() < Duration::from_secs(10));
@@ -70,20 +70,20 @@ async fn somebody_else_answers() {
 #[tokio::test]
 async fn it_goes_for_long() {
     let mut proxy = proxy();
-    proxy.open();
+    proxy.open().unwrap();
     let mut scene = Scene::at(Some(proxy.address())).await;
     scene.status(EngineState::Ready).await;
     let run = scene.start(scene.run("main", ECHO));
     scene.output(&run).await;
     let container = scene.started(&run).await;
 
-    proxy.cut().await;
+    proxy.cut().await.unwrap();
     scene.status(EngineState::Absent).await;
     assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
     assert_eq!(scene.running().await, [container]);
 
     scene.forget();
-    proxy.open();
+    proxy.open().unwrap();
     scene.status(EngineState::Ready).await;
     scene.nothing_is_left().await;
     let run = scene.start(scene.run("main", ECHO));
@@ -95,7 +95,7 @@ async fn it_goes_for_long() {
 #[tokio::test]
 async fn it_goes_for_a_moment() {
     let mut proxy = proxy();
-    proxy.open();
+    proxy.open().unwrap();
     let mut scene = Scene::at(Some(proxy.address())).await;
     scene.status(EngineState::Ready).await;
     // Longer than one line of the engine's log.
@@ -112,12 +112,12 @@ async fn it_goes_for_a_moment() {
     // What is said goes out at once; the engine's answer to another question shows that it had the time.
     scene.docker.ping().await.unwrap();
 
-    proxy.cut().await;
+    proxy.cut().await.unwrap();
     scene.forget();
     scene.say(&run, 3, "said meanwhile");
     scene.docker.kill_container(&its_container, None::<KillContainerOptions>).await.unwrap();
     scene.status(EngineState::Absent).await;
-    proxy.open();
+    proxy.open().unwrap();
     scene.status(EngineState::Ready).await;
     assert_eq!(scene.wait("what it said before", answer(1)).await, before);
     assert_eq!(scene.wait("what it said meanwhile", answer(2)).await, (1, "meanwhile".into()));
@@ -134,16 +134,16 @@ async fn it_goes_for_a_moment() {
 #[tokio::test]
 async fn it_has_said_too_much() {
     let mut proxy = proxy();
-    proxy.open();
+    proxy.open().unwrap();
     let mut scene = Scene::at(Some(proxy.address())).await;
     scene.status(EngineState::Ready).await;
     let prompt =
         format!("for n in range(30): os.write(2, b'{{\"flood\"}}\\n' * 100000)\nframe(turn=1, result='said')\n{ECHO}");
     let run = scene.start(scene.run("main", &prompt));
     scene.wait("first answer", answer(1)).await;
-    proxy.cut().await;
+    proxy.cut().await.unwrap();
     scene.status(EngineState::Absent).await;
-    proxy.open();
+    proxy.open().unwrap();
     assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
     scene.nothing_is_left().await;
 }
@@ -152,12 +152,12 @@ async fn it_has_said_too_much() {
 #[tokio::test]
 async fn a_stop_while_it_is_away() {
     let mut proxy = proxy();
-    proxy.open();
+    proxy.open().unwrap();
     let mut scene = Scene::at(Some(proxy.address())).await;
     scene.status(EngineState::Ready).await;
     let run = scene.start(scene.run("main", ECHO));
     scene.output(&run).await;
-    proxy.cut().await;
+    proxy.cut().await.unwrap();
     scene.status(EngineState::Absent).await;
     let asked = Instant::now();
     scene.stop(&run, Duration::from_secs(15));

@@ -6,6 +6,7 @@ mod bounds;
 mod image;
 mod latency;
 mod leftovers;
+#[path = "../../../../testing/e2e/src/proxy.rs"]
 mod proxy;
 mod runs;
 mod scene;
