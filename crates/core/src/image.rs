@@ -90,6 +90,11 @@ impl BuildFailure {
         }
     }
 
+    /// Something that has nothing to do with the engine, as a sentence.
+    pub fn other(sentence: &str) -> Self {
+        BuildFailure::Other { said: cut(sentence) }
+    }
+
     /// What is wrong, and what helps; what the engine said comes last.
     pub fn wording(&self) -> (String, String) {
         let failed = |why: &str, cure: String| (format!("The agent's image could not be built: {why}."), cure);
@@ -126,9 +131,9 @@ impl BuildFailure {
                 &format!("step {step} ({doing}) failed"),
                 format!("It said: {said}. See logs/image-build.log for all of it, then build it again."),
             ),
-            BuildFailure::Other { said } => failed(
-                "Docker refused",
-                format!("It said: {said}. See logs/image-build.log, then build it again."),
+            BuildFailure::Other { said } => (
+                "Building the agent's image could not begin.".to_owned(),
+                format!("It is said: {said}. See logs/image-build.log, then build it again."),
             ),
         }
     }

@@ -230,3 +230,21 @@ impl Write for Pieces {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    // What `cargo xtask image` labels its images with is what this program looks for.
+    #[test]
+    fn the_program_carries_the_sources_as_they_are() {
+        let container = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../container");
+        let sources = nanoclaw_context::sources(&container).unwrap();
+        assert_eq!(IDENTITY, nanoclaw_context::identity(&sources));
+        let mut sent = Vec::new();
+        nanoclaw_context::write_with(CONTEXT, Path::new("/nonexistent"), &mut sent).unwrap();
+        assert_eq!(sent, CONTEXT);
+    }
+}

@@ -112,7 +112,7 @@ impl State {
             Err(Trouble::ImageNotBuilt { failure }) => Build::Failed(failure.clone()),
             // Each is told otherwise: by the engine's own state, by whoever builds.
             Err(Trouble::EngineAbsent | Trouble::ImageIsBeingBuilt) => Build::None,
-            Err(trouble) => Build::Failed(BuildFailure::Other { said: trouble.problem().text }),
+            Err(trouble) => Build::Failed(BuildFailure::other(&trouble.problem().text)),
         };
         if let Some(building) = self.building.take() {
             answer(building, &result);
