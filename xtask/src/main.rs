@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask run | test | image | bench | fuzz | engine`.
+//! The project's own commands: `cargo xtask run | test | image | bench | chaos | fuzz | engine`.
 
 mod bench;
+mod chaos;
 mod demo;
 mod engine;
 mod fuzz;
@@ -55,6 +56,14 @@ enum Task {
     },
     /// Measure the figures of docs/figures.md, each against its floor
     Bench,
+    /// Kill NanoClaw at named and random moments while people write: each message must be answered once, in order
+    Chaos {
+        #[arg(long, default_value_t = 50)]
+        rounds: u32,
+        /// Of the first round; the next ones count on from it
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Throw rubbish at everything that reads what others write: a million inputs or two minutes each
     Fuzz {
         /// One target alone
@@ -102,6 +111,7 @@ fn perform(task: Task) -> Result<()> {
             }
         }
         Task::Bench => bench::bench(),
+        Task::Chaos { rounds, seed } => chaos::chaos(rounds, seed),
         Task::Fuzz { target } => fuzz::fuzz(target.as_deref()),
         Task::Engine { action: Action::Start } => {
             say(&format!("DOCKER_HOST={}", engine::start_and_leave()?));

@@ -15,7 +15,7 @@ use crate::{image, needs, run};
 
 /// What the root workspace is built with beside a person's own programs; no manifest may say it (the walls test holds that).
 pub const FEATURES: [&str; 2] = ["--features", "nanoclaw/fake-peers,fake-whatsapp/client-tests"];
-const ROOT: [&str; 4] = ["--workspace", "--all-targets", FEATURES[0], FEATURES[1]];
+pub const ROOT: [&str; 4] = ["--workspace", "--all-targets", FEATURES[0], FEATURES[1]];
 const CONTAINER: [&str; 2] = ["--workspace", "--all-targets"];
 
 /// All checks and tests; or, with arguments for nextest, only the root workspace's tests that they choose.

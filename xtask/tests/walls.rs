@@ -121,6 +121,20 @@ fn no_manifest_turns_on_the_fake_peers() {
 }
 
 #[test]
+fn nothing_that_ships_can_be_told_to_die() {
+    let names = |text: &str| code_lines(text).any(|(_, line)| line.contains("NANOCLAW_DIE_AT"));
+    let naming: Vec<_> = sources(&["crates", "src-tauri", "container/agent-runner", "container/protocol"])
+        .into_iter()
+        .filter(|(_, text)| names(text))
+        .collect();
+    let [(path, text)] = &naming[..] else { panic!("one file alone may: {naming:?}") };
+    assert_eq!(path, "crates/host/src/moment.rs");
+    let (before, fake) = text.split_once("#[cfg(feature = \"fake-peers\")]").unwrap();
+    let (_, without) = fake.split_once("#[cfg(not(feature = \"fake-peers\"))]").unwrap();
+    assert!(!names(before) && without.trim() == "pub(crate) fn moment(_: &str) {}", "{without}");
+}
+
+#[test]
 fn both_workspaces_have_the_same_versions_of_what_they_share() {
     let (host, container) = (locked("Cargo.lock"), locked("container/Cargo.lock"));
     let mut differing = Vec::new();

@@ -21,10 +21,12 @@
 //! Needs what `cargo xtask test` gives: the programs in the target folder, `DOCKER_HOST`, `NANOCLAW_TEST_IMAGE`.
 
 mod app;
+pub mod chaos;
 mod containers;
 pub mod desktop;
 mod http;
 mod kiro;
+mod proxy;
 mod scene;
 mod whatsapp;
 
