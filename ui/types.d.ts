@@ -104,7 +104,11 @@ export type Run = { id: string, chat: Chat, state: State,
 /**
  * What it is at work on.
  */
-text: string, container: string, startedAt: string, mounts: Array<Folder>, restart: Button, stop: Button, };
+text: string, container: string, startedAt: string, 
+/**
+ * What its container takes of this computer, while the page asks for it.
+ */
+load: string | null, mounts: Array<Folder>, restart: Button, stop: Button, };
 export type Folder = { host: string, container: string, access: string, };
 export type Waiting = { chat: Chat, text: Line, };
 export type Startable = { chat: Chat, text: string, start: Button, };

@@ -40,7 +40,9 @@ fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
     match Command::parse(name, Some(args))? {
         command @ (Pair { .. } | Logout { .. } | Reconnect {} | Pause {} | Resume {}) => Ok(command),
         command @ KiroRemoveEntry {} => Ok(command),
-        command @ (ContainersStart { .. } | ContainersStop { .. } | ContainersRestart { .. }) => Ok(command),
+        command @ (ContainersList {} | ContainersStart { .. } | ContainersStop { .. } | ContainersRestart { .. }) => {
+            Ok(command)
+        }
         // What the image is made of is not the page's to say.
         ImageBuild { build_args, .. } if !build_args.is_empty() => {
             Err(Trouble::BadCommand { reason: "the window's build takes no arguments".to_owned() })
@@ -62,6 +64,7 @@ mod tests {
             ("pause", json!({}), true),
             ("pair", json!({"yes": true}), true),
             ("containers.stop", json!({"target": "main"}), true),
+            ("containers.list", json!({}), true),
             ("kiro.remove-entry", json!({}), true),
             ("groups.set", json!({"target": "main", "mounts": []}), false),
             ("image.build", json!({}), true),

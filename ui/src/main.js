@@ -18,6 +18,8 @@ import { WORDS, left } from "./words.js";
 /** Nothing is shown for so long before it is said that we wait. */
 const PATIENCE_MS = 400;
 const TOAST_MS = 2600;
+/** How often containers are measured on their page. */
+const LOOK_MS = 2000;
 
 /** What the page knows beside the view: nothing here outlives the window. */
 const ui = {
@@ -197,6 +199,10 @@ setTimeout(() => {
   if (ui.contact === "quiet") ui.contact = "waiting";
   if (!ui.view) draw();
 }, PATIENCE_MS);
+// What containers take is measured only while somebody looks.
+setInterval(() => {
+  if (ui.page === "containers" && ui.view?.containers.running.length && document.visibilityState === "visible") void api.command("containers.list", {});
+}, LOOK_MS);
 // Ages and countdowns go on by themselves; a window that nobody sees needs none.
 setInterval(() => {
   if (ui.view && document.visibilityState === "visible") draw();

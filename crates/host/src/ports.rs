@@ -112,6 +112,8 @@ pub enum ToEngine {
         run: String,
         grace: Duration,
     },
+    /// Somebody looks: each container answers with `Measured`.
+    Measure,
     /// Ends the task; containers are left as they are.
     Shutdown,
 }
@@ -133,10 +135,23 @@ pub enum FromEngine {
         part: u64,
         output: Output,
     },
+    Measured {
+        run: String,
+        load: Load,
+    },
     Ended {
         run: String,
         end: RunEnd,
     },
+}
+
+/// What a container takes of this computer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Without what the system would give back by itself.
+    pub memory_bytes: u64,
+    /// The processors' time since its start.
+    pub cpu: Duration,
 }
 
 /// How a run ended.

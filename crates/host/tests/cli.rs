@@ -296,10 +296,12 @@ async fn lists_for_people_and_for_programs() {
     );
     let told = asked(&mut owner, &["containers", "list"], Command::ContainersList {}, Ok(json!([]))).await;
     assert_eq!(told.stdout, "No containers are running.\n");
-    let runs = json!([{"container": "nanoclaw-family-1", "group": "family", "state": "idle", "id": "family-1", "mounts": [
+    let runs = json!([{"container": "nanoclaw-family-1", "group": "family", "state": "idle", "id": "family-1",
+        "memoryBytes": 38_400_000, "cpuPercent": 2.5, "mounts": [
         {"host": "/h/groups/family", "container": "/workspace/group", "readOnly": false},
         {"host": "/u/notes", "container": "/workspace/extra/notes", "readOnly": true}]}]);
     let told = asked(&mut owner, &["containers", "list"], Command::ContainersList {}, Ok(runs)).await;
+    assert!(told.stdout.contains("38 MB   2 %"), "{}", told.stdout);
     let seen: Vec<_> =
         told.stdout.lines().skip(4).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let expect = [

@@ -133,8 +133,11 @@ async fn in_a_group_untriggered_messages_are_context() -> Result<()> {
     let chats = scene.ctl(&["chats"]).await?;
     let family = chats.as_array().and_then(|all| all.iter().find(|chat| chat["jid"] == FAMILY)).context("no family")?;
     assert_eq!((&family["isGroup"], &family["isRegistered"]), (&json!(true), &json!(true)));
-    // R2: another group than main sees less.
+    // What it takes of the computer is measured for those who look.
     let runs = scene.ctl(&["containers", "list"]).await?;
+    assert!(runs[0]["memoryBytes"].as_u64().is_some_and(|bytes| bytes > 100_000), "{runs}");
+    assert!(runs[0]["cpuPercent"].as_f64().is_some_and(|percent| (0.0..1000.0).contains(&percent)), "{runs}");
+    // R2: another group than main sees less.
     let access: Vec<_> = runs[0]["mounts"]
         .as_array()
         .into_iter()

@@ -37,7 +37,7 @@ function runRow(page, run) {
     h(
       "details.more.within",
       null,
-      h("summary", null, icon("more", 12), WORDS.folders),
+      h("summary", null, icon("more", 12), WORDS.folders, run.load ? h("span.num", null, ` · ${run.load}`) : null),
       h(
         "dl.mounts",
         null,

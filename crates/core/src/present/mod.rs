@@ -8,4 +8,4 @@ pub mod opening;
 pub mod states;
 pub mod tray;
 pub mod window;
-mod words;
+pub mod words;

@@ -302,8 +302,8 @@ fn run(facts: &Facts, folder: &str, kind: RunKind, state: RunState, seconds: i64
         state,
         started_at,
         last_result_at: (state == RunState::Idle).then(|| NOW - SignedDuration::from_secs(30)),
-        memory_bytes: None,
-        cpu_percent: None,
+        memory_bytes: (kind != RunKind::Task).then_some(148_400_000),
+        cpu_percent: (kind == RunKind::Messages).then_some(12.4),
         mounts: [("groups", "/workspace/group", false), ("ipc", "/workspace/ipc", false)]
             .map(|(host, container, read_only)| Mount {
                 host: format!("/home/maya/.local/share/com.nanoclaw/{host}/{folder}").into(),

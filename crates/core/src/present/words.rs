@@ -56,6 +56,14 @@ pub fn age(age: SignedDuration) -> String {
     }
 }
 
+/// An amount of memory: "38 MB", "1.2 GB".
+pub fn memory(bytes: u64) -> String {
+    match bytes / 1_000_000 {
+        megabytes @ 0..=999 => format!("{megabytes} MB"),
+        megabytes => format!("{}.{} GB", megabytes / 1000, megabytes % 1000 / 100),
+    }
+}
+
 /// A moment to come: "today at 13:00", "Wed 13 May at 09:00". Both in the zone that people read times in.
 pub fn moment(at: &Zoned, now: &Zoned) -> String {
     let day = match at.date() {

@@ -109,6 +109,8 @@ enum Order {
     Line(String),
     /// SIGTERM, and a kill after this.
     Stop(Duration),
+    /// To be told what the container takes.
+    Measure,
 }
 
 /// Starts the edge. It ends, leaving containers as they are, by [`ToEngine::Shutdown`] or when the sender is dropped.
@@ -143,6 +145,7 @@ async fn serve(
                 }
                 Some(ToEngine::Write { run, line }) => runs.order(&run, Order::Line(line)),
                 Some(ToEngine::Stop { run, grace }) => runs.order(&run, Order::Stop(grace)),
+                Some(ToEngine::Measure) => runs.ids().iter().for_each(|run| runs.order(run, Order::Measure)),
                 Some(ToEngine::Shutdown) | None => return,
             },
             Some(_) = tasks.join_next() => {}

@@ -14,7 +14,9 @@ use bollard::{
     Docker,
     container::{AttachContainerResults, LogOutput},
     errors::Error,
-    query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, WaitContainerOptionsBuilder},
+    query_parameters::{
+        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StatsOptionsBuilder, WaitContainerOptionsBuilder,
+    },
 };
 use bytes::BytesMut;
 use futures_util::{
@@ -37,7 +39,7 @@ use super::{
     spec::{self, next_name},
     transcript::Transcript,
 };
-use crate::ports::{FromEngine, RunEnd, RunSpec};
+use crate::ports::{FromEngine, Load, RunEnd, RunSpec};
 
 /// How many names are tried: as many as containers may be created at once, and more.
 const NAMES: usize = 100;
@@ -183,6 +185,7 @@ impl Run {
         });
         let (mut readable, mut writable) = (true, true);
         let mut stop_under_way: Option<BoxFuture<'_, Result<(), Error>>> = None;
+        let mut measuring: Option<BoxFuture<'_, Option<Load>>> = None;
         loop {
             tokio::select! {
                 started = async { start.as_mut()?.await.into() }, if start.is_some() => {
@@ -209,8 +212,15 @@ impl Run {
                         self.stopping = true;
                         stop_under_way = Some(stop(docker, id, grace).boxed());
                     }
+                    Some(Order::Measure) => measuring = Some(load(docker, id).boxed()),
                     None => return Parted::Lost,
                 },
+                measured = async { measuring.as_mut()?.await.into() }, if measuring.is_some() => {
+                    measuring = None;
+                    if let Some(Some(load)) = measured {
+                        self.edge.tell(FromEngine::Measured { run: self.spec.run.clone(), load });
+                    }
+                }
                 stopped = async { stop_under_way.as_mut()?.await.into() }, if stop_under_way.is_some() => {
                     stop_under_way = None;
                     if let Some(Err(error)) = stopped {
@@ -259,6 +269,7 @@ impl Run {
                 order = self.orders.recv() => match order? {
                     Order::Line(line) => self.pending.extend_from_slice(line.as_bytes()),
                     Order::Stop(_) => return None,
+                    Order::Measure => {}
                 },
             }
         }
@@ -318,6 +329,19 @@ fn here(reach: &watch::Receiver<Reach>) -> Option<Docker> {
         Reach::Here(docker) => Some(docker.clone()),
         Reach::Away | Reach::GivenUp => None,
     }
+}
+
+/// What a container takes, by one look of the engine's. `None` when it can't be told: it is ending.
+async fn load(docker: &Docker, id: &str) -> Option<Load> {
+    let once = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+    let stats = docker.stats(id, Some(once)).next().await?.ok()?;
+    let memory = stats.memory_stats?;
+    let given_back = memory.stats.unwrap_or_default();
+    let files = ["inactive_file", "total_inactive_file"].into_iter().find_map(|name| given_back.get(name).copied());
+    Some(Load {
+        memory_bytes: memory.usage?.saturating_sub(files.unwrap_or_default()),
+        cpu: Duration::from_nanos(stats.cpu_stats?.cpu_usage?.total_usage?),
+    })
 }
 
 /// Attaches to a container and registers for its exit. `again`: it runs already, and what it has written so far is wanted.

@@ -17,12 +17,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    State, now,
-    runs::{Stopped, stamp_of},
+    State,
+    live::{Stopped, stamp_of},
+    now,
 };
 use crate::{
     kiro,
-    ports::ToChannel,
+    ports::{ToChannel, ToEngine},
     store::{chats, groups, outbox::Outgoing, tasks},
 };
 
@@ -57,7 +58,10 @@ impl State {
             }
             Command::GroupsRemove { target } => self.remove(&target).await,
             Command::GroupsMoveMain { jid } => self.move_main(jid).await,
-            Command::ContainersList {} => json_of(&self.facts().runs),
+            Command::ContainersList {} => {
+                self.send_engine(ToEngine::Measure);
+                json_of(&self.facts().runs)
+            }
             Command::ContainersStart { target } => {
                 let folder = self.group_named(&target)?.folder.clone();
                 self.tell_queue(Event::KeepWarm(folder)).await;

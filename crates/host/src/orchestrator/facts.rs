@@ -9,7 +9,7 @@ use nanoclaw_core::{
 };
 use tokio::sync::watch;
 
-use super::{State, now, runs::LiveRun};
+use super::{State, live::LiveRun, now};
 
 impl State {
     pub(super) fn publish(&self, publish: &watch::Sender<Arc<AppStatus>>) {
@@ -61,6 +61,7 @@ impl State {
     }
 
     fn run_status(&self, id: &str, run: &LiveRun) -> RunStatus {
+        let measured = run.measured.filter(|measured| measured.holds(now()));
         RunStatus {
             id: id.to_owned(),
             container: run.container.clone(),
@@ -74,8 +75,8 @@ impl State {
             },
             started_at: run.clock.started_at,
             last_result_at: run.clock.last_result_at,
-            memory_bytes: None,
-            cpu_percent: None,
+            memory_bytes: measured.map(|measured| measured.load.memory_bytes),
+            cpu_percent: measured.and_then(|measured| measured.cpu_percent),
             mounts: run.mounts.clone(),
         }
     }

@@ -23,6 +23,7 @@ mod facts;
 mod image;
 mod intake;
 mod ipc;
+mod live;
 mod mounts;
 mod outgoing;
 mod runs;
@@ -69,7 +70,7 @@ use crate::{
     store::{self, Store, messages::Assistant},
 };
 use image::{Building, FromBuild};
-use runs::LiveRun;
+use live::LiveRun;
 
 /// How long working runs may go on after a person quits, before they are stopped (Q6).
 const FINISH: Duration = Duration::from_secs(10);
@@ -397,6 +398,7 @@ impl State {
             }
             FromEngine::Started { run, container } => self.started(run, container).await,
             FromEngine::Output { run, part, output } => self.output(run, part, output).await?,
+            FromEngine::Measured { run, load } => self.measured(&run, load),
             FromEngine::Ended { run, end } => self.run_ended(run, end).await?,
         }
         Ok(())

@@ -6,26 +6,28 @@ use anyhow::Result;
 use nanoclaw_core::{
     chat::{Jid, Message},
     group::{Folder, Group},
-    mounts::Mount,
     problem::Trouble,
     prompt,
     queue::{Effect, Event, Outcome, RunId, Work},
     router,
     run::{self, Clock, Due, Limits},
     schedule::Context,
-    status::{RunKind, Wanted},
+    status::Wanted,
     trigger::Trigger,
     trust,
 };
 use nanoclaw_protocol::{FollowUp, Output, Request, Status};
 
 use super::{
-    GRACE, State, now,
+    GRACE, State,
+    live::{LiveRun, Measured, Stopped, container_name, judge, stamp_of},
+    now,
     tasks::{TaskOfRun, ran_of},
 };
 use crate::{
     kiro,
-    ports::{RunEnd, RunSpec, ToChannel, ToEngine},
+    moment::moment,
+    ports::{Load, RunEnd, RunSpec, ToChannel, ToEngine},
     store::{
         cursors::{self, HandOver},
         messages,
@@ -37,44 +39,6 @@ use crate::{
 /// The agent's image knows its own folders; what it can't know is told by these.
 const MODEL: &str = "KIRO_MODEL";
 const AGENT: &str = "KIRO_AGENT_NAME";
-
-/// A run from its start to its end.
-pub(super) struct LiveRun {
-    pub folder: Folder,
-    pub chat: Jid,
-    pub container: String,
-    pub mounts: Vec<Mount>,
-    pub clock: Clock,
-    /// The container runs.
-    pub is_up: bool,
-    /// Turns that have no result yet.
-    pub open: Vec<u64>,
-    /// What the runner said went wrong.
-    failure: Option<String>,
-    timed_out: bool,
-    stopped: Option<Stopped>,
-    /// What it works on, where that is a task.
-    pub task: Option<TaskOfRun>,
-}
-
-/// A person stopped it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stopped {
-    /// For good: what it was given is not tried again.
-    Dropped,
-    /// To be started again.
-    Restart,
-}
-
-impl LiveRun {
-    pub fn due(&self) -> (jiff::Timestamp, Due) {
-        // A run that is being stopped ends by the engine's own deadline.
-        if self.timed_out || self.stopped.is_some() {
-            return (jiff::Timestamp::MAX, Due::Stop);
-        }
-        self.clock.due(!self.open.is_empty() || !self.is_up)
-    }
-}
 
 impl State {
     pub(super) async fn tell_queue(&mut self, event: Event) {
@@ -122,6 +86,7 @@ impl State {
 
     /// Hands over and starts; false when there was nothing to start for.
     async fn start_run(&mut self, folder: &Folder, run: &RunId, work: Work) -> Result<bool> {
+        moment("queued");
         let Some(group) = self.groups.get(folder).cloned() else { return Ok(false) };
         let task = match &work {
             Work::Task(id) => {
@@ -191,6 +156,7 @@ impl State {
             failure: None,
             timed_out: false,
             stopped: None,
+            measured: None,
             task: task.map(|task| TaskOfRun { id: task.id, context: task.context, finished: false }),
         };
         if !live.open.is_empty() {
@@ -205,13 +171,16 @@ impl State {
     async fn hand_over(&self, group: &Group, run: &str, wanted: bool) -> Result<(Option<String>, Option<HandOver>)> {
         let (folder, chat, run) = (group.folder.clone(), group.jid.clone(), run.to_owned());
         let trigger = Trigger::of(group, &self.settings.assistant_name);
-        self.store
+        let handed_over = self
+            .store
             .write(move |db| {
                 let wakes = |message: &Message| router::wakes(message, &trigger);
                 let given = if wanted { cursors::hand_over(db, &chat, &run, wakes)? } else { None };
                 Ok((sessions::get(db, &folder)?, given))
             })
-            .await
+            .await;
+        moment("handed-over");
+        handed_over
     }
 
     fn environment(&self) -> Vec<(String, String)> {
@@ -243,6 +212,7 @@ impl State {
     }
 
     pub(super) async fn started(&mut self, run: RunId, container: String) {
+        moment("started");
         let Some(live) = self.runs.get_mut(&run) else { return };
         live.container = container;
         live.is_up = true;
@@ -252,8 +222,15 @@ impl State {
         }
     }
 
+    pub(super) fn measured(&mut self, run: &str, load: Load) {
+        if let Some(live) = self.runs.get_mut(run) {
+            live.measured = Some(Measured::new(load, now(), live.measured));
+        }
+    }
+
     /// A result: into the outbox, and its turns closed, in one transaction (C1, M13).
     pub(super) async fn output(&mut self, run: RunId, part: u64, output: Output) -> Result<()> {
+        moment("result");
         // After a failure nothing more of it counts: its open turns go back when it ends.
         let Some(live) = self.runs.get_mut(&run).filter(|live| live.failure.is_none()) else { return Ok(()) };
         if output.status == Status::Error {
@@ -300,6 +277,7 @@ impl State {
                 Ok(open.into_iter().map(|turn| turn.id).filter(|id| !answered.contains(id)).collect::<Vec<_>>())
             })
             .await;
+        moment("outbox");
         let still_open = match kept {
             Ok(still_open) => still_open,
             Err(error) => {
@@ -486,60 +464,5 @@ impl State {
                 messages::owes(db, &chat, cursors::get(db, &chat)?, |message| router::wakes(message, &trigger))
             })
             .await
-    }
-}
-
-/// How a run ended, and why when it was badly.
-fn judge(live: &LiveRun, end: &RunEnd) -> (Outcome, Option<String>) {
-    let gave_result = live.clock.last_result_at.is_some();
-    match end {
-        RunEnd::EngineLost => (Outcome::Lost, None),
-        _ if live.stopped.is_some() => (Outcome::Lost, None),
-        RunEnd::NotStarted { reason } => (Outcome::Failed, Some(reason.clone())),
-        RunEnd::Exited { code, stderr } => {
-            if let Some(failure) = &live.failure {
-                return (Outcome::Failed, Some(failure.clone()));
-            }
-            if !run::ended_well(*code, live.timed_out, gave_result) {
-                if live.timed_out {
-                    return (Outcome::Failed, Some("the agent took too long. Ask for less at once.".to_owned()));
-                }
-                tracing::debug!(code, stderr, "What it said");
-                return (Outcome::Failed, Some(run::excuse(None).to_owned()));
-            }
-            // Ended well, but took what it was given with it: only with a result before is that a race with its closing.
-            if !gave_result && !live.open.is_empty() && live.clock.kind != RunKind::KeptWarm {
-                return (
-                    Outcome::Failed,
-                    Some("the agent ended without an answer. The log of its run says more.".to_owned()),
-                );
-            }
-            (Outcome::Done, None)
-        }
-    }
-}
-
-/// When a run was decided on: what its id, its container and its log are named by.
-pub(super) fn stamp_of(run: &str) -> Option<jiff::Timestamp> {
-    jiff::Timestamp::from_millisecond(run.rsplit_once('-')?.1.parse().ok()?).ok()
-}
-
-/// `nanoclaw-<folder>-<unix millis>`, 63 characters at most: a container's name is its host name too.
-fn container_name(run: &str) -> String {
-    let (folder, millis) = run.rsplit_once('-').unwrap_or((run, ""));
-    let room = 63_usize.saturating_sub("nanoclaw--".len() + millis.len());
-    format!("nanoclaw-{}-{millis}", folder.get(..room).unwrap_or(folder))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn container_names_are_bounded() {
-        assert_eq!(container_name("main-1763841234567"), "nanoclaw-main-1763841234567");
-        let long = format!("{}-1763841234567", "a".repeat(63));
-        assert_eq!(container_name(&long).len(), 63);
-        assert!(container_name(&long).ends_with("-1763841234567"));
     }
 }

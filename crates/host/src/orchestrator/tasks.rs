@@ -8,7 +8,7 @@ use nanoclaw_core::{
     schedule::{self, Context, LONGEST_PROMPT, Task, TaskStatus},
 };
 
-use super::{State, now, runs::LiveRun};
+use super::{State, live::LiveRun, now};
 use crate::store::{
     Transaction,
     tasks::{self, Plan, Ran},

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     kiro::SignIn,
+    present::words::memory,
     problem::Problem,
     settings::KiroMode,
     status::{
@@ -176,11 +177,21 @@ fn of_run(status: &AppStatus, run: &RunStatus) -> Run {
         text: text.to_owned(),
         container: run.container.clone(),
         started_at: rfc3339(run.started_at),
+        load: load(run),
         mounts: run.mounts.iter().map(folder).collect(),
         restart: act("Restart", "containers.restart", Look::Plain, None),
         stop: act("Stop", "containers.stop", Look::Danger, busy.then_some(lost)),
         chat,
     }
+}
+
+/// What its container takes of this computer, where somebody looks.
+fn load(run: &RunStatus) -> Option<String> {
+    let memory = memory(run.memory_bytes?);
+    Some(match run.cpu_percent {
+        Some(percent) => format!("{memory}, {percent:.0} % CPU"),
+        None => memory,
+    })
 }
 
 fn folder(mount: &crate::mounts::Mount) -> Folder {

@@ -288,6 +288,8 @@ pub struct Run {
     pub text: String,
     pub container: String,
     pub started_at: String,
+    /// What its container takes of this computer, while the page asks for it.
+    pub load: Option<String>,
     pub mounts: Vec<Folder>,
     pub restart: Button,
     pub stop: Button,

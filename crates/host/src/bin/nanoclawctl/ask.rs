@@ -1,14 +1,19 @@
 //! Commands for the NanoClaw that runs: asked over the control socket, answered in one sentence or one list.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
 
 use nanoclaw_core::{
     chat::Jid,
     command::{Command, CommandError},
     group::Registration,
+    present::words::memory,
 };
 use nanoclaw_host::{control::Client, paths::Home};
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::{
     arguments::{ContainerSettings, ContainersWords, GroupsWords, KiroWords, Words},
@@ -16,9 +21,23 @@ use crate::{
     status, tasks,
 };
 
+/// More than one look at containers, and the pause between them.
+const LOOKS: usize = 8;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+
 pub async fn ask(home: &Home, words: Words, out: &mut Out) -> Result<(), Failure> {
     let command = command(words)?;
-    let answer = answered(home, command.clone(), out).await?;
+    let mut answer = answered(home, command.clone(), out).await?;
+    if command == (Command::ContainersList {}) {
+        // A look has them measured for the next one, and what they take of the processor is told between two.
+        for _ in 0..LOOKS {
+            if list(&answer, "").iter().all(|run| !run["cpuPercent"].is_null()) {
+                break;
+            }
+            sleep(BETWEEN_LOOKS).await;
+            answer = answered(home, command.clone(), out).await?;
+        }
+    }
     if out.json { out.value(&answer) } else { tell(&command, &answer, out) }
 }
 
@@ -118,11 +137,17 @@ fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure>
                     at(run, "/group"),
                     at(run, "/state"),
                     &local(at(run, "/startedAt")),
+                    &run["memoryBytes"].as_u64().map(memory).unwrap_or_default(),
+                    &run["cpuPercent"].as_f64().map(|percent| format!("{percent:.0} %")).unwrap_or_default(),
                     at(run, "/id"),
                 ]
                 .map(str::to_owned)
             });
-            out.table(["CONTAINER", "GROUP", "STATE", "STARTED", "RUN"], rows.collect(), "No containers are running.")?;
+            out.table(
+                ["CONTAINER", "GROUP", "STATE", "STARTED", "MEMORY", "CPU", "RUN"],
+                rows.collect(),
+                "No containers are running.",
+            )?;
             let seen =
                 list(answer, "").iter().flat_map(|run| list(run, "/mounts").iter().map(move |mount| (run, mount)));
             let rows: Vec<_> = seen.map(|(run, mount)| seen_in(at(run, "/container"), mount)).collect();
