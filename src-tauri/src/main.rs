@@ -91,8 +91,11 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
     tauri::async_runtime::spawn(obey_signals(app.clone()));
     let ending = app.clone();
     let life = tauri::async_runtime::spawn(async move {
-        orchestrator.ended().await;
-        ending.exit(0);
+        let ended = orchestrator.ended().await;
+        if ended.is_err() {
+            act::notify(&ending, "NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.");
+        }
+        ending.exit(ended.is_err().into());
     });
     app.manage::<Life>(Mutex::new(Some(life)));
     Ok(())

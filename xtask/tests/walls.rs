@@ -122,7 +122,9 @@ fn no_manifest_turns_on_the_fake_peers() {
 
 #[test]
 fn nothing_that_ships_can_be_told_to_die() {
-    let names = |text: &str| code_lines(text).any(|(_, line)| line.contains("NANOCLAW_DIE_AT"));
+    let names = |text: &str| {
+        code_lines(text).any(|(_, line)| line.contains("NANOCLAW_DIE_AT") || line.contains("NANOCLAW_PANIC_AT"))
+    };
     let naming: Vec<_> = sources(&["crates", "src-tauri", "container/agent-runner", "container/protocol"])
         .into_iter()
         .filter(|(_, text)| names(text))

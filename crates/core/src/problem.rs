@@ -52,7 +52,7 @@ pub enum Trouble {
     KiroMissing,
     KiroSignedOut,
     RunFailed { chat: String, reason: String },
-    RunCrashLoop { task: String },
+    PartFailed { part: String },
     MountMissing { path: String },
     AllowlistMissing { path: String },
     AllowlistInvalid { path: String, reason: String },
@@ -64,6 +64,7 @@ pub enum Trouble {
     RunningAsRoot,
     OldService { program: String },
     SendFailed { chat: String, reason: String },
+    TooManyTexts,
     UnknownChat { jid: String },
     UnknownGroup { target: String },
     NotRegistered { jid: String },
@@ -111,7 +112,7 @@ impl Trouble {
             KiroMissing => "kiro-missing",
             KiroSignedOut => "kiro-signed-out",
             RunFailed { .. } => "run-failed",
-            RunCrashLoop { .. } => "internal-restart",
+            PartFailed { .. } => "internal-restart",
             MountMissing { .. } => "mount-missing",
             AllowlistMissing { .. } => "mount-allowlist-missing",
             AllowlistInvalid { .. } => "mount-allowlist-invalid",
@@ -123,6 +124,7 @@ impl Trouble {
             RunningAsRoot => "running-as-root",
             OldService { .. } => "old-service",
             SendFailed { .. } => "send-failed",
+            TooManyTexts => "too-many-texts",
             UnknownChat { .. } => "unknown-chat",
             UnknownGroup { .. } => "unknown-group",
             NotRegistered { .. } => "not-registered",
@@ -225,8 +227,8 @@ impl Trouble {
                 format!("The agent could not answer in {chat}: {reason}"),
                 "The messages are kept. A new message in that chat tries again.".to_owned(),
             ),
-            RunCrashLoop { task } => (
-                format!("A part of NanoClaw ({task}) failed and was started again."),
+            PartFailed { part } => (
+                format!("A part of NanoClaw failed and was started again: {part}."),
                 "If this comes back, see logs/nanoclaw.log.".to_owned(),
             ),
             MountMissing { path } => (
@@ -271,6 +273,9 @@ impl Trouble {
                 format!("Another program starts at login in NanoClaw's place: {program}."),
                 "Turn on Start at login in NanoClaw's menu, and it is replaced.".to_owned(),
             ),
+            TooManyTexts => {
+                say("Too many texts of this chat wait to be sent already.", "Wait until they have gone out.")
+            }
             SendFailed { chat, reason } => (
                 format!("A message to {chat} could not be sent: {reason}"),
                 "It is kept. See `nanoclawctl status`.".to_owned(),

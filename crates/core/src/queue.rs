@@ -18,6 +18,11 @@ pub type RunId = String;
 /// Waiting times before a failed run is tried again (Q4).
 const RETRY_SECONDS: [i64; 5] = [5, 10, 20, 40, 80];
 
+/// How long until something is tried again that has been tried again `attempt` times; None when it is given up.
+pub fn retry_after(attempt: u32) -> Option<SignedDuration> {
+    RETRY_SECONDS.get(attempt as usize).copied().map(SignedDuration::from_secs)
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A message that wants an answer is in the store, unseen.
@@ -293,10 +298,10 @@ impl Queue {
             lane.tasks.push_front(task);
         }
         if outcome == Outcome::Failed && lane.has_work() {
-            match RETRY_SECONDS.get(lane.attempt as usize) {
-                Some(seconds) => {
+            match retry_after(lane.attempt) {
+                Some(wait) => {
                     lane.attempt += 1;
-                    lane.retry_at = now.checked_add(SignedDuration::from_secs(*seconds)).ok();
+                    lane.retry_at = now.checked_add(wait).ok();
                 }
                 None => {
                     *lane = Lane::default();

@@ -22,3 +22,4 @@ pub mod scheduler;
 pub mod settings;
 pub mod shutdown;
 pub mod store;
+mod supervise;

@@ -63,14 +63,27 @@ pub enum FromChannel {
     Acked {
         id: String,
     },
-    /// The text did not go out. `permanent`: trying again can't help.
+    /// The text did not go out.
     NotSent {
         id: String,
         reason: String,
-        permanent: bool,
+        obstacle: Obstacle,
     },
     /// Names of groups, as far as they are known (M11).
     Groups(Vec<(Jid, String)>),
+    /// It failed, and is started again.
+    Broke,
+}
+
+/// What stood against a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// WhatsApp was not reached: nobody has refused it.
+    OutOfReach,
+    /// Trying again may help.
+    Passing,
+    /// Trying again can't help.
+    Lasting,
 }
 
 /// All that the engine needs to start a run.
@@ -143,6 +156,8 @@ pub enum FromEngine {
         run: String,
         end: RunEnd,
     },
+    /// What keeps the connection failed, and is started again. Runs go on.
+    Broke,
 }
 
 /// What a container takes of this computer.

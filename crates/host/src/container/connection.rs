@@ -25,7 +25,7 @@ use super::{
     image,
     reconcile::reap_all_but,
 };
-use crate::ports::FromEngine;
+use crate::{moment::moment, ports::FromEngine};
 
 /// How often an absent engine is looked for.
 const RETRY: Duration = Duration::from_secs(5);
@@ -104,6 +104,7 @@ impl Connection {
         let events = EventsOptionsBuilder::new().since(&since.to_string()).filters(&filters).build();
         let mut events = pin!(docker.events(Some(events)));
         self.look_for_image(docker).await?;
+        moment("engine");
         self.reach.send_replace(Reach::Here(docker.clone()));
         loop {
             tell(self, EngineState::Ready);

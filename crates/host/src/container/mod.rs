@@ -46,6 +46,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
+    time::sleep,
 };
 
 pub use extra::{Extra, extra};
@@ -53,7 +54,10 @@ pub use folders::prepare;
 pub(crate) use folders::{create, enter};
 pub use spec::{LABEL_GROUP, LABEL_INSTALL, LABEL_KIND, LABEL_RUN};
 
-use crate::ports::{FromEngine, RunEnd, RunSpec, ToEngine};
+use crate::{
+    ports::{FromEngine, RunEnd, RunSpec, ToEngine},
+    supervise::{PAUSE, holds},
+};
 use connection::{Connection, Reach};
 use run::Run;
 
@@ -119,11 +123,18 @@ pub fn start(config: Config, events: mpsc::UnboundedSender<FromEngine>) -> mpsc:
     let (reach, reached) = watch::channel(Reach::GivenUp);
     let edge = Edge { config: Arc::new(config), events, runs: Arc::default(), image_missing: Arc::default() };
     let mut tasks = JoinSet::new();
-    tasks.spawn(Connection::new(edge.clone(), reach).keep());
+    tasks.spawn(keep_connected(edge.clone(), reach));
     let (runs, events) = (edge.runs.clone(), edge.events.clone());
     let begin = move |spec, orders| Run::new(spec, edge.clone(), reached.clone(), orders).finish().boxed();
     tokio::spawn(serve(runs, events, inbox, tasks, begin));
     commands
+}
+
+async fn keep_connected(edge: Edge, reach: watch::Sender<Reach>) {
+    while !holds(Connection::new(edge.clone(), reach.clone()).keep()).await {
+        edge.tell(FromEngine::Broke);
+        sleep(PAUSE).await;
+    }
 }
 
 /// Hands each command to its run. `tasks`, and with them all runs, are dropped when this ends.

@@ -16,6 +16,7 @@ mod outbox;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc,
@@ -34,6 +35,7 @@ use notify::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::{moment::moment, supervise::PAUSE};
 use inbox::Inbox;
 
 /// How often it looks while a run lives (I7), and what a second is for the flood limit (I4).
@@ -48,6 +50,8 @@ pub enum FromIpc {
     Request { source: Folder, file: Box<IpcFile>, ticket: Ticket },
     /// A file that was refused unread, moved away or removed (I4).
     Refused { source: Folder, reason: String },
+    /// The thread failed, and goes on; it may have forgotten which groups have a run.
+    Broke,
 }
 
 /// Names a request's file.
@@ -92,10 +96,19 @@ impl Ipc {
     pub fn start(root: PathBuf, groups: BTreeSet<Folder>, events: mpsc::UnboundedSender<FromIpc>) -> io::Result<Ipc> {
         let (jobs, queue) = jobs::channel();
         let watcher = watcher(jobs.clone()).map_err(io::Error::other)?;
+        let broke = events.clone();
         let mut post = Post { watcher: Box::new(watcher.0), looked: watcher.1, inboxes: BTreeMap::new(), root, events };
         thread::Builder::new().name("ipc".to_owned()).spawn(move || {
-            post.leftovers(groups);
-            post.serve(&queue);
+            let mut groups = groups;
+            let mut serve = || {
+                post.leftovers(std::mem::take(&mut groups));
+                post.serve(&queue);
+            };
+            while catch_unwind(AssertUnwindSafe(&mut serve)).is_err() {
+                // The loop ends last.
+                let _ = broke.send(FromIpc::Broke);
+                thread::sleep(PAUSE);
+            }
         })?;
         Ok(Ipc { jobs, live: BTreeSet::new() })
     }
@@ -229,6 +242,7 @@ impl Post {
 
     /// Takes in what lies in all inboxes, and lets go of those that nobody can fill any more.
     fn look(&mut self) {
+        moment("reading");
         for inbox in self.inboxes.values_mut() {
             for event in inbox.take(&self.root) {
                 // The loop ends last.

@@ -57,7 +57,8 @@ impl State {
     /// Each once: a trouble with the mount allowlist is every chat's that asks for extra mounts.
     fn troubles(&self) -> Vec<Trouble> {
         let extra: BTreeSet<&Trouble> = self.extra.values().flat_map(|extra| &extra.troubles).collect();
-        self.recorded.iter().chain(extra).chain(&self.desktop.troubles).cloned().collect()
+        let broken = self.broken.keys().map(|part| Trouble::PartFailed { part: (*part).to_owned() });
+        self.recorded.iter().chain(extra).chain(&self.desktop.troubles).cloned().chain(broken).collect()
     }
 
     fn run_status(&self, id: &str, run: &LiveRun) -> RunStatus {

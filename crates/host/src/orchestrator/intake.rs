@@ -39,7 +39,14 @@ impl Intake for StoreIntake {
     async fn accept(&self, batch: Vec<Inbound>) -> Result<()> {
         ensure!(self.accepting.load(Ordering::SeqCst), "NanoClaw is quitting");
         let assistant = self.assistant.clone();
-        let kept = self.store.write(move |db| messages::accept(db, &batch, &assistant)).await;
+        let kept = self
+            .store
+            .write(move |db| {
+                let new = messages::accept(db, &batch, &assistant)?;
+                moment("keeping");
+                Ok(new)
+            })
+            .await;
         moment("stored");
         let held = kept.as_ref().map(|_| ()).map_err(|error| anyhow!("{error:#}"));
         if kept.as_ref().map_or(true, |new| !new.is_empty()) {

@@ -1,5 +1,7 @@
 //! What agents ask for by files, done or refused and answered (I1–I8); and the snapshots that they read (R8).
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use nanoclaw_core::{
     authorize::{Action, Refusal, authorize},
@@ -27,6 +29,11 @@ impl State {
             FromIpc::Refused { source, reason } => {
                 tracing::warn!(%source, reason, "A file of an agent was refused");
                 self.note_refusal(&source, &reason);
+            }
+            FromIpc::Broke => {
+                self.broke("the agents' requests");
+                // It is told anew which groups have a run.
+                self.ipc.live(BTreeSet::new());
             }
         }
     }

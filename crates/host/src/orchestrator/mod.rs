@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 use nanoclaw_core::{
     chat::{Jid, Message},
@@ -71,6 +71,7 @@ use crate::{
 };
 use image::{Building, FromBuild};
 use live::LiveRun;
+use outgoing::Held;
 
 /// How long working runs may go on after a person quits, before they are stopped (Q6).
 const FINISH: Duration = Duration::from_secs(10);
@@ -78,6 +79,8 @@ const FINISH: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(15);
 /// How long the last texts may take to go out while quitting.
 const LAST_TEXTS: Duration = Duration::from_secs(3);
+/// How long a part that failed has to be well until nothing is said of it any more.
+const WELL: Duration = Duration::from_secs(600);
 
 /// A running orchestrator. It ends after `Command::Quit`.
 #[derive(Debug)]
@@ -88,7 +91,7 @@ pub struct Orchestrator {
     pub commands: mpsc::Sender<Ask>,
     /// Where the desktop says what only it can tell.
     pub desktop: watch::Sender<Desktop>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<()>>,
 }
 
 impl Orchestrator {
@@ -168,6 +171,7 @@ impl Orchestrator {
             kiro_host: SignInStatus::new(Whoami::unknown("Not asked yet."), now()),
             desktop: Desktop::default(),
             recorded: troubles.into_iter().collect(),
+            broken: BTreeMap::new(),
             in_flight: HashMap::new(),
             held: HashMap::new(),
             resend_at: None,
@@ -192,20 +196,23 @@ impl Orchestrator {
         let inputs = Inputs { arrived, channel_events, engine_events, ipc_events, asked, whoami, desktop_told };
         let server = tokio::spawn(control::serve(listener, commands.clone(), status.clone()));
         let task = tokio::spawn(async move {
-            state.live(inputs, &publish).await;
+            let lived = state.live(inputs, &publish).await;
             let _ = tokio::time::timeout(Duration::from_secs(6), channel_task).await;
             // Ends by itself, as nobody takes commands any more; its socket must be gone before the lock is.
             let _ = server.await;
             drop(lock);
+            lived
         });
         Ok(Orchestrator { status, commands, desktop, task })
     }
 
     /// Waits until it has ended, after `Command::Quit`.
-    pub async fn ended(self) {
-        if let Err(error) = self.task.await {
-            tracing::error!("the orchestrator failed: {error}");
-        }
+    ///
+    /// # Errors
+    /// It could not go on. The next start puts in order what it left (C3).
+    pub async fn ended(self) -> Result<()> {
+        let ended = self.task.await.unwrap_or_else(|failed| Err(anyhow!("the loop failed: {failed}")));
+        ended.inspect_err(|error| tracing::error!("NanoClaw ends because of a failure: {error:#}"))
     }
 }
 
@@ -233,6 +240,8 @@ enum Input {
     Schedule,
     /// A moment that something waits for has come.
     Due,
+    /// An edge has ended by itself.
+    Gone(&'static str),
     /// Nothing more is there at the moment.
     Quiet,
 }
@@ -259,10 +268,12 @@ struct State {
     desktop: Desktop,
     /// Troubles that don't follow from other facts.
     recorded: BTreeSet<Trouble>,
+    /// Parts that failed and were started again, until when that is shown.
+    broken: BTreeMap<&'static str, Timestamp>,
     /// The text of each chat that was given to the channel and is not settled.
     in_flight: HashMap<Jid, String>,
-    /// Chats whose text could not be sent, until it is tried again.
-    held: HashMap<Jid, Timestamp>,
+    /// Chats whose text could not be sent.
+    held: HashMap<Jid, Held>,
     /// When the outbox is looked at again by itself.
     resend_at: Option<Timestamp>,
     /// Texts that wait, and that could not be sent.
@@ -278,16 +289,21 @@ struct State {
 }
 
 impl State {
-    async fn live(&mut self, mut inputs: Inputs, publish: &watch::Sender<Arc<AppStatus>>) {
+    /// # Errors
+    /// An edge takes no orders any more, and what it had under way is not known.
+    async fn live(&mut self, mut inputs: Inputs, publish: &watch::Sender<Arc<AppStatus>>) -> Result<()> {
         self.begin().await;
         let mut dirty = true;
         let mut quitting: Option<Quitting> = None;
-        loop {
+        let ended = loop {
             let input = self.next(&mut inputs, dirty, quitting.as_ref()).await;
             if matches!(input, Input::Quiet) {
                 self.publish(publish);
                 dirty = false;
                 continue;
+            }
+            if let Input::Gone(edge) = input {
+                break Err(anyhow!("{edge} takes no orders any more"));
             }
             if let Err(error) = self.take(input).await {
                 // What could not be kept was not acknowledged, and is tried again.
@@ -298,14 +314,15 @@ impl State {
             if self.wanted == Wanted::Quitting {
                 let quitting = quitting.get_or_insert_with(Quitting::begin);
                 if self.quit(quitting) {
-                    break;
+                    break Ok(());
                 }
             }
-        }
+        };
         self.publish(publish);
         self.send_channel(ToChannel::Shutdown);
         self.send_engine(ToEngine::Shutdown);
         tracing::info!("Ended");
+        ended
     }
 
     /// C3: groups with an unseen message that wants an answer are queued.
@@ -336,6 +353,8 @@ impl State {
             Some(ask) = inputs.asked.recv() => Input::Asked(ask),
             Some(whoami) = inputs.whoami.recv() => Input::Whoami(whoami),
             Ok(()) = inputs.desktop_told.changed() => Input::Desktop(inputs.desktop_told.borrow_and_update().clone()),
+            () = self.to_channel.closed() => Input::Gone("the link to WhatsApp"),
+            () = self.to_engine.closed() => Input::Gone("what runs containers"),
             () = std::future::ready(()), if dirty => Input::Quiet,
             () = self.scheduler.due(now), if self.wanted != Wanted::Quitting => Input::Schedule,
             () = sleep_until(due) => Input::Due,
@@ -358,7 +377,7 @@ impl State {
             Input::Desktop(desktop) => self.desktop = desktop,
             Input::Due => self.due().await?,
             Input::Schedule => self.tasks_due().await?,
-            Input::Quiet => {}
+            Input::Quiet | Input::Gone(_) => {}
         }
         Ok(())
     }
@@ -370,12 +389,12 @@ impl State {
                 if self.link.is_connected() {
                     self.flush().await?;
                 } else {
-                    self.in_flight.clear();
-                    self.held.clear();
+                    self.link_lost();
                 }
             }
             FromChannel::Acked { id } => self.acked(id).await?,
-            FromChannel::NotSent { id, reason, permanent } => self.not_sent(id, reason, permanent).await?,
+            FromChannel::NotSent { id, reason, obstacle } => self.not_sent(id, reason, obstacle).await?,
+            FromChannel::Broke => self.broke("the link to WhatsApp"),
             FromChannel::Groups(names) => {
                 self.store
                     .write(move |db| names.iter().try_for_each(|(jid, name)| store::chats::rename(db, jid, name)))
@@ -400,6 +419,7 @@ impl State {
             FromEngine::Output { run, part, output } => self.output(run, part, output).await?,
             FromEngine::Measured { run, load } => self.measured(&run, load),
             FromEngine::Ended { run, end } => self.run_ended(run, end).await?,
+            FromEngine::Broke => self.broke("the link to Docker"),
         }
         Ok(())
     }
@@ -407,11 +427,13 @@ impl State {
     /// The next moment that something waits for.
     fn due_at(&self, quitting: Option<&Quitting>) -> Option<Timestamp> {
         let runs = self.runs.values().map(|run| run.due().0);
-        let rest = [self.queue.wake_at(), self.resend_at, quitting.map(Quitting::next)];
+        let well_again = self.broken.values().min().copied();
+        let rest = [self.queue.wake_at(), self.resend_at, well_again, quitting.map(Quitting::next)];
         runs.chain(rest.into_iter().flatten()).min()
     }
 
     async fn due(&mut self) -> Result<()> {
+        self.broken.retain(|_, until| *until > now());
         self.limit_runs();
         if self.resend_at.is_some_and(|at| at <= now()) {
             self.flush().await?;
@@ -450,7 +472,16 @@ impl State {
     /// The database can't be read or written; it stands in the status until it can.
     fn note_internal(&mut self, error: &anyhow::Error) {
         tracing::error!("{error:#}");
+        if error.is::<store::Broke>() {
+            self.broke("the database");
+        }
         self.recorded.insert(Trouble::Internal { reason: format!("{error:#}") });
+    }
+
+    /// A part failed and goes on; that is shown until it has been well for a while.
+    fn broke(&mut self, part: &'static str) {
+        tracing::error!(part, "A part of NanoClaw failed and was started again");
+        self.broken.insert(part, now() + WELL);
     }
 
     async fn take_groups(&mut self, groups: Vec<Group>) {

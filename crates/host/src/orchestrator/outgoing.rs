@@ -1,35 +1,60 @@
 //! The way from the outbox to WhatsApp (M13): one text a chat at a time, the next when the server has it.
 
 use anyhow::Result;
-use jiff::SignedDuration;
-use nanoclaw_core::{chat::Jid, problem::Trouble};
+use jiff::{SignedDuration, Timestamp};
+use nanoclaw_core::{chat::Jid, problem::Trouble, queue::retry_after};
 
 use super::{State, now};
 use crate::{
     moment::moment,
-    ports::ToChannel,
+    ports::{Obstacle, ToChannel},
     store::{
         cursors,
         outbox::{self, Outgoing},
     },
 };
 
-/// How long after a failure texts are tried again while the link is up.
+/// How long after a failure that was no refusal texts are tried again while the link is up.
 const RESEND: SignedDuration = SignedDuration::from_secs(5);
+
+/// A text that did not go out, and holds up what is behind it in its chat.
+#[derive(Debug, PartialEq)]
+pub(super) struct Held {
+    id: String,
+    /// How often it was refused.
+    refusals: u32,
+    /// When it is tried again.
+    until: Timestamp,
+}
+
+impl Held {
+    /// Puts a text off, longer after each refusal, as runs are (Q4); None when it is given up. `before`: what was held last
+    /// in its chat.
+    fn anew(before: Option<&Held>, id: &str, obstacle: Obstacle, now: Timestamp) -> Option<Held> {
+        let refusals = before.filter(|held| held.id == id).map_or(0, |held| held.refusals);
+        let (wait, refusals) = match obstacle {
+            Obstacle::OutOfReach => (RESEND, refusals),
+            Obstacle::Passing => (retry_after(refusals)?, refusals + 1),
+            Obstacle::Lasting => return None,
+        };
+        Some(Held { id: id.to_owned(), refusals, until: now + wait })
+    }
+}
 
 impl State {
     /// Gives the channel what waits, as far as the link is up and the chat has nothing under way.
     pub(super) async fn flush(&mut self) -> Result<()> {
         let read = self.store.read(|db| Ok((outbox::heads(db)?, outbox::counts(db)?))).await;
-        self.held.retain(|_, until| *until > now());
-        self.resend_at = self.held.values().min().copied();
-        let (heads, counts) = read.inspect_err(|_| self.resend_at = Some(now() + RESEND))?;
+        let now = now();
+        self.resend_at = self.held.values().map(|held| held.until).filter(|until| *until > now).min();
+        let (heads, counts) = read.inspect_err(|_| self.resend_at = Some(now + RESEND))?;
         self.waiting_out = counts;
         if !self.link.is_connected() {
             return Ok(());
         }
         for Outgoing { id, chat, text } in heads {
-            if !self.in_flight.contains_key(&chat) && !self.held.contains_key(&chat) {
+            let waits = self.held.get(&chat).is_some_and(|held| held.id == id && held.until > now);
+            if !waits && !self.in_flight.contains_key(&chat) {
                 self.in_flight.insert(chat.clone(), id.clone());
                 self.send_channel(ToChannel::Send { id, chat, text });
             }
@@ -44,6 +69,7 @@ impl State {
         self.store.write(move |db| outbox::acked(db, &acked, now())).await?;
         tracing::info!(id, "Message sent");
         if let Some(chat) = chat {
+            self.held.remove(&chat);
             self.recorded.retain(
                 |trouble| !matches!(trouble, Trouble::SendFailed { chat: failed, .. } if *failed == chat.as_str()),
             );
@@ -51,18 +77,27 @@ impl State {
         self.flush().await
     }
 
-    pub(super) async fn not_sent(&mut self, id: String, reason: String, permanent: bool) -> Result<()> {
-        tracing::warn!(id, reason, permanent, "Message not sent");
+    pub(super) async fn not_sent(&mut self, id: String, reason: String, obstacle: Obstacle) -> Result<()> {
+        tracing::warn!(id, reason, ?obstacle, "Message not sent");
         let chat = self.landed(&id);
-        if !permanent {
-            self.held.extend(chat.map(|chat| (chat, now() + RESEND)));
-            return self.flush().await;
-        }
         if let Some(chat) = chat {
+            if let Some(held) = Held::anew(self.held.get(&chat), &id, obstacle, now()) {
+                self.held.insert(chat, held);
+                return self.flush().await;
+            }
+            self.held.remove(&chat);
             self.recorded.insert(Trouble::SendFailed { chat: chat.to_string(), reason: reason.clone() });
+        } else if obstacle != Obstacle::Lasting {
+            return self.flush().await;
         }
         self.store.write(move |db| outbox::failed(db, &id, &reason, now())).await?;
         self.flush().await
+    }
+
+    /// What was under way is not known to have arrived; all goes again with the next connection.
+    pub(super) fn link_lost(&mut self) {
+        self.in_flight.clear();
+        self.held.values_mut().for_each(|held| held.until = Timestamp::MIN);
     }
 
     /// Keeps a text in the outbox and sets it on its way. `answered`: the turn that it closes.
@@ -81,5 +116,30 @@ impl State {
         let chat = self.in_flight.iter().find(|(_, flying)| *flying == id).map(|(chat, _)| chat.clone())?;
         self.in_flight.remove(&chat);
         Some(chat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_given_up_after_as_many_refusals_as_a_run() {
+        // M13
+        let now = Timestamp::UNIX_EPOCH;
+        let mut held: Option<Held> = None;
+        for seconds in [5, 10, 20, 40, 80] {
+            // Not to be reached is no refusal, however often.
+            for _ in 0..10 {
+                held = Held::anew(held.as_ref(), "a", Obstacle::OutOfReach, now);
+                assert_eq!(held.as_ref().unwrap().until, now + RESEND);
+            }
+            held = Held::anew(held.as_ref(), "a", Obstacle::Passing, now);
+            assert_eq!(held.as_ref().unwrap().until, now + SignedDuration::from_secs(seconds));
+        }
+        assert_eq!(Held::anew(held.as_ref(), "a", Obstacle::Passing, now), None);
+        assert_eq!(Held::anew(None, "a", Obstacle::Lasting, now), None);
+        // What is behind it begins anew.
+        assert_eq!(Held::anew(held.as_ref(), "b", Obstacle::Passing, now).unwrap().refusals, 1);
     }
 }

@@ -15,9 +15,15 @@ pub mod outbox;
 pub mod sessions;
 pub mod tasks;
 
-use std::{path::Path, sync::mpsc, thread, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use nanoclaw_core::problem::Trouble;
 pub use rusqlite::Transaction;
@@ -31,6 +37,18 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/001_first.sql")];
 const BUSY: Duration = Duration::from_secs(2);
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// What was to be done failed in the middle; nothing of it was kept.
+#[derive(Debug)]
+pub struct Broke;
+
+impl std::fmt::Display for Broke {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("the part of NanoClaw that keeps the database failed")
+    }
+}
+
+impl std::error::Error for Broke {}
 
 /// A handle to the store; clones share it. When the last one is dropped the thread ends and the database is closed.
 #[derive(Clone)]
@@ -50,7 +68,8 @@ impl Store {
             .name("store".to_owned())
             .spawn(move || {
                 while let Ok(job) = queue.recv() {
-                    job(&mut connection);
+                    // Whoever waits for one that fails is told so; its transaction is undone.
+                    let _ = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
                 }
             })
             .map_err(|error| Trouble::DatabaseBroken { reason: error.to_string() })?;
@@ -94,8 +113,8 @@ impl Store {
             // Nobody may wait for the answer any more; the work is done all the same.
             let _ = reply.send(work(connection));
         });
-        self.jobs.send(job).map_err(|_| anyhow!("the store has ended"))?;
-        answer.await.map_err(|_| anyhow!("the store has ended"))?
+        self.jobs.send(job).map_err(|_| Broke)?;
+        answer.await.map_err(|_| Broke)?
     }
 }
 

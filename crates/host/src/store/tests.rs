@@ -234,10 +234,17 @@ async fn a_failed_transaction_keeps_nothing() {
     let refused: Result<()> = store
         .write(|db| {
             register(db);
-            Err(anyhow!("stop"))
+            Err(anyhow::anyhow!("stop"))
         })
         .await;
     assert!(refused.is_err());
+    let broke: Result<()> = store
+        .write(|db| {
+            register(db);
+            panic!("stop")
+        })
+        .await;
+    assert!(broke.unwrap_err().is::<Broke>());
     assert_eq!(store.read(groups::list).await.unwrap(), []);
     let id = store.write(|db| install_id(db)).await.unwrap();
     assert_eq!(store.write(|db| install_id(db)).await.unwrap(), id);

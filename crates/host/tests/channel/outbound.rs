@@ -2,7 +2,7 @@
 
 use fake_whatsapp::{Fault, ItemKind};
 use nanoclaw_core::{chat::Jid, link::LinkState};
-use nanoclaw_host::ports::{FromChannel, ToChannel};
+use nanoclaw_host::ports::{FromChannel, Obstacle, ToChannel};
 
 use crate::world::{ALICE, ALICE_JID, BOB, BOB_JID, Channel, FAMILY, ME, MY_JID, WORK, World};
 
@@ -79,7 +79,7 @@ async fn without_a_connection_the_answer_comes_at_once() {
     let world = World::start().await;
     let mut channel = Channel::start(world.config());
     channel.send(&id(1), ALICE_JID, "too early");
-    assert!(!channel.not_sent(&id(1)).await);
+    assert_eq!(channel.not_sent(&id(1)).await, Obstacle::OutOfReach);
     world.link(&mut channel).await;
 
     // What was on its way when the connection broke is answered too, and goes again under its id.
@@ -87,8 +87,8 @@ async fn without_a_connection_the_answer_comes_at_once() {
     channel.send(&id(2), ALICE_JID, "into the void");
     channel.send(&id(3), ALICE_JID, "behind it");
     world.server.drop_connections(ME).unwrap();
-    assert!(!channel.not_sent(&id(2)).await);
-    assert!(!channel.not_sent(&id(3)).await);
+    assert_eq!(channel.not_sent(&id(2)).await, Obstacle::OutOfReach);
+    assert_eq!(channel.not_sent(&id(3)).await, Obstacle::OutOfReach);
     channel.connected().await;
     channel.send(&id(2), ALICE_JID, "into the void");
     channel.send(&id(3), ALICE_JID, "behind it");
@@ -106,7 +106,7 @@ async fn a_silent_server_does_not_hold_a_text_for_ever() {
     channel.connected().await;
     world.server.fault(ME, &Fault::Silence { ms: None }).unwrap();
     channel.send(&id(1), ALICE_JID, "hello?");
-    assert!(!channel.not_sent(&id(1)).await);
+    assert_eq!(channel.not_sent(&id(1)).await, Obstacle::Passing);
     channel.stop().await;
 }
 
@@ -116,7 +116,7 @@ async fn an_address_that_is_none_is_refused_for_good_and_holds_nothing_up() {
     let world = World::start().await;
     let mut channel = world.linked().await;
     channel.send(&id(1), "no address at all", "nobody");
-    assert!(channel.not_sent(&id(1)).await);
+    assert_eq!(channel.not_sent(&id(1)).await, Obstacle::Lasting);
     channel.send(&id(2), MY_JID, "note to self");
     assert_eq!(channel.acked().await, id(2));
     channel.stop().await;

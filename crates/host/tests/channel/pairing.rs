@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use nanoclaw_core::link::{Link, LinkState};
-use nanoclaw_host::ports::{FromChannel, ToChannel};
+use nanoclaw_host::ports::{FromChannel, Obstacle, ToChannel};
 
 use crate::world::{ALICE, ALICE_JID, Channel, ME, MY_JID, World};
 
@@ -127,7 +127,7 @@ async fn an_unlinked_device_says_so_and_links_again_with_the_old_sign_in_kept() 
     world.server.revoke(ME).unwrap();
     channel.link("logged out", |link| *link == Link::LoggedOut).await;
     channel.send("3EB0000000000000000001", ALICE_JID, "too late");
-    assert!(!channel.not_sent("3EB0000000000000000001").await);
+    assert_eq!(channel.not_sent("3EB0000000000000000001").await, Obstacle::OutOfReach);
     // It does not try again by itself, and a restart comes to the same.
     channel.stop().await;
     let mut channel = Channel::start(world.config());
@@ -169,7 +169,7 @@ async fn logging_out_unlinks_at_the_phone_and_moves_the_sign_in_aside() {
     world.until(|state| state.companions.is_empty()).await;
     // The folder has gone by the time of the next answer.
     channel.send("3EB0000000000000000001", ALICE_JID, "too late");
-    assert!(!channel.not_sent("3EB0000000000000000001").await);
+    assert_eq!(channel.not_sent("3EB0000000000000000001").await, Obstacle::OutOfReach);
     assert_eq!(world.moved_aside().len(), 1);
     assert!(!world.store().join("auth").exists());
     channel.stop().await;

@@ -18,7 +18,7 @@ use nanoclaw_core::{
 };
 use nanoclaw_host::{
     channel::whatsapp::{self, Config, FakeServer},
-    ports::{FromChannel, Intake, ToChannel},
+    ports::{FromChannel, Intake, Obstacle, ToChannel},
 };
 use tempfile::TempDir;
 use tokio::{runtime, sync::mpsc, time::timeout};
@@ -278,10 +278,10 @@ impl Channel {
         }
     }
 
-    /// Whether the refusal of a text is for good.
-    pub async fn not_sent(&mut self, of: &str) -> bool {
+    /// What stood against a text.
+    pub async fn not_sent(&mut self, of: &str) -> Obstacle {
         match self.answer().await {
-            FromChannel::NotSent { id, permanent, .. } if id == of => permanent,
+            FromChannel::NotSent { id, obstacle, .. } if id == of => obstacle,
             other => panic!("not refused: {other:?}"),
         }
     }

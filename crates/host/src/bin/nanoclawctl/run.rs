@@ -27,7 +27,7 @@ pub async fn run(home: Home, verbose: bool, out: &mut Out) -> Result<(), Failure
             break;
         }
         tokio::select! {
-            () = &mut ended => return Ok(()),
+            ended = &mut ended => return ended.map_err(failed),
             Ok(()) = status.changed() => {}
             () = quit.asked() => break,
         }
@@ -40,8 +40,11 @@ pub async fn run(home: Home, verbose: bool, out: &mut Out) -> Result<(), Failure
     });
     // Its end is the answer.
     let _ = Ask::send(&commands, Command::Quit {}).await;
-    ended.await;
-    Ok(())
+    ended.await.map_err(failed)
+}
+
+fn failed(error: anyhow::Error) -> Failure {
+    internal(format!("{error:#}."))
 }
 
 /// What has been shown.

@@ -23,14 +23,18 @@ use nanoclaw_core::{chat::Jid, link::Link};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tracing::{error, warn};
 
 #[cfg(feature = "fake-peers")]
 pub use fake::FakeServer;
 
-use crate::ports::{FromChannel, Intake, ToChannel};
+use crate::{
+    moment::moment,
+    ports::{FromChannel, Intake, ToChannel},
+    supervise::{PAUSE, holds},
+};
 use session::{End, Session};
 use voice::Voice;
 
@@ -87,7 +91,7 @@ pub fn start(
 ) -> (mpsc::UnboundedSender<ToChannel>, JoinHandle<()>) {
     let (sender, commands) = mpsc::unbounded_channel();
     let channel = Channel { config, intake, voice: Voice::new(events), session: None, reopen_at: None, names_at: None };
-    (sender, tokio::spawn(channel.run(commands)))
+    (sender, tokio::spawn(channel.keep(commands)))
 }
 
 struct Channel {
@@ -102,8 +106,17 @@ struct Channel {
 }
 
 impl Channel {
-    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<ToChannel>) {
+    async fn keep(mut self, mut commands: mpsc::UnboundedReceiver<ToChannel>) {
+        while !holds(self.run(&mut commands)).await {
+            self.voice.say(FromChannel::Broke);
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn run(&mut self, commands: &mut mpsc::UnboundedReceiver<ToChannel>) {
         self.voice.link(Link::Starting);
+        // One that a failure left: WhatsApp would throw out the one beside the other.
+        self.close().await;
         self.open(None).await;
         loop {
             tokio::select! {
@@ -164,6 +177,7 @@ impl Channel {
     }
 
     fn send(&mut self, id: String, chat: Jid, text: String) {
+        moment("sending");
         match &mut self.session {
             Some(session) => session.send(id, chat, text, &self.voice),
             None => self.voice.not_sent(id, "WhatsApp is not connected"),

@@ -16,13 +16,16 @@ use tokio::{
 };
 use tracing::debug;
 use whatsapp_rust::{
-    Client, IqError, Jid, SendError, SendOptions,
+    Client, ClientError, IqError, Jid, SendError, SendOptions,
     prelude::{MessageBuilderExt, wa},
     types::events::ServerAck,
 };
 
 use super::voice::Voice;
-use crate::{moment::moment, ports::FromChannel};
+use crate::{
+    moment::moment,
+    ports::{FromChannel, Obstacle},
+};
 
 /// How long a text may take to be encrypted, sent and acknowledged.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,7 +37,7 @@ struct Outgoing {
 
 struct Failure {
     reason: String,
-    permanent: bool,
+    obstacle: Obstacle,
 }
 
 /// Texts that have not been answered for.
@@ -67,7 +70,9 @@ impl Outbound {
         self.acks.insert(id.clone(), sender);
         let send = send(Arc::clone(client), chat.clone(), id.clone(), text.clone(), ack);
         let task = self.running.spawn(async move {
-            timeout(patience, send).await.unwrap_or_else(|_| Err(Failure::passing("WhatsApp did not answer in time")))
+            timeout(patience, send)
+                .await
+                .unwrap_or_else(|_| Err(Failure::new(Obstacle::Passing, "WhatsApp did not answer in time")))
         });
         self.chats.insert(task.id(), chat);
     }
@@ -86,7 +91,9 @@ impl Outbound {
         loop {
             let (task, result) = match self.running.join_next_with_id().await {
                 Some(Ok(ended)) => ended,
-                Some(Err(panicked)) => (panicked.id(), Err(Failure::passing("sending failed unexpectedly"))),
+                Some(Err(panicked)) => {
+                    (panicked.id(), Err(Failure::new(Obstacle::Passing, "sending failed unexpectedly")))
+                }
                 None => std::future::pending().await,
             };
             if let Some(answer) = self.answer(task, result) {
@@ -110,7 +117,7 @@ impl Outbound {
         self.acks.remove(&id);
         let answer = match result {
             Ok(()) => FromChannel::Acked { id },
-            Err(Failure { reason, permanent }) => FromChannel::NotSent { id, reason, permanent },
+            Err(Failure { reason, obstacle }) => FromChannel::NotSent { id, reason, obstacle },
         };
         Some((answer, more.then_some(chat)))
     }
@@ -133,7 +140,7 @@ async fn send(
     text: String,
     ack: oneshot::Receiver<ServerAck>,
 ) -> Result<(), Failure> {
-    let to: Jid = chat.as_str().parse().map_err(|_| Failure::lasting("that is no WhatsApp address"))?;
+    let to: Jid = chat.as_str().parse().map_err(|_| Failure::new(Obstacle::Lasting, "that is no WhatsApp address"))?;
     debug!(%id, %chat, "sending");
     let options = SendOptions::default().with_message_id(id);
     client.send_message_with_options(to, wa::Message::text(text), options).await.map_err(Failure::from)?;
@@ -141,25 +148,22 @@ async fn send(
     match ack.await {
         Ok(ServerAck { error: None, .. }) => Ok(()),
         Ok(ServerAck { error: Some(code), .. }) => Err(Failure::refused(&code)),
-        Err(_) => Err(Failure::passing("the connection to WhatsApp was lost")),
+        Err(_) => Err(Failure::new(Obstacle::OutOfReach, "the connection to WhatsApp was lost")),
     }
 }
 
 impl Failure {
-    fn passing(reason: &str) -> Self {
-        Failure { reason: reason.to_owned(), permanent: false }
-    }
-
-    fn lasting(reason: &str) -> Self {
-        Failure { reason: reason.to_owned(), permanent: true }
+    fn new(obstacle: Obstacle, reason: &str) -> Self {
+        Failure { reason: reason.to_owned(), obstacle }
     }
 
     /// By the server's code: its own troubles, its limits on rate and a group whose members have just changed (421)
     /// pass, a bad or unwanted message stays one.
     fn refused(code: &str) -> Self {
-        let permanent =
+        let lasts =
             code.parse::<u16>().is_ok_and(|code| (400..500).contains(&code) && ![408, 421, 429].contains(&code));
-        Failure { reason: format!("WhatsApp refused the message ({code})"), permanent }
+        let obstacle = if lasts { Obstacle::Lasting } else { Obstacle::Passing };
+        Failure::new(obstacle, &format!("WhatsApp refused the message ({code})"))
     }
 }
 
@@ -168,9 +172,14 @@ impl From<SendError> for Failure {
     fn from(err: SendError) -> Self {
         debug!("not sent: {err:#}");
         match err {
-            SendError::InvalidRequest(_) => Failure::lasting("WhatsApp can't send to this chat"),
+            SendError::InvalidRequest(_) => Failure::new(Obstacle::Lasting, "WhatsApp can't send to this chat"),
             SendError::Iq(IqError::ServerError { code, .. }) => Failure::refused(&code.to_string()),
-            _ => Failure::passing("the text could not be sent"),
+            SendError::NotLoggedIn
+            | SendError::Client(ClientError::NotConnected | ClientError::Socket(_) | ClientError::EncryptSend(_))
+            | SendError::Iq(IqError::NotConnected | IqError::Socket(_) | IqError::Disconnected(_)) => {
+                Failure::new(Obstacle::OutOfReach, "WhatsApp is not connected")
+            }
+            _ => Failure::new(Obstacle::Passing, "the text could not be sent"),
         }
     }
 }
@@ -194,9 +203,16 @@ mod tests {
             ("503", false),
             ("?", false),
         ] {
-            assert_eq!(Failure::refused(code).permanent, permanent, "{code}");
+            let obstacle = if permanent { Obstacle::Lasting } else { Obstacle::Passing };
+            assert_eq!(Failure::refused(code).obstacle, obstacle, "{code}");
         }
-        assert!(Failure::from(SendError::InvalidRequest("no".into())).permanent);
-        assert!(!Failure::from(SendError::NotLoggedIn).permanent);
+        for (error, obstacle) in [
+            (SendError::InvalidRequest("no".into()), Obstacle::Lasting),
+            (SendError::NotLoggedIn, Obstacle::OutOfReach),
+            (SendError::Client(ClientError::NotConnected), Obstacle::OutOfReach),
+            (SendError::Internal(anyhow::anyhow!("no session")), Obstacle::Passing),
+        ] {
+            assert_eq!(Failure::from(error).obstacle, obstacle);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use nanoclaw_core::{chat::Jid, link::Link};
 use tokio::sync::mpsc;
 
-use crate::ports::FromChannel;
+use crate::ports::{FromChannel, Obstacle};
 
 pub(super) struct Voice {
     events: mpsc::UnboundedSender<FromChannel>,
@@ -26,9 +26,9 @@ impl Voice {
         self.say(FromChannel::Groups(names));
     }
 
-    /// A send that may be tried again.
+    /// A send that did not reach WhatsApp.
     pub fn not_sent(&self, id: String, reason: &str) {
-        self.say(FromChannel::NotSent { id, reason: reason.to_owned(), permanent: false });
+        self.say(FromChannel::NotSent { id, reason: reason.to_owned(), obstacle: Obstacle::OutOfReach });
     }
 
     /// An orchestrator that has gone needs no answers.
