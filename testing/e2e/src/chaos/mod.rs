@@ -1,5 +1,5 @@
-//! Chaos: NanoClaw is killed at named and at random moments, its containers are killed, its engine and its link to WhatsApp
-//! are cut, while people write in four chats. In the end each message is answered exactly once and in order (C1–C4, M12,
+//! Chaos: NanoClaw is killed at named and at random moments, parts of it panic, its containers are killed, its engine and its
+//! link to WhatsApp are cut, while people write in four chats. In the end each message is answered exactly once and in order (C1–C4, M12,
 //! M13), and after each start nothing runs that an earlier process left (Q6).
 //!
 //! A round is some lives that end badly, then one that is left alone to answer everything. Its random numbers come from its
@@ -24,9 +24,14 @@ use talk::Talk;
 pub use tally::Tally;
 
 /// Where NanoClaw can be told to die (`moment` in the host), in the order in which a message comes by them.
-const MOMENTS: [&str; 8] = ["stored", "queued", "handed-over", "started", "result", "outbox", "sent", "acked"];
+const MOMENTS: [&str; 9] =
+    ["keeping", "stored", "queued", "handed-over", "started", "result", "outbox", "sent", "acked"];
+/// Where a part can panic that is started again in place.
+const PANICS: [&str; 4] = ["keeping", "sending", "engine", "reading"];
+/// How long the agent thinks, ms; each life has one of these.
+const THINKS: [u32; 4] = [0, 0, 300, 1000];
 /// How long a life waits for its moment after the last message; then it is killed where it is.
-const UNREACHED: Duration = Duration::from_secs(8);
+const UNREACHED: Duration = Duration::from_secs(5);
 /// How long all answers may take: a container that was killed is tried again after 5 s, an engine is looked for as often.
 const ANSWERS: Duration = Duration::from_secs(90);
 /// Longer than runs are held for an engine that is away.
@@ -45,6 +50,8 @@ enum Trouble {
     ContainerKilled,
     EngineAway(Duration),
     LinkCut,
+    /// Set before the start.
+    PartFails,
 }
 
 struct Chaos {
@@ -86,7 +93,6 @@ impl Chaos {
         scene.set("DOCKER_HOST", &format!("unix://{}", engine.address()));
         // One less than there are chats, so that runs have to give way (Q2).
         scene.set("MAX_CONCURRENT_CONTAINERS", "3");
-        scene.kiro().plays(&json!({"turns": [{"match": "", "parts": ["heard {texts}"]}]}))?;
         let talk = Talk::begin(&scene, StdRng::seed_from_u64(seed)).await?;
         scene.start_linked_to(&talk.owner).await?;
         talk.register(&scene).await?;
@@ -97,6 +103,7 @@ impl Chaos {
         self.scene.kill().await?;
         self.tally.count("at rest");
         for _ in 0..self.talk.random.random_range(1..=2) {
+            self.agent_thinks_anew()?;
             let random = &mut self.talk.random;
             let fate = if random.random_bool(0.7) {
                 Fate::Moment(MOMENTS[random.random_range(0..MOMENTS.len())], random.random_range(1..=4))
@@ -105,7 +112,14 @@ impl Chaos {
             };
             self.life_that_ends(fate).await?;
         }
+        self.agent_thinks_anew()?;
         self.life_that_goes_on().await
+    }
+
+    fn agent_thinks_anew(&mut self) -> Result<()> {
+        let thinks = THINKS[self.talk.random.random_range(0..THINKS.len())];
+        let turn = json!({"match": "", "delayMs": thinks, "parts": ["heard {texts}"]});
+        self.scene.kiro().plays(&json!({"turns": [turn]}))
     }
 
     async fn life_that_ends(&mut self, fate: Fate) -> Result<()> {
@@ -141,21 +155,24 @@ impl Chaos {
     }
 
     async fn life_that_goes_on(&mut self) -> Result<()> {
-        let left = self.running().await?;
-        self.scene.start().await?;
-        self.scene.until("the engine is ready", |status| status["engine"]["state"] == "ready").await?;
-        self.tally.orphans += self.running().await?.intersection(&left).count();
-
         let random = &mut self.talk.random;
-        let (after, which) = (Duration::from_millis(random.random_range(0..2000)), random.random_range(0..16));
+        let (after, which) = (Duration::from_millis(random.random_range(0..2000)), random.random_range(0..20));
         let away = Duration::from_millis(random.random_range(100..3000));
+        let panics = format!("{}:{}", PANICS[random.random_range(0..PANICS.len())], random.random_range(1..=3));
         let trouble = match which {
             0..4 => Trouble::ContainerKilled,
             4..7 => Trouble::EngineAway(away),
             7 => Trouble::EngineAway(AWAY_FOR_GOOD),
             8..12 => Trouble::LinkCut,
+            12..16 => Trouble::PartFails,
             _ => Trouble::Nothing,
         };
+        self.scene.set("NANOCLAW_PANIC_AT", if matches!(trouble, Trouble::PartFails) { &panics } else { "" });
+        let left = self.running().await?;
+        self.scene.start().await?;
+        self.scene.until("the engine is ready", |status| status["engine"]["state"] == "ready").await?;
+        self.tally.orphans += self.running().await?.intersection(&left).count();
+
         let Self { scene, engine, talk, tally } = self;
         let owner = talk.owner.clone();
         let (written, happened) = tokio::join!(talk.says_some(), async {
@@ -183,6 +200,7 @@ impl Chaos {
 async fn happen(trouble: Trouble, scene: &Scene, engine: &mut Proxy, owner: &Phone) -> Result<&'static str> {
     match trouble {
         Trouble::Nothing => {}
+        Trouble::PartFails => return Ok("part that panics"),
         Trouble::ContainerKilled => {
             let all = scene.containers.list().await?;
             if let Some(one) = all.iter().find(|one| one.is_running())
