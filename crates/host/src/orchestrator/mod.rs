@@ -14,6 +14,7 @@
 //! | `tasks` | scheduled tasks: planned, claimed, finished (S2–S6) |
 //! | `image` | the making of the agent's image |
 //! | `commands` | what a person asks for |
+//! | `quitting` | the way to the end (Q6) |
 //! | `facts` | what is told about all that (AppStatus) |
 //!
 //! Architecture invariant: nothing here names SQLite, Docker or WhatsApp's library.
@@ -26,15 +27,13 @@ mod ipc;
 mod live;
 mod mounts;
 mod outgoing;
+mod quitting;
 mod runs;
 mod tasks;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -72,13 +71,10 @@ use crate::{
 use image::{Building, FromBuild};
 use live::LiveRun;
 use outgoing::Held;
+use quitting::Quitting;
 
-/// How long working runs may go on after a person quits, before they are stopped (Q6).
-const FINISH: Duration = Duration::from_secs(10);
 /// How long a stopped container has between SIGTERM and a kill (Q6, R5).
 const GRACE: Duration = Duration::from_secs(15);
-/// How long the last texts may take to go out while quitting.
-const LAST_TEXTS: Duration = Duration::from_secs(3);
 /// How long a part that failed has to be well until nothing is said of it any more.
 const WELL: Duration = Duration::from_secs(600);
 
@@ -261,6 +257,8 @@ struct State {
     wanted: Wanted,
     link: Link,
     engine: EngineStatus,
+    /// What can start the engine, if anything can.
+    starter: Option<Starter>,
     building: Option<Building>,
     /// What is known of the build under way, or of the last one.
     build: Build,
@@ -368,6 +366,7 @@ impl State {
             Input::Engine(event) => self.engine(event).await?,
             Input::Ipc(event) => self.asked_by_agent(event).await,
             Input::Build(said) => self.build_said(said),
+            Input::Asked(Ask { command: Command::EngineStart {}, reply }) => self.start_engine(reply),
             Input::Asked(ask) => {
                 let waits = matches!(ask.command, Command::ImageBuild { wait: true, .. });
                 let answer = self.obey(ask.command).await;
@@ -442,28 +441,6 @@ impl State {
         Ok(())
     }
 
-    /// Takes one more step towards the end (Q6); true when all is done.
-    fn quit(&mut self, quitting: &mut Quitting) -> bool {
-        if !quitting.begun {
-            quitting.begun = true;
-            self.accepting.store(false, Ordering::SeqCst);
-            let runs: Vec<_> = self.runs.keys().cloned().collect();
-            runs.iter().for_each(|run| self.close_run(run));
-        }
-        if !self.runs.is_empty() {
-            if !quitting.stopped && now() >= quitting.stop_at {
-                quitting.stopped = true;
-                for run in self.runs.keys() {
-                    self.send_engine(ToEngine::Stop { run: run.clone(), grace: GRACE });
-                }
-            }
-            return now() >= quitting.give_up_at;
-        }
-        let texts_wait = self.link.is_connected() && self.waiting_out.0 > 0;
-        let texts_by = *quitting.texts_by.get_or_insert_with(|| now() + LAST_TEXTS);
-        !texts_wait || now() >= texts_by
-    }
-
     /// Something was kept again.
     fn all_kept(&mut self) {
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::Internal { .. }));
@@ -501,32 +478,6 @@ impl State {
     fn send_engine(&self, message: ToEngine) {
         // The engine edge ends last, after us.
         let _ = self.to_engine.send(message);
-    }
-}
-
-/// How far quitting has come (Q6).
-struct Quitting {
-    begun: bool,
-    stopped: bool,
-    stop_at: Timestamp,
-    give_up_at: Timestamp,
-    texts_by: Option<Timestamp>,
-}
-
-impl Quitting {
-    fn begin() -> Self {
-        let stop_at = now() + FINISH;
-        Quitting {
-            begun: false,
-            stopped: false,
-            stop_at,
-            give_up_at: stop_at + GRACE + Duration::from_secs(2),
-            texts_by: None,
-        }
-    }
-
-    fn next(&self) -> Timestamp {
-        self.texts_by.unwrap_or(if self.stopped { self.give_up_at } else { self.stop_at })
     }
 }
 
