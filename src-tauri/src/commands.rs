@@ -39,7 +39,7 @@ fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
     use Command::*;
     match Command::parse(name, Some(args))? {
         command @ (Pair { .. } | Logout { .. } | Reconnect {} | Pause {} | Resume {}) => Ok(command),
-        command @ KiroRemoveEntry {} => Ok(command),
+        command @ (KiroRemoveEntry {} | EngineStart {}) => Ok(command),
         command @ (ContainersList {} | ContainersStart { .. } | ContainersStop { .. } | ContainersRestart { .. }) => {
             Ok(command)
         }
@@ -70,6 +70,7 @@ mod tests {
             ("image.build", json!({}), true),
             ("image.build", json!({"buildArgs": {"BASE_IMAGE": "evil"}}), false),
             ("image.cancel", json!({}), true),
+            ("engine.start", json!({}), true),
             ("send", json!({"to": "1@g.us", "text": "hi", "any": true}), false),
             ("groups.register", json!({"jid": "1@g.us", "name": "x", "folder": "x"}), false),
             ("quit", json!({}), false),

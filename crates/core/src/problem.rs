@@ -31,18 +31,46 @@ pub struct Offer {
 /// What can be wrong. Each variant has one code and one wording, below.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Trouble {
-    BadSetting { key: String, value: String, allowed: String, used: String },
-    SettingsUnreadable { reason: String },
-    UnknownSetting { key: String },
-    DatabaseNewer { found: u64, known: u64 },
+    BadSetting {
+        key: String,
+        value: String,
+        allowed: String,
+        used: String,
+    },
+    SettingsUnreadable {
+        reason: String,
+    },
+    UnknownSetting {
+        key: String,
+    },
+    DatabaseNewer {
+        found: u64,
+        known: u64,
+    },
     DatabaseLocked,
-    DatabaseBroken { reason: String },
-    HomeInUse { home: String },
+    DatabaseBroken {
+        reason: String,
+    },
+    HomeInUse {
+        home: String,
+    },
     NotRunning,
-    EngineAbsent,
-    ImageMissing { image: String },
-    ImageStale { image: String },
-    ImageNotBuilt { failure: BuildFailure },
+    /// `can_start`: something on this computer can start it.
+    EngineAbsent {
+        can_start: bool,
+    },
+    EngineNotStarted {
+        reason: String,
+    },
+    ImageMissing {
+        image: String,
+    },
+    ImageStale {
+        image: String,
+    },
+    ImageNotBuilt {
+        failure: BuildFailure,
+    },
     ImageIsBeingBuilt,
     ImageIsNotBeingBuilt,
     ImageBuildCancelled,
@@ -51,40 +79,103 @@ pub enum Trouble {
     RunnerMissing,
     KiroMissing,
     KiroSignedOut,
-    RunFailed { chat: String, reason: String },
-    PartFailed { part: String },
-    MountMissing { path: String },
-    AllowlistMissing { path: String },
-    AllowlistInvalid { path: String, reason: String },
-    MountRefused { chat: String, path: String, reason: String },
+    RunFailed {
+        chat: String,
+        reason: String,
+    },
+    PartFailed {
+        part: String,
+    },
+    MountMissing {
+        path: String,
+    },
+    AllowlistMissing {
+        path: String,
+    },
+    AllowlistInvalid {
+        path: String,
+        reason: String,
+    },
+    MountRefused {
+        chat: String,
+        path: String,
+        reason: String,
+    },
     MountsNotAnswering,
-    ContainerSettingsBroken { chat: String, reason: String },
-    BadContainerSettings { reason: String },
-    ServerClash { path: String },
+    ContainerSettingsBroken {
+        chat: String,
+        reason: String,
+    },
+    BadContainerSettings {
+        reason: String,
+    },
+    ServerClash {
+        path: String,
+    },
     RunningAsRoot,
-    OldService { program: String },
-    SendFailed { chat: String, reason: String },
+    DiskFull,
+    OldService {
+        program: String,
+    },
+    SendFailed {
+        chat: String,
+        reason: String,
+    },
     TooManyTexts,
-    UnknownChat { jid: String },
-    UnknownGroup { target: String },
-    NotRegistered { jid: String },
-    UnknownContainer { target: String },
-    AlreadyRegistered { jid: String },
-    FolderTaken { folder: String },
-    BadFolder { reason: String },
+    UnknownChat {
+        jid: String,
+    },
+    UnknownGroup {
+        target: String,
+    },
+    NotRegistered {
+        jid: String,
+    },
+    UnknownContainer {
+        target: String,
+    },
+    AlreadyRegistered {
+        jid: String,
+    },
+    FolderTaken {
+        folder: String,
+    },
+    BadFolder {
+        reason: String,
+    },
     BadName,
-    BadPhone { phone: String },
+    BadPhone {
+        phone: String,
+    },
     EmptyText,
     AlreadyLinked,
-    NeedsYes { what: String },
+    NeedsYes {
+        what: String,
+    },
     LinkDown,
-    BadCommand { reason: String },
-    UnknownRun { run: String },
-    AgentRefused { chat: String, count: u64, reason: String },
-    UnknownTask { id: String },
-    BadTask { reason: String },
-    TaskNotActive { id: String },
-    Internal { reason: String },
+    BadCommand {
+        reason: String,
+    },
+    UnknownRun {
+        run: String,
+    },
+    AgentRefused {
+        chat: String,
+        count: u64,
+        reason: String,
+    },
+    UnknownTask {
+        id: String,
+    },
+    BadTask {
+        reason: String,
+    },
+    TaskNotActive {
+        id: String,
+    },
+    Internal {
+        reason: String,
+    },
 }
 
 impl Trouble {
@@ -99,7 +190,8 @@ impl Trouble {
             DatabaseBroken { .. } => "database-broken",
             HomeInUse { .. } => "home-in-use",
             NotRunning => "not-running",
-            EngineAbsent => "engine-absent",
+            EngineAbsent { .. } => "engine-absent",
+            EngineNotStarted { .. } => "engine-not-started",
             ImageMissing { .. } => "image-missing",
             ImageStale { .. } => "image-stale",
             ImageNotBuilt { .. } => "image-not-built",
@@ -122,6 +214,7 @@ impl Trouble {
             BadContainerSettings { .. } => "bad-container-settings",
             ServerClash { .. } => "mcp-clash",
             RunningAsRoot => "running-as-root",
+            DiskFull => "disk-full",
             OldService { .. } => "old-service",
             SendFailed { .. } => "send-failed",
             TooManyTexts => "too-many-texts",
@@ -185,9 +278,13 @@ impl Trouble {
                 "Use the one that runs, or stop it first.".to_owned(),
             ),
             NotRunning => say("NanoClaw is not running.", "Start the app, or `nanoclawctl run`."),
-            EngineAbsent => say(
+            EngineAbsent { .. } => say(
                 "Docker is not running.",
                 "Start Docker. Messages wait and are answered by themselves when it is back.",
+            ),
+            EngineNotStarted { reason } => (
+                format!("Docker could not be started: {}.", reason.trim_end_matches('.')),
+                "Start it as you otherwise do.".to_owned(),
             ),
             ImageMissing { image } => (
                 format!("The agent's image {image} is missing."),
@@ -269,6 +366,10 @@ impl Trouble {
                 "NanoClaw runs as root, and so do its agents.",
                 "Run it as an ordinary user. Inside the containers all privileges are dropped, but files they make belong to root.",
             ),
+            DiskFull => say(
+                "The disk with NanoClaw's data is full, or nearly so.",
+                "Make room on it. Look into groups/ there: agents may have filled it.",
+            ),
             OldService { program } => (
                 format!("Another program starts at login in NanoClaw's place: {program}."),
                 "Turn on Start at login in NanoClaw's menu, and it is replaced.".to_owned(),
@@ -344,6 +445,7 @@ impl Trouble {
                 "settings.set",
                 json!({"key": key, "value": Setting::named(key).map(|setting| setting.default)}),
             ),
+            Trouble::EngineAbsent { can_start: true } => offer("Start Docker", "engine.start", json!({})),
             Trouble::ImageMissing { .. } => offer("Build the image", "image.build", json!({})),
             Trouble::ImageStale { .. } | Trouble::ImageNotBuilt { .. } => {
                 offer("Build it again", "image.build", json!({}))

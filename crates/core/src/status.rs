@@ -313,6 +313,8 @@ pub struct Facts {
     pub kiro_mode: KiroMode,
     pub kiro_host: SignInStatus,
     pub engine: EngineStatus,
+    /// Something on this computer can start an engine.
+    pub can_start_engine: bool,
     /// AGENT_IMAGE.
     pub image: String,
     pub build: Build,
@@ -400,7 +402,9 @@ impl Facts {
     /// Why no run can start.
     fn engine_trouble(&self) -> Option<Trouble> {
         match (self.runtime, self.engine.state, self.image_status().state) {
-            (Runtime::Docker, EngineState::Absent, _) => Some(Trouble::EngineAbsent),
+            (Runtime::Docker, EngineState::Absent, _) => {
+                Some(Trouble::EngineAbsent { can_start: self.can_start_engine })
+            }
             (Runtime::Docker, EngineState::Ready, ImageState::Missing) => {
                 Some(Trouble::ImageMissing { image: self.image.clone() })
             }
@@ -440,7 +444,7 @@ impl Facts {
             return headline(Level::NeedsYou, Trouble::KiroSignedOut.problem().text);
         }
         if let Some(trouble) = self.engine_trouble() {
-            let level = if trouble == Trouble::EngineAbsent { Level::Offline } else { Level::NeedsYou };
+            let level = if matches!(trouble, Trouble::EngineAbsent { .. }) { Level::Offline } else { Level::NeedsYou };
             return headline(level, trouble.problem().text);
         }
         match self.link.state() {

@@ -19,6 +19,8 @@ use nanoclaw_protocol::{Output, Request};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::container::starter::Starter;
+
 /// Keeps inbound messages before WhatsApp is told that they arrived (M12).
 #[async_trait]
 pub trait Intake: Send + Sync {
@@ -125,6 +127,8 @@ pub enum ToEngine {
         run: String,
         grace: Duration,
     },
+    /// Starts the engine itself; answered by its status, or by `NotStarted`.
+    StartEngine(Starter),
     /// Somebody looks: each container answers with `Measured`.
     Measure,
     /// Ends the task; containers are left as they are.
@@ -151,6 +155,10 @@ pub enum FromEngine {
     Measured {
         run: String,
         load: Load,
+    },
+    /// What was to start the engine could not.
+    NotStarted {
+        reason: String,
     },
     Ended {
         run: String,

@@ -48,6 +48,10 @@ async fn no_engine_and_no_kiro_are_said_and_hold_nothing_up() -> Result<()> {
     scene.start_linked_to(&owner).await?;
     let status =
         scene.until("both are said", |status| has("engine-absent")(status) && has("kiro-missing")(status)).await?;
+        // Who has named the engine starts it.
+        let (code, _, stderr) = scene.ctl_raw(&["engine", "start"]).await?;
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("Docker could not be started"), "{stderr}");
     assert_eq!(status["kiro"]["host"]["state"], "missing");
     scene.register(&alice.jid(), "Alice", "main").await?;
     alice.writes_to(&owner, "hello").await?;
@@ -175,5 +179,26 @@ async fn unlinked_by_the_phone_and_linked_again() -> Result<()> {
     scene.until_connected().await?;
     alice.writes_to(&owner, "hello again").await?;
     alice.hears("Andy: echo: hello again").await?;
+    scene.end().await
+}
+
+#[tokio::test]
+async fn a_refused_text_is_tried_again_or_said_to_have_failed() -> Result<()> {
+    // M13
+    let mut scene = Scene::begin("refused").await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    scene.whatsapp.fault(&owner, "refuse", json!({"code": 500})).await?;
+    alice.writes_to(&owner, "one").await?;
+    alice.hears("Andy: echo: one").await?;
+    scene.whatsapp.fault(&owner, "refuse", json!({"code": 400})).await?;
+    alice.writes_to(&owner, "two").await?;
+    let status = scene.until("it failed", |status| status["whatsapp"]["failedOut"] == 1).await?;
+    assert!(problem(&status, "send-failed").is_some(), "{status}");
+    // It holds up nothing.
+    alice.writes_to(&owner, "three").await?;
+    alice.hears("Andy: echo: three").await?;
+    assert_eq!(alice.texts().await?, ["Andy: echo: one", "Andy: echo: three"]);
     scene.end().await
 }

@@ -106,6 +106,7 @@ fn ready() -> Facts {
             socket: Some("/var/run/docker.sock".to_owned()),
             image: image(ImageState::Ready),
         },
+        can_start_engine: false,
         image: "nanoclaw-agent:latest".to_owned(),
         build: Build::None,
         runs: Vec::new(),
@@ -169,6 +170,7 @@ fn docker_down(facts: &mut Facts) {
         socket: None,
         image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
     };
+    facts.can_start_engine = true;
     facts.queue = vec![queued("family", 1)];
 }
 

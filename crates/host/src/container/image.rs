@@ -74,7 +74,7 @@ impl Plan {
     /// [`Trouble::EngineAbsent`], [`Trouble::ImageIsBeingBuilt`], [`Trouble::ImageNotBuilt`] with the reason.
     pub async fn build(&self, told: impl FnMut(BuildProgress)) -> Result<ImageStatus, Trouble> {
         let Found::Ready(engine) = discovery::find(self.socket.as_deref()).await else {
-            return Err(Trouble::EngineAbsent);
+            return Err(Trouble::EngineAbsent { can_start: false });
         };
         let mut log = Log::begin(&self.log)?;
         let docker = engine.docker;
@@ -178,9 +178,9 @@ pub(super) async fn look(docker: &Docker, name: &str) -> Result<ImageStatus, Err
 /// [`Trouble::EngineAbsent`].
 pub async fn status(settings: &Settings) -> Result<ImageStatus, Trouble> {
     let Found::Ready(engine) = discovery::find(settings.engine_socket.as_deref()).await else {
-        return Err(Trouble::EngineAbsent);
+        return Err(Trouble::EngineAbsent { can_start: false });
     };
-    look(&engine.docker, &settings.agent_image).await.map_err(|_| Trouble::EngineAbsent)
+    look(&engine.docker, &settings.agent_image).await.map_err(|_| Trouble::EngineAbsent { can_start: false })
 }
 
 /// An image that somebody else made must not lose its name.

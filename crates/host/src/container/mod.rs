@@ -7,6 +7,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `discovery` | which engine |
+//! | `starter` | what can start one |
 //! | `connection` | whether it is there, and the image |
 //! | `image`, `image_log` | the making of the image |
 //! | `reconcile` | what an earlier process left behind (Q6) |
@@ -33,6 +34,7 @@ mod reconcile;
 mod run;
 mod run_log;
 mod spec;
+pub mod starter;
 mod transcript;
 
 use std::{
@@ -156,6 +158,14 @@ async fn serve(
                 }
                 Some(ToEngine::Write { run, line }) => runs.order(&run, Order::Line(line)),
                 Some(ToEngine::Stop { run, grace }) => runs.order(&run, Order::Stop(grace)),
+                Some(ToEngine::StartEngine(starter)) => {
+                    let events = events.clone();
+                    tasks.spawn(async move {
+                        if let Err(error) = starter.start().await {
+                            let _ = events.send(FromEngine::NotStarted { reason: format!("{error:#}") });
+                        }
+                    });
+                }
                 Some(ToEngine::Measure) => runs.ids().iter().for_each(|run| runs.order(run, Order::Measure)),
                 Some(ToEngine::Shutdown) | None => return,
             },

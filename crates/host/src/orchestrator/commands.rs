@@ -11,7 +11,7 @@ use nanoclaw_core::{
     prompt,
     queue::{Event, RunId},
     run,
-    status::{GroupStatus, Wanted},
+    status::{EngineState, GroupStatus, Wanted},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -84,6 +84,7 @@ impl State {
                 let id = self.task(&id).await?.id;
                 json_of(&self.kept(self.store.read(move |db| tasks::history(db, &id)).await)?)
             }
+            Command::EngineStart {} => self.start_engine(),
             Command::ImageBuild { build_args, wait: _ } => self.build_image(build_args),
             Command::ImageCancel {} => self.cancel_build(),
             Command::ImageStatus {} => self.image_status(),
@@ -96,6 +97,24 @@ impl State {
                 done()
             }
         }
+    }
+
+    fn start_engine(&mut self) -> Answer {
+        if self.engine.state == EngineState::Ready {
+            return done();
+        }
+        let Some(starter) = self.starter.clone() else {
+            let reason = "nothing on this computer is known to start it".to_owned();
+            return Err(Trouble::EngineNotStarted { reason });
+        };
+        self.note_engine_not_started(None);
+        self.send_engine(ToEngine::StartEngine(starter));
+        done()
+    }
+
+    pub(super) fn note_engine_not_started(&mut self, reason: Option<String>) {
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::EngineNotStarted { .. }));
+        self.recorded.extend(reason.map(|reason| Trouble::EngineNotStarted { reason }));
     }
 
     fn pair(&self, phone: Option<String>, cancel: bool, yes: bool) -> Answer {

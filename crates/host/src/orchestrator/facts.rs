@@ -36,6 +36,7 @@ impl State {
             kiro_mode: self.settings.kiro_mode,
             kiro_host: self.kiro_host.clone(),
             engine: self.engine.clone(),
+            can_start_engine: self.starter.is_some(),
             image: self.settings.agent_image.clone(),
             build: self.build.clone(),
             runs: self.runs.iter().map(|(id, run)| self.run_status(id, run)).collect(),

@@ -90,7 +90,9 @@ impl State {
     pub(super) fn image_status(&self) -> Answer {
         match self.settings.runtime {
             Runtime::Host => Err(Trouble::ImageNotUsed),
-            Runtime::Docker if self.engine.state != EngineState::Ready => Err(Trouble::EngineAbsent),
+            Runtime::Docker if self.engine.state != EngineState::Ready => {
+                Err(Trouble::EngineAbsent { can_start: false })
+            }
             Runtime::Docker => json_of(&self.facts().image_status()),
         }
     }
@@ -111,7 +113,7 @@ impl State {
             }
             Err(Trouble::ImageNotBuilt { failure }) => Build::Failed(failure.clone()),
             // Each is told otherwise: by the engine's own state, by whoever builds.
-            Err(Trouble::EngineAbsent | Trouble::ImageIsBeingBuilt) => Build::None,
+            Err(Trouble::EngineAbsent { .. } | Trouble::ImageIsBeingBuilt) => Build::None,
             Err(trouble) => Build::Failed(BuildFailure::other(&trouble.problem().text)),
         };
         if let Some(building) = self.building.take() {

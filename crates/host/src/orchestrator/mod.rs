@@ -15,11 +15,13 @@
 //! | `image` | the making of the agent's image |
 //! | `commands` | what a person asks for |
 //! | `quitting` | the way to the end (Q6) |
+//! | `disk` | whether there is room on the disk |
 //! | `facts` | what is told about all that (AppStatus) |
 //!
 //! Architecture invariant: nothing here names SQLite, Docker or WhatsApp's library.
 
 mod commands;
+mod disk;
 mod facts;
 mod image;
 mod intake;
@@ -59,7 +61,10 @@ use tokio::{
 use crate::{
     bootstrap::bootstrap,
     channel,
-    container::{self, Extra},
+    container::{
+        self, Extra,
+        starter::{self, Starter},
+    },
     control::{self, HomeLock},
     ipc::{FromIpc, Ipc},
     kiro,
@@ -104,6 +109,7 @@ impl Orchestrator {
             tracing::warn!(code = trouble.code(), "{}", trouble.problem().text);
         }
         let store = Store::open(&home.database())?;
+        reserve(&home);
         let internal = |error: anyhow::Error| Trouble::Internal { reason: format!("{error:#}") };
         let (install, groups) = store
             .write(|db| {
@@ -162,6 +168,7 @@ impl Orchestrator {
             wanted: Wanted::Running,
             link: Link::Starting,
             engine: unknown_engine(),
+            starter: starter::find(settings.engine_socket.as_deref()).filter(|_| settings.runtime == Runtime::Docker),
             building: None,
             build: Build::None,
             kiro_host: SignInStatus::new(Whoami::unknown("Not asked yet."), now()),
@@ -296,6 +303,7 @@ impl State {
         let ended = loop {
             let input = self.next(&mut inputs, dirty, quitting.as_ref()).await;
             if matches!(input, Input::Quiet) {
+                self.look_at_disk();
                 self.publish(publish);
                 dirty = false;
                 continue;
@@ -366,7 +374,6 @@ impl State {
             Input::Engine(event) => self.engine(event).await?,
             Input::Ipc(event) => self.asked_by_agent(event).await,
             Input::Build(said) => self.build_said(said),
-            Input::Asked(Ask { command: Command::EngineStart {}, reply }) => self.start_engine(reply),
             Input::Asked(ask) => {
                 let waits = matches!(ask.command, Command::ImageBuild { wait: true, .. });
                 let answer = self.obey(ask.command).await;
@@ -409,6 +416,9 @@ impl State {
         match event {
             FromEngine::Status(status) => {
                 let before = std::mem::replace(&mut self.engine, status);
+                if self.engine.state != EngineState::Absent {
+                    self.note_engine_not_started(None);
+                }
                 self.image_seen(&before.image);
                 // Without its image no run can start: work waits, and nothing counts as a retry (Q7).
                 let ready = self.engine.state == EngineState::Ready && self.engine.image.serves();
@@ -418,6 +428,7 @@ impl State {
             FromEngine::Output { run, part, output } => self.output(run, part, output).await?,
             FromEngine::Measured { run, load } => self.measured(&run, load),
             FromEngine::Ended { run, end } => self.run_ended(run, end).await?,
+            FromEngine::NotStarted { reason } => self.note_engine_not_started(Some(reason)),
             FromEngine::Broke => self.broke("the link to Docker"),
         }
         Ok(())
@@ -501,6 +512,16 @@ fn unknown_engine() -> EngineStatus {
         socket: None,
         image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
     }
+}
+
+/// Beside the start, which need not wait for it.
+fn reserve(home: &Home) {
+    let database = home.database();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = store::reserve(&database) {
+            tracing::warn!("No room could be reserved for the database: {error:#}");
+        }
+    });
 }
 
 fn running_as_root() -> bool {

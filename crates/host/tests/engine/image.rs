@@ -149,7 +149,7 @@ async fn failures_are_told_apart() {
     std::os::unix::fs::symlink("nowhere", site.path("image/kiro-cli/kiro-cli")).unwrap();
     check("", |failure| matches!(failure, OwnFiles { .. })).await;
     let absent = Plan { socket: Some("/nonexistent/docker.sock".to_owned()), ..site.plan("") };
-    assert_eq!(absent.build(|_| {}).await, Err(Trouble::EngineAbsent));
+    assert_eq!(absent.build(|_| {}).await, Err(Trouble::EngineAbsent { can_start: false }));
 }
 
 // A build that nobody wants any more ends on the engine, too; meanwhile a second one is refused.

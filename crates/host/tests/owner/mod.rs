@@ -43,6 +43,7 @@ pub fn facts() -> Facts {
             socket: None,
             image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
         },
+        can_start_engine: false,
         image: "nanoclaw-agent:latest".into(),
         build: Default::default(),
         runs: Vec::new(),

@@ -99,10 +99,11 @@ pub(super) fn panel(status: &AppStatus) -> Option<Panel> {
             "Agents run without containers",
             "They run as programs of this computer and can reach all that you can. The setting AGENT_RUNTIME says so.",
         ),
-        (EngineState::Absent, _) => say(
+        (EngineState::Absent, _) => with(
             Mark::Offline,
             "Docker is not running",
             "Start Docker. Messages wait, and are answered by themselves when it is back.",
+            offered(status, "engine-absent"),
         ),
         (EngineState::Starting, _) => say(Mark::Busy, "Docker is starting", "Messages wait until it is there."),
         (_, ImageState::Missing) => with(
@@ -133,6 +134,12 @@ pub(super) fn panel(status: &AppStatus) -> Option<Panel> {
         ),
         (EngineState::Ready, ImageState::Ready) => None,
     }
+}
+
+/// What a problem offers to do about it.
+fn offered(status: &AppStatus, code: &str) -> Option<Button> {
+    let offer = status.problems.iter().find(|problem| problem.code == code)?.command.as_ref()?;
+    Some(button(&offer.label, Look::Primary, ask(&offer.command, offer.args.clone(), None)))
 }
 
 /// Why the last build failed.

@@ -94,6 +94,11 @@ pub enum Words {
         #[command(subcommand)]
         words: SettingsWords,
     },
+    /// The Docker engine that runs the agents' containers
+    Engine {
+        #[command(subcommand)]
+        words: EngineWords,
+    },
     /// The image that the agents' containers start from
     Image {
         #[command(subcommand)]
@@ -104,6 +109,12 @@ pub enum Words {
         #[command(subcommand)]
         words: KiroWords,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EngineWords {
+    /// Start it, where something on this computer can
+    Start,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    arguments::{ContainerSettings, ContainersWords, GroupsWords, KiroWords, Words},
+    arguments::{ContainerSettings, ContainersWords, EngineWords, GroupsWords, KiroWords, Words},
     out::{Failure, Out, at, internal, list, local, plain},
     status, tasks,
 };
@@ -95,6 +95,7 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Tasks { words } => tasks::command(words),
         Words::Send { to, text, any } => Command::Send { to: Jid::new(to), text, any },
         Words::Kiro { words: KiroWords::RemoveEntry } => Command::KiroRemoveEntry {},
+        Words::Engine { words: EngineWords::Start } => Command::EngineStart {},
         Words::Pause => Command::Pause {},
         Words::Resume => Command::Resume {},
         words => return Err(internal(format!("no command stands for {words:?}."))),
@@ -204,6 +205,7 @@ fn sentence(command: &Command, answer: &Value) -> String {
         Command::ContainersStop { target } => format!("The container of {target} is stopping."),
         Command::ContainersRestart { target } => format!("The container of {target} is restarting."),
         Command::Send { to, .. } => format!("The text to {to} is kept and goes out as soon as it can."),
+        Command::EngineStart {} => "Docker is being started.".to_owned(),
         Command::Pause {} => "Paused. Messages are kept, nothing new runs.".to_owned(),
         Command::Resume {} => "Running again.".to_owned(),
         command => tasks::sentence(command, answer),
