@@ -94,6 +94,24 @@ async fn what_was_not_kept_is_not_acknowledged_and_comes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_follows_one_that_was_not_kept_does_not_overtake_it() {
+    // M12, C2
+    let world = World::start().await;
+    let mut channel = world.linked_as(world.hurried(20)).await;
+    channel.keeper.refuse.store(1, Ordering::SeqCst);
+    let first = world.server.send(ALICE, ME, "1", None).await.unwrap();
+    assert_eq!(channel.refused().await.id, first);
+    for text in ["2", "3"] {
+        world.server.send(ALICE, ME, text, None).await.unwrap();
+    }
+    for expect in ["1", "2", "3"] {
+        assert_eq!(channel.kept().await.text.as_deref(), Some(expect));
+    }
+    world.until(|state| state.queued.is_empty()).await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_being_kept_when_the_process_died_comes_again() {
     // M12
     let world = World::start().await;

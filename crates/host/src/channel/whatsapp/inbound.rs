@@ -2,9 +2,12 @@
 //!
 //! Nothing is sent from here: the library waits for the hook while it holds the sender's lock.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use nanoclaw_core::chat::{self, Inbound};
@@ -23,13 +26,19 @@ use crate::ports::Intake;
 pub(super) struct Hook {
     pub intake: Arc<dyn Intake>,
     pub tell: mpsc::UnboundedSender<Happening>,
+    /// Something was not kept on this connection. What follows is not either, so that it comes again in its order.
+    pub behind: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl InboundDurabilityHook for Hook {
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> Result<()> {
-        let kept = keep(&client, self.intake.as_ref(), batch).await;
+        let kept = match self.behind.load(Ordering::SeqCst) {
+            true => Err(anyhow!("one before them was not kept")),
+            false => keep(&client, self.intake.as_ref(), batch).await,
+        };
         if let Err(err) = &kept {
+            self.behind.store(true, Ordering::SeqCst);
             warn!("messages could not be kept, WhatsApp will deliver them again: {err:#}");
             let _ = self.tell.send(Happening::NotKept);
         }

@@ -153,6 +153,7 @@ impl Session {
         let stored = auth::open(&config.auth).await?;
         let (tell, happenings) = mpsc::unbounded_channel();
         let guessed_version = Arc::new(AtomicBool::new(false));
+        let behind = Arc::new(AtomicBool::new(false));
 
         let web = Web {
             client: config.server().is_none().then(UreqHttpClient::new),
@@ -161,9 +162,9 @@ impl Session {
         };
         let mut bot = Bot::builder()
             .with_backend(stored.store)
-            .with_transport_factory(Dial::new(config.server(), tell.clone())?)
+            .with_transport_factory(Dial::new(config.server(), tell.clone(), Arc::clone(&behind))?)
             .with_http_client(web)
-            .with_inbound_durability_hook(Hook { intake: Arc::clone(intake), tell: tell.clone() })
+            .with_inbound_durability_hook(Hook { intake: Arc::clone(intake), tell: tell.clone(), behind })
             // A phone accepts a pairing code only from a browser that it knows.
             .with_device_props(DevicePropsOverride::new().with_os(DEVICE_NAME).with_platform_type(PlatformType::CHROME))
             .skip_history_sync();

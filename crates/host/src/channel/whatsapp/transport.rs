@@ -35,6 +35,8 @@ pub(super) struct Dial {
     /// `ws` or `wss`, with a host.
     server: Uri,
     tell: mpsc::UnboundedSender<Happening>,
+    /// Whether something was not kept on this connection; the next one begins without.
+    behind: Arc<AtomicBool>,
 }
 
 impl Dial {
@@ -42,9 +44,9 @@ impl Dial {
     ///
     /// # Errors
     /// When `server` is no URL.
-    pub fn new(server: Option<&str>, tell: mpsc::UnboundedSender<Happening>) -> Result<Self> {
+    pub fn new(server: Option<&str>, tell: mpsc::UnboundedSender<Happening>, behind: Arc<AtomicBool>) -> Result<Self> {
         let server = server.unwrap_or(WHATSAPP_WEB_WS_URL);
-        Ok(Self { server: server.parse().with_context(|| format!("no URL: {server}"))?, tell })
+        Ok(Self { server: server.parse().with_context(|| format!("no URL: {server}"))?, tell, behind })
     }
 
     async fn connect(&self) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
@@ -66,6 +68,7 @@ impl Dial {
 impl TransportFactory for Dial {
     async fn create_transport(&self) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
         let _ = self.tell.send(Happening::Attempt);
+        self.behind.store(false, Ordering::SeqCst);
         match self.connect().await {
             Ok((inner, events)) => {
                 let transport = WatchedTransport { inner, tell: self.tell.clone(), told: AtomicBool::new(false) };
