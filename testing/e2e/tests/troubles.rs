@@ -48,10 +48,10 @@ async fn no_engine_and_no_kiro_are_said_and_hold_nothing_up() -> Result<()> {
     scene.start_linked_to(&owner).await?;
     let status =
         scene.until("both are said", |status| has("engine-absent")(status) && has("kiro-missing")(status)).await?;
-        // Who has named the engine starts it.
-        let (code, _, stderr) = scene.ctl_raw(&["engine", "start"]).await?;
-        assert_eq!(code, Some(1), "{stderr}");
-        assert!(stderr.contains("Docker could not be started"), "{stderr}");
+    // Who has named the engine starts it.
+    let (code, _, stderr) = scene.ctl_raw(&["engine", "start"]).await?;
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("Docker could not be started"), "{stderr}");
     assert_eq!(status["kiro"]["host"]["state"], "missing");
     scene.register(&alice.jid(), "Alice", "main").await?;
     alice.writes_to(&owner, "hello").await?;

@@ -47,6 +47,12 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The next texts of its linked devices are acked with this error, and go nowhere.
+    Refuse {
+        code: u16,
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// Now: the connection stays open and nothing passes in either direction, for `ms` or as long as it lives.
     Silence { ms: Option<u64> },
     /// At the next logins the connection breaks after the first stanzas of the backlog.
@@ -83,6 +89,7 @@ struct Orders {
     fail_login: Option<(LoginFailure, u32)>,
     delay: Option<(Duration, u32)>,
     reorder: Option<(Duration, u32)>,
+    refuse: Option<(u16, u32)>,
     corrupt: u32,
     duplicate: u32,
     cut_backlog: u32,
@@ -108,6 +115,7 @@ impl Faults {
             }
             Fault::Delay { ms, times } => orders.delay = Some((Duration::from_millis(ms), times)),
             Fault::Reorder { ms, times } => orders.reorder = Some((Duration::from_millis(ms), times)),
+            Fault::Refuse { code, times } => orders.refuse = Some((code, times)),
             Fault::Corrupt { times } => orders.corrupt = times,
             Fault::Duplicate { times } => orders.duplicate = times,
             Fault::CutBacklog { times } => orders.cut_backlog = times,
@@ -122,6 +130,11 @@ impl Faults {
 
     pub(crate) fn next_backlog_is_cut(&self, pn: &str) -> bool {
         self.with(pn, |orders| count_down(&mut orders.cut_backlog)).unwrap_or_default()
+    }
+
+    /// The error that the next text is refused with.
+    pub(crate) fn next_refusal(&self, pn: &str) -> Option<u16> {
+        self.with(pn, |orders| take(&mut orders.refuse)).flatten()
     }
 
     pub(crate) fn next_message_is_corrupt(&self, pn: &str) -> bool {

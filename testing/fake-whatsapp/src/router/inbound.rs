@@ -39,11 +39,14 @@ impl World {
         let chat: Jid = attr(message, "to").parse()?;
         let copies = copies(&lock(&self.directory), &sender.address, &chat, message);
         let mut ack = ack_of(message, "message");
-        if copies.is_err() {
+        let refusal = self.faults.next_refusal(&sender.address.pn);
+        if let Some(code) = refusal {
+            ack.attrs.insert("error", code.to_string());
+        } else if copies.is_err() {
             ack.attrs.insert("error", NOT_ALLOWED);
         }
         connection.link.send(&ack);
-        let copies = copies?;
+        let copies = if refusal.is_some() { HashMap::new() } else { copies? };
         for (to, copy) in copies {
             if to.device == 0 {
                 let phone = lock(&self.directory).account(&to.pn)?.phone.clone();
