@@ -3,6 +3,8 @@
 //! A task that is due is claimed before it is queued, and stays so until its run has ended well or for good: nobody else
 //! takes it meanwhile. Claims of a process before this one are given back at the start.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use nanoclaw_core::{
@@ -141,11 +143,21 @@ pub fn claimed(connection: &Connection, group: &Folder) -> Result<Vec<Task>> {
 /// # Errors
 /// What SQLite says.
 pub fn take_turn(connection: &Connection, id: &str) -> Result<Option<Task>> {
-    let task = get(connection, id)?.filter(|task| task.status == TaskStatus::Active);
+    let task = select(connection, "id = ?1 AND status = 'active' AND claimed_at IS NOT NULL", [id])?.pop();
     if task.is_none() {
         connection.execute("UPDATE scheduled_tasks SET claimed_at = NULL WHERE id = ?1", [id])?;
     }
     Ok(task)
+}
+
+/// The folders whose tasks are claimed.
+///
+/// # Errors
+/// What SQLite says.
+pub fn claimed_groups(connection: &Connection) -> Result<HashSet<String>> {
+    let mut statement =
+        connection.prepare("SELECT DISTINCT group_folder FROM scheduled_tasks WHERE claimed_at IS NOT NULL")?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Gives back the claims of a process before this one: what was claimed and not finished is due again.
@@ -244,13 +256,15 @@ pub fn pause(connection: &Connection, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Changes what a task does or when, and has it due at `next_run`.
+/// Changes what a task does or when, and has it due at `next_run`. One that waits for its turn waits no more where its times
+/// changed.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn replan(connection: &Connection, task: &Task, next_run: Timestamp) -> Result<()> {
     connection.execute(
-        "UPDATE scheduled_tasks SET prompt = ?2, schedule_type = ?3, schedule_value = ?4, status = ?5, next_run = ?6
+        "UPDATE scheduled_tasks SET prompt = ?2, schedule_type = ?3, schedule_value = ?4, status = ?5, next_run = ?6,
+             claimed_at = CASE WHEN schedule_type = ?3 AND schedule_value = ?4 AND status = ?5 THEN claimed_at END
          WHERE id = ?1",
         params![task.id, task.prompt, task.schedule, task.value, status_name(task.status), rfc3339(next_run)],
     )?;

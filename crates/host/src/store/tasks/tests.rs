@@ -60,6 +60,25 @@ fn a_claim_of_a_killed_process_is_given_back() {
 }
 
 #[test]
+fn its_turn_finds_a_task_that_was_moved() {
+    // S2
+    let db = connection();
+    let id = plan(&db, "interval", "60000", "2026-05-01T00:00:00Z");
+    assert_eq!(due(&db, "2026-05-01T00:01:00Z"), [id.as_str()]);
+    let mut task = get(&db, &id).unwrap().unwrap();
+    task.prompt = "another".into();
+    replan(&db, &task, at("2026-05-01T00:02:00Z")).unwrap();
+    assert!(take_turn(&db, &id).unwrap().is_some(), "only what it does has changed");
+    (task.schedule, task.value) = ("once".into(), "2027-05-01T00:00:00".into());
+    replan(&db, &task, at("2027-05-01T00:00:00Z")).unwrap();
+    assert_eq!(take_turn(&db, &id).unwrap(), None);
+    assert_eq!(due(&db, "2026-05-01T00:02:00Z"), [""; 0]);
+    assert_eq!(next_at(&db), Some(at("2027-05-01T00:00:00Z")));
+    assert_eq!(due(&db, "2027-05-01T00:00:00Z"), [id.as_str()]);
+    assert!(take_turn(&db, &id).unwrap().is_some());
+}
+
+#[test]
 fn its_turn_finds_a_task_that_is_paused_or_gone() {
     // S2
     let db = connection();
