@@ -67,6 +67,8 @@ impl Connection {
                     let Err(lost) = self.watch(&engine).await;
                     tracing::warn!(reason = %format_args!("{lost:#}"), "Lost the engine");
                     away_since = Instant::now();
+                    // Before the runs know: they end at once then, and nothing must be started in their place.
+                    self.tell(EngineState::Starting, None, None, Some(engine.address));
                     if matches!(*self.reach.borrow(), Reach::Here(_)) {
                         self.reach.send_replace(Reach::Away);
                     }

@@ -77,7 +77,10 @@ async fn it_goes_for_long() {
     scene.output(&run).await;
     let container = scene.started(&run).await;
 
+    scene.forget();
     proxy.cut().await.unwrap();
+    // Told at once, before it is known whether it is gone: until then a run would be started again and again.
+    scene.status(EngineState::Starting).await;
     scene.status(EngineState::Absent).await;
     assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
     assert_eq!(scene.running().await, [container]);
