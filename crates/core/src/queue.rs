@@ -18,6 +18,9 @@ pub type RunId = String;
 /// Waiting times before a failed run is tried again (Q4).
 const RETRY_SECONDS: [i64; 5] = [5, 10, 20, 40, 80];
 
+/// How long until a chat that could not be told is told again.
+const TELL_AGAIN: SignedDuration = SignedDuration::from_secs(20);
+
 /// How long until something is tried again that has been tried again `attempt` times; None when it is given up.
 pub fn retry_after(attempt: u32) -> Option<SignedDuration> {
     RETRY_SECONDS.get(attempt as usize).copied().map(SignedDuration::from_secs)
@@ -47,6 +50,8 @@ pub enum Event {
     Quit,
     /// The group is registered no more; what waits for it is dropped.
     Removed(Folder),
+    /// What [`Effect::GiveUp`] asked for could not be done; it is asked for again.
+    NotGivenUp(Folder),
     /// A moment that [`Queue::wake_at`] named has come.
     Tick,
 }
@@ -113,6 +118,8 @@ struct Lane {
     messages: bool,
     tasks: VecDeque<String>,
     keep_warm: bool,
+    /// The chat has to be told that all retries failed, before anything else is done for it.
+    give_up: bool,
     run: Option<Active>,
     attempt: u32,
     retry_at: Option<Timestamp>,
@@ -198,6 +205,12 @@ impl Queue {
                     *lane = Lane { run: lane.run.take(), ..Lane::default() };
                 }
                 self.waiting.retain(|waiting| *waiting != folder);
+            }
+            Event::NotGivenUp(folder) => {
+                let lane = self.lane(&folder);
+                lane.give_up = true;
+                lane.retry_at = now.checked_add(TELL_AGAIN).ok();
+                self.wait(folder);
             }
             Event::Tick => {}
         }
@@ -336,6 +349,9 @@ impl Queue {
             };
             // It has waited long enough; from now on it waits for a place, not for the clock.
             lane.retry_at = lane.retry_at.filter(|at| *at > now);
+            if lane.is_ready(now) && std::mem::take(&mut lane.give_up) {
+                effects.push(Effect::GiveUp(folder.clone()));
+            }
             if lane.is_ready(now) && running < cap {
                 effects.extend(lane.start(&folder, now));
             } else if lane.is_ready(now) {
@@ -369,7 +385,7 @@ impl Queue {
 
 impl Lane {
     fn has_work(&self) -> bool {
-        self.messages || self.keep_warm || !self.tasks.is_empty()
+        self.give_up || self.messages || self.keep_warm || !self.tasks.is_empty()
     }
 
     fn is_ready(&self, now: Timestamp) -> bool {

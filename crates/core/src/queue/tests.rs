@@ -147,6 +147,19 @@ fn failures_wait_longer_each_time_then_are_given_up() {
 }
 
 #[test]
+fn a_chat_that_could_not_be_told_is_told_later() {
+    // C4
+    let mut queue = ready(5);
+    assert_eq!(queue.tell(Event::NotGivenUp(folder("main")), 0), [""; 0]);
+    assert_eq!(queue.wake_at(), Some(at(20)));
+    assert_eq!(queue.message("main", 1), [""; 0]);
+    assert_eq!(queue.tell(Event::NotGivenUp(folder("family")), 1), [""; 0]);
+    assert_eq!(queue.tell(Event::Tick, 20), ["give up main", "start main messages"]);
+    assert_eq!(queue.tell(Event::Tick, 21), ["give up family"]);
+    assert_eq!((queue.wake_at(), queue.waiting()), (None, vec![]));
+}
+
+#[test]
 fn a_retry_that_finds_no_place_waits_for_one_not_for_the_clock() {
     // Q2, Q4
     let mut queue = ready(1);

@@ -77,10 +77,13 @@ impl State {
                 self.close_run(&run);
                 Ok(None)
             }
-            Effect::GiveUp(folder) => {
-                self.give_up(&folder).await?;
-                Ok(None)
-            }
+            Effect::GiveUp(folder) => match self.give_up(&folder).await {
+                Ok(()) => Ok(None),
+                Err(error) => {
+                    self.note_internal(&error);
+                    Ok(Some(Event::NotGivenUp(folder)))
+                }
+            },
         }
     }
 
