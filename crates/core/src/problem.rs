@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{image::BuildFailure, settings::Setting};
+use crate::{group::Folder, image::BuildFailure, settings::Setting};
 
 /// A trouble as a person sees it, in AppStatus and in the command line's errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,7 +79,9 @@ pub enum Trouble {
     RunnerMissing,
     KiroMissing,
     KiroSignedOut,
+    /// `folder`: several chats may have one name.
     RunFailed {
+        folder: Folder,
         chat: String,
         reason: String,
     },
@@ -319,8 +321,11 @@ impl Trouble {
                 "kiro-cli was not found on this computer.",
                 "Install kiro-cli, or set KIRO_CLI_PATH to where it is.",
             ),
-            KiroSignedOut => say("Kiro is signed out.", "Sign in with `kiro-cli login`. Messages wait until then."),
-            RunFailed { chat, reason } => (
+            KiroSignedOut => say(
+                "Kiro is signed out.",
+                "Sign in with `kiro-cli login`. Until then each message is tried for some minutes, and then its chat is told why.",
+            ),
+            RunFailed { chat, reason, .. } => (
                 format!("The agent could not answer in {chat}: {reason}"),
                 "The messages are kept. A new message in that chat tries again.".to_owned(),
             ),

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::chat::Message;
+use crate::{authorize::LONGEST_TEXT, chat::Message};
 
 /// The prompt for a turn: one `<message>` a line in order of arrival, with the zone that its times are in (M5).
 pub fn format(messages: &[Message], zone: &TimeZone) -> String {
@@ -40,10 +40,15 @@ pub fn public_part(answer: &str) -> Option<String> {
     (!public.is_empty()).then(|| public.to_owned())
 }
 
-/// The text as it goes out: with the assistant's name before it unless the number is its own, and never twice (M8).
+/// The text as it goes out: with the assistant's name before it unless the number is its own, and never twice (M8); cut
+/// where WhatsApp takes no more.
 pub fn signed(text: &str, assistant: &str, own_number: bool) -> String {
     let prefix = format!("{assistant}:");
-    if own_number || text.starts_with(&prefix) { text.to_owned() } else { format!("{prefix} {text}") }
+    let signed = if own_number || text.starts_with(&prefix) { text.to_owned() } else { format!("{prefix} {text}") };
+    match signed.char_indices().nth(LONGEST_TEXT) {
+        None => signed,
+        Some(_) => signed.chars().take(LONGEST_TEXT - 1).chain(['…']).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +103,14 @@ mod tests {
         assert_eq!(signed("hi", "Andy", false), "Andy: hi");
         assert_eq!(signed("Andy: hi", "Andy", false), "Andy: hi");
         assert_eq!(signed("hi", "Andy", true), "hi");
+    }
+
+    #[test]
+    fn no_text_is_longer_than_whatsapp_takes() {
+        // C4
+        for (characters, whole) in [(LONGEST_TEXT, true), (LONGEST_TEXT + 1, false)] {
+            let text = signed(&"é".repeat(characters), "Andy", true);
+            assert_eq!((text.chars().count(), text.ends_with('é')), (LONGEST_TEXT, whole));
+        }
     }
 }

@@ -102,13 +102,22 @@ pub struct SignInStatus {
     pub state: SignIn,
     pub account: Option<String>,
     pub text: String,
-    #[serde(with = "millis")]
-    pub at: Timestamp,
+    /// When Kiro was asked; `None` before its first answer.
+    #[serde(with = "millis_option")]
+    pub at: Option<Timestamp>,
 }
 
 impl SignInStatus {
     pub fn new(whoami: Whoami, at: Timestamp) -> Self {
-        SignInStatus { state: whoami.state, account: whoami.account, text: whoami.text, at }
+        SignInStatus { at: Some(at), ..SignInStatus::of(whoami) }
+    }
+
+    pub fn not_asked() -> Self {
+        SignInStatus::of(Whoami::unknown("Not asked yet."))
+    }
+
+    fn of(whoami: Whoami) -> Self {
+        SignInStatus { state: whoami.state, account: whoami.account, text: whoami.text, at: None }
     }
 }
 

@@ -32,6 +32,10 @@ pub fn bootstrap(places: &Places, settings: &Settings) {
     }
     let kiro = kiro::folder(places, settings);
     tell("kiro", own_folder(&kiro).and_then(|()| place(&kiro, Path::new("agents"), kiro::AGENT_FILE, AGENT)));
+    // R11: without it another chat's agent has nothing of its own in that place, and sees main's as soon as Kiro makes it.
+    if let Err(error) = enter(&kiro, Path::new("sessions"), true) {
+        tracing::warn!(%error, "Kiro's folder of sessions can't be made");
+    }
 }
 
 fn tell(what: &str, written: io::Result<bool>) {

@@ -1,8 +1,11 @@
 //! What an agent does by its tools, end to end: Kiro calls our MCP server in the container, the host does it or says why not.
 
-use anyhow::Result;
-use nanoclaw_e2e::{Phone, Scene};
+use std::{fs, time::Duration};
+
+use anyhow::{Result, ensure};
+use nanoclaw_e2e::{PATIENCE, Phone, Scene};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 const FAMILY: &str = "120363000000000001@g.us";
 
@@ -64,6 +67,8 @@ async fn what_was_answered_by_a_tool_is_not_asked_again() -> Result<()> {
     scene.register(&alice.jid(), "Alice", "main").await?;
     alice.writes_to(&owner, "break").await?;
     alice.hears("Andy: half of it").await?;
+    // C4
+    alice.hears_of("I could not finish").await?;
     scene.containers.until("it has ended", <[_]>::is_empty).await?;
 
     // A start asks for all that is owed at once.
@@ -74,6 +79,32 @@ async fn what_was_answered_by_a_tool_is_not_asked_again() -> Result<()> {
     alice.hears("Andy: echo: and now").await?;
     let prompts = scene.kiro().prompts();
     assert_eq!(prompts.matches("break").count(), 1, "{prompts}");
+    scene.end().await
+}
+
+#[tokio::test]
+async fn what_an_agent_asks_for_after_a_kill_is_not_done_twice() -> Result<()> {
+    // C1: its container goes on, and is ended at the next start, when the message is handed over again.
+    let mut scene = Scene::begin("tools_killed").await?;
+    let (owner, alice) = people(&scene).await?;
+    let say = json!({"server": "nanoclaw", "name": "send_message", "args": {"text": "half of it"}});
+    let turn = json!({"match": "break", "delayMs": 1500, "tool": say, "parts": ["all of it"]});
+    scene.kiro().plays(&json!({"turns": [turn]}))?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    alice.writes_to(&owner, "break").await?;
+    scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+    scene.kill().await?;
+    let asked = scene.home().join("ipc/main/messages");
+    let deadline = Instant::now() + PATIENCE;
+    while fs::read_dir(&asked)?.count() == 0 {
+        ensure!(Instant::now() < deadline, "the agent has not asked for anything");
+        // A dead host tells nobody of files.
+        sleep(Duration::from_millis(20)).await;
+    }
+    scene.start().await?;
+    alice.hears("Andy: all of it").await?;
+    assert_eq!(alice.texts().await?, ["Andy: half of it", "Andy: all of it"]);
     scene.end().await
 }
 

@@ -3,14 +3,7 @@
 //! What was said in a chat gets in at debug level alone, what is secret never. The file lies in a folder that the agent can
 //! write to, so no link is followed on the way. Called by `run`.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs::File,
-    io::{self, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{borrow::Cow, collections::BTreeMap, fs::File, io, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use nanoclaw_protocol::{Request, Usage};
@@ -57,7 +50,8 @@ impl Tail {
     }
 
     pub(super) fn text(&self, secrets: &BTreeMap<String, String>) -> String {
-        let text = without(String::from_utf8_lossy(&self.0).into_owned(), secrets);
+        let text = String::from_utf8_lossy(&self.0);
+        let text = without(&text, secrets);
         let text = text.trim_end();
         let skipped = text.chars().count().saturating_sub(Self::CHARS);
         text.chars().skip(skipped).collect()
@@ -65,8 +59,9 @@ impl Tail {
 }
 
 /// An agent can print what it was given.
-fn without(text: String, secrets: &BTreeMap<String, String>) -> String {
-    secrets.values().filter(|secret| !secret.is_empty()).fold(text, |text, secret| text.replace(secret, "[secret]"))
+fn without<'a>(text: &'a str, secrets: &BTreeMap<String, String>) -> Cow<'a, str> {
+    let present = secrets.values().filter(|secret| !secret.is_empty() && text.contains(secret.as_str()));
+    present.fold(text.into(), |text, secret| text.replace(secret, "[secret]").into())
 }
 
 /// What the file says of a run that has ended.
@@ -100,11 +95,31 @@ impl Report<'_> {
         let folder = enter(root, Path::new(folder), true)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&folder, name, flags, Mode::RUSR | Mode::WUSR)?;
-        File::from(file).write_all(self.text().as_bytes())
+        self.write_to(&mut File::from(file))
     }
 
-    fn text(&self) -> String {
-        let RunSpec { run, container, folder, request, .. } = self.spec;
+    /// In parts: an output may be long, and is in memory already.
+    fn write_to(&self, file: &mut impl io::Write) -> io::Result<()> {
+        let secrets = &self.spec.request.secrets;
+        file.write_all(without(&self.head(), secrets).as_bytes())?;
+        if !self.failed && !self.debug {
+            return Ok(());
+        }
+        let request = self.request(&self.spec.request);
+        for (name, content, truncated) in [
+            ("request", &request, false),
+            ("stderr", &self.stderr.text, self.stderr.truncated),
+            ("stdout", &self.stdout.text, self.stdout.truncated),
+        ] {
+            write!(file, "\n--- {name} ---\n")?;
+            file.write_all(without(content.trim_end(), secrets).as_bytes())?;
+            file.write_all(if truncated { b"\n[output truncated]\n" } else { b"\n" })?;
+        }
+        Ok(())
+    }
+
+    fn head(&self) -> String {
+        let RunSpec { run, container, folder, .. } = self.spec;
         let end = match self.end {
             RunEnd::Exited { code, .. } => format!("exit code: {code}"),
             RunEnd::NotStarted { reason } => format!("not started: {reason}"),
@@ -129,18 +144,7 @@ impl Report<'_> {
             text.push_str(&said.join(", "));
             text.push('\n');
         }
-        if self.failed || self.debug {
-            let mut part = |name: &str, content: &str| {
-                // Writing to a String can't fail.
-                let _ = write!(text, "\n--- {name} ---\n{}\n", content.trim_end());
-            };
-            part("request", self.request(request).trim_end());
-            for (name, captured) in [("stderr", self.stderr), ("stdout", self.stdout)] {
-                let mark = if captured.truncated { "\n[output truncated]" } else { "" };
-                part(name, &format!("{}{mark}", captured.text.trim_end()));
-            }
-        }
-        without(text, &request.secrets)
+        text
     }
 
     fn request(&self, request: &Request) -> String {
@@ -199,8 +203,11 @@ mod tests {
         let began = Timestamp::UNIX_EPOCH;
         let duration = Duration::from_millis(1500);
         let usage = Usage { credits: Some(0.054_13), context_percent: Some(12.5) };
-        Report { spec: &spec, began, duration, end: &end, failed, debug, usage, stdout: &stdout, stderr: &stderr }
-            .text()
+        let report =
+            Report { spec: &spec, began, duration, end: &end, failed, debug, usage, stdout: &stdout, stderr: &stderr };
+        let mut text = Vec::new();
+        report.write_to(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
     }
 
     // R7

@@ -1,23 +1,40 @@
 //! What a run says, from its first byte to its end: results to the loop (R4), and what R6 allows into the log (R7).
 //!
+//! Whatever is in the container can write results. A run that gives so many that the loop, which answers all chats, would be
+//! held up or the memory filled has failed, and nothing more of it counts; it is still read, or the engine could not end it.
+//!
 //! Must not: know where the bytes come from, or what ends a run. Called by `run` and `process`.
 
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
-use nanoclaw_protocol::{FrameParser, MAX_LINE_BYTES, Piece, Status, Usage};
-use tokio::sync::mpsc;
+use nanoclaw_protocol::{Cause, FrameParser, Output, Piece, Status, Usage};
+use tokio::{sync::mpsc, time::Instant};
 use tracing::Level;
 
 use super::run_log::{Captured, Report, Tail};
 use crate::ports::{FromEngine, RunEnd, RunSpec};
+
+/// Bytes of a result. A runner's answer has half of that at most, and JSON may write a character as two.
+const LONGEST: usize = 2 << 20;
+/// Between results, and for each 32 KiB of one, on the average: a turn of Kiro's takes longer.
+const PACE: Duration = Duration::from_millis(100);
+const PACED_BYTES: usize = 32 << 10;
+/// How far results may be ahead of that.
+const AHEAD: Duration = Duration::from_secs(60);
 
 pub(super) struct Transcript {
     events: mpsc::UnboundedSender<FromEngine>,
     frames: FrameParser,
     /// How many results were read since the run's start; the same again when its output is read anew (C1).
     results: u64,
+    /// Results that could not be used.
+    bad: u64,
+    /// When as many as came would have come at their pace.
+    paced: Instant,
+    /// It gave too many.
+    flooded: bool,
     stdout: Captured,
     stderr: Captured,
     tail: Tail,
@@ -33,8 +50,11 @@ impl Transcript {
     pub(super) fn new(max: usize, events: mpsc::UnboundedSender<FromEngine>) -> Self {
         Transcript {
             events,
-            frames: FrameParser::new(MAX_LINE_BYTES),
+            frames: FrameParser::new(LONGEST),
             results: 0,
+            bad: 0,
+            paced: Instant::now(),
+            flooded: false,
             stdout: Captured::new(max),
             stderr: Captured::new(max),
             tail: Tail::default(),
@@ -76,7 +96,11 @@ impl Transcript {
                     line.clone()
                 }
                 Piece::Bad(error) => {
-                    tracing::warn!(%error, "A result from the agent can't be used");
+                    self.bad += 1;
+                    // The first, and then ever fewer: a run may write nothing else.
+                    if self.bad.is_power_of_two() {
+                        tracing::warn!(%error, so_far = self.bad, "A result from the agent can't be used");
+                    }
                     format!("[{error}]")
                 }
             };
@@ -84,7 +108,9 @@ impl Transcript {
                 self.stdout.push(&shown);
                 self.stdout.push("\n");
             }
-            if let Piece::Output(output) = piece {
+            if let Piece::Output(output) = piece
+                && let Some(output) = self.paced(output)
+            {
                 self.failed |= output.status == Status::Error;
                 if let Some(Usage { credits, context_percent }) = output.usage {
                     let sum = self.usage.credits.unwrap_or_default();
@@ -97,6 +123,23 @@ impl Transcript {
                 let _ = self.events.send(FromEngine::Output { run: run.to_owned(), part, output });
             }
         }
+    }
+
+    /// The result, if results come at a bearable pace; an error when they no longer do, and then nothing.
+    fn paced(&mut self, output: Output) -> Option<Output> {
+        if self.flooded {
+            return None;
+        }
+        let texts = [&output.result, &output.error, &output.new_session_id];
+        let bytes: usize = texts.into_iter().flatten().map(String::len).sum();
+        let now = Instant::now();
+        self.paced = self.paced.max(now) + PACE.mul_f64(1.0 + bytes as f64 / PACED_BYTES as f64);
+        if self.paced <= now + AHEAD {
+            return Some(output);
+        }
+        self.flooded = true;
+        tracing::warn!(results = self.results, "The agent gives too many results; no more of this run count");
+        Some(Output::error(None, Cause::Unknown, "too many results"))
     }
 
     /// Leaves the run's log (R7) and gives its end back.

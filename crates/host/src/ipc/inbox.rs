@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::CString,
+    ffi::{CStr, CString},
     fs::File,
     io::{self, Read},
     os::fd::OwnedFd,
@@ -17,7 +17,7 @@ use std::{
 use nanoclaw_core::group::Folder;
 use nanoclaw_protocol::ipc::{IpcFile, MESSAGES, TASKS, is_id};
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, renameat, statat, unlinkat},
+    fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, fstat, openat, renameat, statat, unlinkat},
     io::Errno,
 };
 
@@ -39,6 +39,10 @@ pub(super) struct Inbox {
     pub live: bool,
     /// Sent on and not answered.
     open: BTreeSet<Ticket>,
+    /// Answered, but their files could not be removed: they are not taken again.
+    stuck: BTreeSet<Ticket>,
+    /// A folder with a request's name was told of.
+    told_folder: bool,
     /// When the second began that the limit counts, and what was taken in it.
     since: Instant,
     taken: usize,
@@ -57,7 +61,16 @@ enum Found {
 
 impl Inbox {
     pub fn new(group: Folder) -> Self {
-        Inbox { group, live: false, open: BTreeSet::new(), since: Instant::now(), taken: 0, more: false }
+        Inbox {
+            group,
+            live: false,
+            open: BTreeSet::new(),
+            stuck: BTreeSet::new(),
+            told_folder: false,
+            since: Instant::now(),
+            taken: 0,
+            more: false,
+        }
     }
 
     /// Something is open, or more waits for the next second.
@@ -70,8 +83,14 @@ impl Inbox {
         if self.since.elapsed() >= POLL {
             self.since = Instant::now();
             self.taken = 0;
+        } else if self.more {
+            // However often it is asked to look: a flood brings an event each.
+            return Vec::new();
         }
         self.more = false;
+        for ticket in std::mem::take(&mut self.stuck) {
+            self.remove(root, ticket);
+        }
         let mut events = Vec::new();
         for box_name in [MESSAGES, TASKS] {
             let folder = match enter(root, &Path::new(self.group.as_str()).join(box_name), false) {
@@ -82,12 +101,13 @@ impl Inbox {
                     continue;
                 }
             };
-            for name in self.names(&folder) {
+            for name in self.names(&folder, &mut events) {
                 let ticket = Ticket { source: self.group.clone(), box_name, file: name.as_bytes().to_vec(), id: None };
-                if self.open.iter().any(|open| open.box_name == box_name && open.file == ticket.file) {
+                let known = |other: &Ticket| other.box_name == box_name && other.file == ticket.file;
+                if self.open.iter().chain(&self.stuck).any(known) {
                     continue;
                 }
-                if self.taken >= MOST || self.open.len() >= MOST {
+                if self.taken >= MOST || self.open.len() + self.stuck.len() >= MOST {
                     self.more = true;
                     break;
                 }
@@ -109,25 +129,38 @@ impl Inbox {
     /// A request is answered: its file goes.
     pub fn done(&mut self, root: &Path, ticket: &Ticket) {
         self.open.remove(ticket);
+        self.remove(root, ticket.clone());
+    }
+
+    fn remove(&mut self, root: &Path, ticket: Ticket) {
         let below = Path::new(ticket.source.as_str()).join(ticket.box_name);
         let removed = enter(root, &below, false)
             .and_then(|folder| Ok(unlinkat(&folder, CString::new(ticket.file.clone())?, AtFlags::empty())?));
         if let Err(error) = removed
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(group = %self.group, %error, "An answered request can't be removed");
+            tracing::debug!(group = %self.group, %error, "An answered request can't be removed");
+            self.stuck.insert(ticket);
         }
     }
 
-    fn names(&mut self, folder: &OwnedFd) -> Vec<CString> {
+    /// A folder stays where it is, and is told of once: moved out of the mount it would take along who stands in it.
+    fn names(&mut self, folder: &OwnedFd, events: &mut Vec<FromIpc>) -> Vec<CString> {
         let Ok(entries) = Dir::read_from(folder) else { return Vec::new() };
         let mut read = 0;
-        let mut names: Vec<CString> = entries
+        let (folders, files): (Vec<DirEntry>, Vec<DirEntry>) = entries
             .take(NAMES)
             .inspect(|_| read += 1)
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
-            .filter(|name| name.to_bytes().ends_with(b".json"))
-            .collect();
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_name().to_bytes().ends_with(b".json"))
+            .partition(|entry| entry.file_type() == FileType::Directory);
+        if let Some(folder) = folders.first()
+            && !std::mem::replace(&mut self.told_folder, true)
+        {
+            let reason = format!("{}: it is a folder", shown(folder.file_name()));
+            events.push(FromIpc::Refused { source: self.group.clone(), reason });
+        }
+        let mut names: Vec<CString> = files.iter().map(|entry| entry.file_name().to_owned()).collect();
         self.more |= read == NAMES;
         names.sort();
         names
@@ -140,14 +173,12 @@ fn found(root: &Path, group: &Folder, folder: &OwnedFd, name: &CString) -> Found
             Ok(file) => Found::Request(file),
             Err(error) => {
                 move_away(root, group, folder, name);
+                // The error quotes what it met.
+                let error: String = error.to_string().chars().take(100).collect();
                 Found::Refused(format!("{}: it can't be understood: {error}", shown(name)))
             }
         },
-        Err(Unread::Gone) => Found::Nothing,
-        Err(Unread::Folder) => {
-            move_away(root, group, folder, name);
-            Found::Refused(format!("{}: it is a folder", shown(name)))
-        }
+        Err(Unread::Gone | Unread::Folder) => Found::Nothing,
         Err(Unread::Unfit(what)) => {
             // What it links to or pretends to be is none of ours; its name goes.
             let _ = unlinkat(folder, name, AtFlags::empty());
@@ -217,7 +248,7 @@ fn move_away(root: &Path, group: &Folder, folder: &OwnedFd, name: &CString) {
 }
 
 /// A name that an agent chose, harmless in a log and as a file's name.
-fn shown(name: &CString) -> String {
+fn shown(name: &CStr) -> String {
     let harmless = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
     name.to_string_lossy().chars().take(100).map(harmless).collect()
 }

@@ -229,6 +229,24 @@ async fn a_folder_that_is_a_link_leads_nowhere() {
 }
 
 #[tokio::test]
+async fn an_answered_request_that_stays_is_not_taken_again() {
+    // I4: its folder was something else while it was answered.
+    let mut scene = scene().await;
+    scene.put("messages", "1.json", &message("a", "once"));
+    let (_, ticket) = scene.request().await;
+    let (messages, aside) = (scene.group().join("messages"), scene.group().join("aside"));
+    fs::rename(&messages, &aside).unwrap();
+    symlink("/", &messages).unwrap();
+    scene.ipc.answer(ticket, IpcResult::Ok(true));
+    scene.ipc.snapshots(family(), Vec::new()).await;
+    fs::remove_file(&messages).unwrap();
+    fs::rename(&aside, &messages).unwrap();
+    scene.put("messages", "2.json", &message("b", "twice"));
+    assert_eq!(text(scene.request().await.0), "twice");
+    assert_eq!(names(&messages), ["2.json"]);
+}
+
+#[tokio::test]
 async fn a_flood_comes_slowly_and_no_other_group_waits() {
     // I4
     let mut scene = scene().await;

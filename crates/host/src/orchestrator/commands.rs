@@ -16,11 +16,7 @@ use nanoclaw_core::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    State,
-    live::{Stopped, stamp_of},
-    now,
-};
+use super::{State, live::Stopped, now};
 use crate::{
     kiro,
     ports::{ToChannel, ToEngine},
@@ -167,8 +163,7 @@ impl State {
                 .await,
         )?;
         self.take_groups(all).await;
-        let told = self.refresh_snapshots().await;
-        self.kept(told)?;
+        self.snapshots_old = true;
         json_of(&GroupStatus::from(&group))
     }
 
@@ -216,8 +211,7 @@ impl State {
                 .await,
         )?;
         self.take_groups(all).await;
-        let told = self.refresh_snapshots().await;
-        self.kept(told)?;
+        self.snapshots_old = true;
         self.tell_queue(Event::Removed(group.folder.clone())).await;
         let given_up = self.give_up_tasks(&group.folder, "The chat is not registered any more.").await;
         self.kept(given_up)?;
@@ -246,8 +240,7 @@ impl State {
                 .await,
         )?;
         self.take_groups(all).await;
-        let told = self.refresh_snapshots().await;
-        self.kept(told)?;
+        self.snapshots_old = true;
         done()
     }
 
@@ -255,23 +248,6 @@ impl State {
         let run = self.run_named(target)?;
         self.stop_run(&run, how);
         done()
-    }
-
-    fn log_path(&self, run: Option<String>) -> Answer {
-        let path = match run {
-            None => self.home.log(),
-            Some(run) => {
-                let unknown = || Trouble::UnknownRun { run: run.clone() };
-                let (folder, _) = run.rsplit_once('-').ok_or_else(unknown)?;
-                let folder = Folder::new(folder).map_err(|_| unknown())?;
-                let path = self.home.run_log(&folder, stamp_of(&run).ok_or_else(unknown)?);
-                if !path.is_file() {
-                    return Err(unknown());
-                }
-                path
-            }
-        };
-        Ok(json!({ "path": path }))
     }
 
     async fn send(&mut self, to: Jid, text: &str, any: bool) -> Answer {

@@ -1,6 +1,6 @@
 //! What agents ask for by files, done or refused and answered (I1–I8); and the snapshots that they read (R8).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem};
 
 use anyhow::Result;
 use nanoclaw_core::{
@@ -19,16 +19,24 @@ use super::{State, tasks::TaskChange};
 use crate::{
     ipc::{FromIpc, Ticket},
     ports::ToChannel,
-    store::{chats, outbox::Outgoing, tasks},
+    store::{
+        chats,
+        outbox::{self, Outgoing},
+        tasks,
+    },
 };
 
+/// Characters of a reason.
+const LONGEST_REASON: usize = 200;
+
 impl State {
-    pub(super) async fn asked_by_agent(&mut self, event: FromIpc) {
+    /// `last`: no other request waits.
+    pub(super) async fn asked_by_agent(&mut self, event: FromIpc, last: bool) {
         match event {
-            FromIpc::Request { source, file, ticket } => self.agent_request(&source, *file, ticket).await,
+            FromIpc::Request { source, file, ticket } => self.agent_request(&source, *file, ticket, last).await,
             FromIpc::Refused { source, reason } => {
                 tracing::warn!(%source, reason, "A file of an agent was refused");
-                self.note_refusal(&source, &reason);
+                self.note_refusal(&source, reason);
             }
             FromIpc::Broke => {
                 self.broke("the agents' requests");
@@ -38,13 +46,20 @@ impl State {
         }
     }
 
-    async fn agent_request(&mut self, source: &Folder, file: IpcFile, ticket: Ticket) {
+    async fn agent_request(&mut self, source: &Folder, file: IpcFile, ticket: Ticket, last: bool) {
         let kind = kind(&file.request);
+        if self.cut_off.contains(source) {
+            // C1: what it was asked is asked again, and then it would ask for this again.
+            tracing::warn!(%source, kind, "A request of an agent whose work was cut off is left out");
+            let reason = "NanoClaw was started anew meanwhile, and what you were asked is asked again.";
+            return self.ipc.answer(ticket, IpcResult::Error(reason.to_owned()));
+        }
         let done = match self.authorized(source, file.request).await {
             Ok(action) => self.act(source, action, &ticket).await.map_err(|trouble| trouble.problem().text),
-            Err(Refusal::Bad(reason)) => Err(reason),
+            Err(Refusal::Bad(reason)) => Err(short(reason)),
             Err(Refusal::Denied(reason)) => {
-                self.note_refusal(source, &reason);
+                let reason = short(reason);
+                self.note_refusal(source, reason.clone());
                 Err(reason)
             }
         };
@@ -58,6 +73,10 @@ impl State {
                 IpcResult::Error(reason)
             }
         };
+        // Who has the answer reads the snapshots next. Of many requests at once only the last is worth the writing.
+        if last && let Err(error) = self.refresh_snapshots().await {
+            self.note_internal(&error);
+        }
         self.ipc.answer(ticket, result);
     }
 
@@ -76,6 +95,11 @@ impl State {
         match action {
             Action::Say { chat, text } => {
                 let Some(text) = prompt::public_part(&text) else { return Err(Trouble::EmptyText) };
+                let to = chat.clone();
+                let full = self.store.read(move |db| outbox::is_full(db, &to)).await;
+                if self.kept(full)? {
+                    return Err(Trouble::TooManyTexts);
+                }
                 let text = prompt::signed(&text, &self.settings.assistant_name, self.settings.own_number);
                 // Fixed by the file: taken again after a kill, it is the same message (M13).
                 let id = run::message_id(&ticket.name(), 0, 0);
@@ -106,7 +130,7 @@ impl State {
     }
 
     /// I3: shown until the next start, with how often.
-    fn note_refusal(&mut self, source: &Folder, reason: &str) {
+    fn note_refusal(&mut self, source: &Folder, reason: String) {
         let chat = self.groups.get(source).map_or_else(|| source.to_string(), |group| group.name.clone());
         let mut count = 1;
         self.recorded.retain(|trouble| match trouble {
@@ -116,7 +140,7 @@ impl State {
             }
             _ => true,
         });
-        self.recorded.insert(Trouble::AgentRefused { chat, count, reason: reason.to_owned() });
+        self.recorded.insert(Trouble::AgentRefused { chat, count, reason });
     }
 
     /// R8: what a group's agent is told of tasks and chats.
@@ -144,7 +168,10 @@ impl State {
     }
 
     /// R8: after a change, for the agents that are at work.
-    pub(super) async fn refresh_snapshots(&self) -> Result<()> {
+    pub(super) async fn refresh_snapshots(&mut self) -> Result<()> {
+        if !mem::take(&mut self.snapshots_old) {
+            return Ok(());
+        }
         for run in self.runs.values() {
             if let Some(group) = self.groups.get(&run.folder) {
                 self.write_snapshots(group).await?;
@@ -156,6 +183,14 @@ impl State {
     /// The folders that the agents at work can write to are the ones to look at.
     pub(super) fn watch_runs(&mut self) {
         self.ipc.live(self.runs.values().map(|run| run.folder.clone()).collect());
+    }
+}
+
+/// An agent's own words may be in it.
+fn short(reason: String) -> String {
+    match reason.char_indices().nth(LONGEST_REASON) {
+        None => reason,
+        Some((end, _)) => format!("{}…", &reason[..end]),
     }
 }
 

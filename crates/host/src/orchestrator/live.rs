@@ -52,7 +52,8 @@ impl LiveRun {
         if self.timed_out || self.stopped.is_some() {
             return (jiff::Timestamp::MAX, Due::Stop);
         }
-        self.clock.due(!self.open.is_empty() || !self.is_up)
+        // Of one that failed nothing is waited for any more.
+        self.clock.due(self.failure.is_none() && (!self.open.is_empty() || !self.is_up))
     }
 }
 
@@ -88,7 +89,10 @@ pub(super) fn judge(live: &LiveRun, end: &RunEnd) -> (Outcome, Option<String>) {
     match end {
         RunEnd::EngineLost => (Outcome::Lost, None),
         _ if live.stopped.is_some() => (Outcome::Lost, None),
-        RunEnd::NotStarted { reason } => (Outcome::Failed, Some(reason.clone())),
+        RunEnd::NotStarted { reason } => {
+            tracing::warn!(reason, "A run could not be started");
+            (Outcome::Failed, Some(not_started(reason).to_owned()))
+        }
         RunEnd::Exited { code, stderr } => {
             if let Some(failure) = &live.failure {
                 return (Outcome::Failed, Some(failure.clone()));
@@ -109,6 +113,21 @@ pub(super) fn judge(live: &LiveRun, end: &RunEnd) -> (Outcome, Option<String>) {
             }
             (Outcome::Done, None)
         }
+    }
+}
+
+/// Why a run could not be started, in words for a chat, which needs not know this computer's folders: those stand in the log.
+fn not_started(reason: &str) -> &'static str {
+    let reason = reason.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if says(&["no space left", "disk quota"]) {
+        "the disk is full. Make room on it."
+    } else if says(&["no such image"]) {
+        "the agent's image is missing. Build it again."
+    } else if says(&["mount"]) {
+        "a folder could not be mounted into the agent's container. NanoClaw's log says which."
+    } else {
+        "the agent's container could not be started. NanoClaw's log says why."
     }
 }
 
@@ -137,6 +156,21 @@ mod tests {
         assert_eq!(Measured::new(load(1100), at(12), Some(first)).cpu_percent, Some(50.0));
         assert_eq!(Measured::new(load(1100), at(30), Some(first)).cpu_percent, None, "too long ago");
         assert!(first.holds(at(19)) && !first.holds(at(20)), "nobody looks any more");
+    }
+
+    #[test]
+    fn a_chat_is_not_told_of_this_computers_folders() {
+        // C4
+        for (reason, expect) in [
+            ("write /var/lib/docker/overlay2/x: no space left on device", "disk"),
+            ("No such image: nanoclaw-agent:latest", "image"),
+            ("invalid mount config for type \"bind\": bind source path does not exist: /Users/ann/x", "folder"),
+            ("Mounts denied: the path /Users/ann/x is not shared from the host", "folder"),
+            ("/home/ann/nanoclaw-agent can't be started: permission denied", "container"),
+        ] {
+            let told = not_started(reason);
+            assert!(told.contains(expect) && !told.contains("ann") && told.matches(". ").count() == 1, "{told}");
+        }
     }
 
     #[test]

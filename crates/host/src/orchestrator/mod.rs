@@ -10,6 +10,7 @@
 //! | `mounts` | what a run sees of this computer (R2, X1–X4), Kiro's files (R10) |
 //! | `runs` | hand-overs, results and ends of runs (C1, Q5, R5) |
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
+//! | `logs` | which file shows a log |
 //! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
 //! | `tasks` | scheduled tasks: planned, claimed, finished (S2–S6) |
 //! | `image` | the making of the agent's image |
@@ -27,6 +28,7 @@ mod image;
 mod intake;
 mod ipc;
 mod live;
+mod logs;
 mod mounts;
 mod outgoing;
 mod quitting;
@@ -36,7 +38,7 @@ mod tasks;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, anyhow};
@@ -80,6 +82,8 @@ use quitting::Quitting;
 
 /// How long a stopped container has between SIGTERM and a kill (Q6, R5).
 const GRACE: Duration = Duration::from_secs(15);
+/// How long a status may wait for a quiet moment.
+const LATE: Duration = Duration::from_millis(100);
 /// How long a part that failed has to be well until nothing is said of it any more.
 const WELL: Duration = Duration::from_secs(600);
 
@@ -109,13 +113,16 @@ impl Orchestrator {
             tracing::warn!(code = trouble.code(), "{}", trouble.problem().text);
         }
         let store = Store::open(&home.database())?;
-        reserve(&home);
         let internal = |error: anyhow::Error| Trouble::Internal { reason: format!("{error:#}") };
-        let (install, groups) = store
+        let (install, groups, cut_off) = store
             .write(|db| {
+                let groups = store::groups::list(db)?;
+                let (asked, claimed) = (store::cursors::open_chats(db)?, store::tasks::claimed_groups(db)?);
+                let is_cut_off = |group: &&Group| asked.contains(&group.jid) || claimed.contains(group.folder.as_str());
+                let cut_off = groups.iter().filter(is_cut_off).map(|group| group.folder.clone()).collect();
                 store::cursors::settle_all(db)?;
                 store::tasks::release_all(db)?;
-                Ok((store::install_id(db)?, store::groups::list(db)?))
+                Ok((store::install_id(db)?, groups, cut_off))
             })
             .await
             .map_err(internal)?;
@@ -151,14 +158,7 @@ impl Orchestrator {
                 container::process::start(container::process::Config { runner, kiro }, from_engine)
             }
         };
-        tokio::spawn(async move {
-            let whoami = match program {
-                Some(program) => kiro::whoami(&program).await,
-                None => Whoami::missing(),
-            };
-            // Nobody asks any more while everything ends.
-            let _ = signed_in.send(whoami).await;
-        });
+        tokio::spawn(kiro::watch(settings.clone(), home.places(), signed_in));
         let mut state = State {
             queue: Queue::new(settings.max_containers),
             groups: BTreeMap::new(),
@@ -171,7 +171,7 @@ impl Orchestrator {
             starter: starter::find(settings.engine_socket.as_deref()).filter(|_| settings.runtime == Runtime::Docker),
             building: None,
             build: Build::None,
-            kiro_host: SignInStatus::new(Whoami::unknown("Not asked yet."), now()),
+            kiro_host: SignInStatus::not_asked(),
             desktop: Desktop::default(),
             recorded: troubles.into_iter().collect(),
             broken: BTreeMap::new(),
@@ -186,6 +186,8 @@ impl Orchestrator {
             to_channel,
             to_engine,
             ipc,
+            snapshots_old: false,
+            cut_off,
             groups_synced_at: None,
             scheduler: Scheduler::start(),
         };
@@ -234,7 +236,8 @@ enum Input {
     Arrived(Result<Vec<Message>>),
     Channel(FromChannel),
     Engine(FromEngine),
-    Ipc(FromIpc),
+    /// And whether no other request waits.
+    Ipc(FromIpc, bool),
     Build(FromBuild),
     Asked(Ask),
     Whoami(Whoami),
@@ -288,6 +291,10 @@ struct State {
     to_channel: mpsc::UnboundedSender<ToChannel>,
     to_engine: mpsc::UnboundedSender<ToEngine>,
     ipc: Ipc,
+    /// What agents at work read of tasks and chats has changed.
+    snapshots_old: bool,
+    /// Groups whose work a process before this one left undone, until it is begun again.
+    cut_off: BTreeSet<Folder>,
     /// When WhatsApp told the groups' names last.
     groups_synced_at: Option<Timestamp>,
     scheduler: Scheduler,
@@ -298,14 +305,17 @@ impl State {
     /// An edge takes no orders any more, and what it had under way is not known.
     async fn live(&mut self, mut inputs: Inputs, publish: &watch::Sender<Arc<AppStatus>>) -> Result<()> {
         self.begin().await;
-        let mut dirty = true;
+        let mut dirty = Some(Instant::now());
         let mut quitting: Option<Quitting> = None;
         let ended = loop {
             let input = self.next(&mut inputs, dirty, quitting.as_ref()).await;
             if matches!(input, Input::Quiet) {
                 self.look_at_disk();
+                if let Err(error) = self.refresh_snapshots().await {
+                    self.note_internal(&error);
+                }
                 self.publish(publish);
-                dirty = false;
+                dirty = None;
                 continue;
             }
             if let Input::Gone(edge) = input {
@@ -315,7 +325,7 @@ impl State {
                 // What could not be kept was not acknowledged, and is tried again.
                 self.note_internal(&error);
             }
-            dirty = true;
+            dirty.get_or_insert_with(Instant::now);
             self.watch_runs();
             if self.wanted == Wanted::Quitting {
                 let quitting = quitting.get_or_insert_with(Quitting::begin);
@@ -345,25 +355,28 @@ impl State {
         }
     }
 
-    /// The next input. What waits already goes before the clock, and only when nothing waits the status is published:
-    /// so a burst costs one status, not one each.
-    async fn next(&mut self, inputs: &mut Inputs, dirty: bool, quitting: Option<&Quitting>) -> Input {
+    /// The next input. A person goes first, and agents' requests last: however many they are, they hold up neither what a
+    /// person asks for nor the clock that limits their runs. Only when nothing waits the status is published, so a burst
+    /// costs one status, not one each; but not later than [`LATE`].
+    async fn next(&mut self, inputs: &mut Inputs, dirty: Option<Instant>, quitting: Option<&Quitting>) -> Input {
         let due = self.due_at(quitting);
+        let late = dirty.is_some_and(|since| since.elapsed() > LATE);
         tokio::select! {
             biased;
+            Some(ask) = inputs.asked.recv() => Input::Asked(ask),
             Some(event) = inputs.engine_events.recv() => Input::Engine(event),
             Some(event) = inputs.channel_events.recv() => Input::Channel(event),
             Some(messages) = inputs.arrived.recv() => Input::Arrived(messages),
-            Some(event) = inputs.ipc_events.recv() => Input::Ipc(event),
+            () = self.scheduler.due(now), if self.wanted != Wanted::Quitting => Input::Schedule,
+            () = sleep_until(due) => Input::Due,
+            () = std::future::ready(()), if late => Input::Quiet,
+            Some(event) = inputs.ipc_events.recv() => Input::Ipc(event, inputs.ipc_events.is_empty()),
             Some(said) = async { Some(self.building.as_mut()?.next().await) } => Input::Build(said),
-            Some(ask) = inputs.asked.recv() => Input::Asked(ask),
             Some(whoami) = inputs.whoami.recv() => Input::Whoami(whoami),
             Ok(()) = inputs.desktop_told.changed() => Input::Desktop(inputs.desktop_told.borrow_and_update().clone()),
             () = self.to_channel.closed() => Input::Gone("the link to WhatsApp"),
             () = self.to_engine.closed() => Input::Gone("what runs containers"),
-            () = std::future::ready(()), if dirty => Input::Quiet,
-            () = self.scheduler.due(now), if self.wanted != Wanted::Quitting => Input::Schedule,
-            () = sleep_until(due) => Input::Due,
+            () = std::future::ready(()), if dirty.is_some() => Input::Quiet,
         }
     }
 
@@ -372,7 +385,7 @@ impl State {
             Input::Arrived(messages) => self.arrived(messages?).await,
             Input::Channel(event) => self.channel(event).await?,
             Input::Engine(event) => self.engine(event).await?,
-            Input::Ipc(event) => self.asked_by_agent(event).await,
+            Input::Ipc(event, last) => self.asked_by_agent(event, last).await,
             Input::Build(said) => self.build_said(said),
             Input::Asked(ask) => {
                 let waits = matches!(ask.command, Command::ImageBuild { wait: true, .. });
@@ -406,7 +419,7 @@ impl State {
                     .write(move |db| names.iter().try_for_each(|(jid, name)| store::chats::rename(db, jid, name)))
                     .await?;
                 self.groups_synced_at = Some(now());
-                self.refresh_snapshots().await?;
+                self.snapshots_old = true;
             }
         }
         Ok(())
@@ -512,16 +525,6 @@ fn unknown_engine() -> EngineStatus {
         socket: None,
         image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
     }
-}
-
-/// Beside the start, which need not wait for it.
-fn reserve(home: &Home) {
-    let database = home.database();
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = store::reserve(&database) {
-            tracing::warn!("No room could be reserved for the database: {error:#}");
-        }
-    });
 }
 
 fn running_as_root() -> bool {

@@ -40,6 +40,12 @@ use crate::{
 const MODEL: &str = "KIRO_MODEL";
 const AGENT: &str = "KIRO_AGENT_NAME";
 
+/// Why a run failed that nobody else knows a reason for (C4).
+const NOT_PREPARED: &str = "something failed on the computer. NanoClaw's log says what.";
+
+/// Bytes of a session's id; Kiro's are far shorter, and a request has to hold it.
+const LONGEST_SESSION: usize = 256;
+
 impl State {
     pub(super) async fn tell_queue(&mut self, event: Event) {
         let mut effects: VecDeque<_> = self.queue.handle(event, now()).into();
@@ -61,6 +67,7 @@ impl State {
                 Ok(false) => Ok(Some(Event::Ended { run, outcome: Outcome::Done, more: false })),
                 Err(error) => {
                     tracing::error!("the run could not be started: {error:#}");
+                    self.note_failure(&folder, Some(NOT_PREPARED.to_owned()));
                     Ok(Some(Event::Ended { run, outcome: Outcome::Failed, more: true }))
                 }
             },
@@ -166,6 +173,8 @@ impl State {
             self.send_channel(ToChannel::Composing { chat: group.jid, on: true });
         }
         self.runs.insert(run.clone(), live);
+        // What an earlier process left of it has been removed before the engine was ready.
+        self.cut_off.remove(folder);
         self.send_engine(ToEngine::Start(Box::new(spec)));
         Ok(true)
     }
@@ -235,16 +244,20 @@ impl State {
     pub(super) async fn output(&mut self, run: RunId, part: u64, output: Output) -> Result<()> {
         moment("result");
         // After a failure nothing more of it counts: its open turns go back when it ends.
-        let Some(live) = self.runs.get_mut(&run).filter(|live| live.failure.is_none()) else { return Ok(()) };
+        let Some(live) = self.runs.get(&run).filter(|live| live.failure.is_none()) else { return Ok(()) };
+        let (folder, chat) = (live.folder.clone(), live.chat.clone());
         if output.status == Status::Error {
             tracing::warn!(run, cause = ?output.cause, "The agent reported an error");
             tracing::debug!(run, error = output.error, "What it said");
-            live.failure = Some(run::excuse(output.cause).to_owned());
-            self.close_run(&run);
+            self.fail_run(&run, run::excuse(output.cause));
             return Ok(());
         }
-        let folder = live.folder.clone();
-        let chat = live.chat.clone();
+        let to = chat.clone();
+        if self.store.read(move |db| outbox::is_full(db, &to)).await? {
+            self.fail_run(&run, "too many of its texts wait to be sent already.");
+            return Ok(());
+        }
+        let Some(live) = self.runs.get(&run) else { return Ok(()) };
         let id = run::message_id(&run, output.turn.unwrap_or_default(), part);
         let result = output.result.as_deref().and_then(prompt::public_part);
         let reply = result.as_deref().map(|text| Outgoing {
@@ -257,7 +270,7 @@ impl State {
             live.task.as_ref().filter(|task| !task.finished).map(|task| (task.id.clone(), ran_of(live, Ok(result))));
         // R11: the folder may have gone to another chat meanwhile.
         let still_its_folder = self.groups.get(&folder).is_some_and(|group| group.jid == chat);
-        let session = output.new_session_id.filter(|_| !isolated && still_its_folder);
+        let session = output.new_session_id.filter(|id| id.len() <= LONGEST_SESSION && !isolated && still_its_folder);
         let (named, of_run) = (output.turn, run.clone());
         let zone = self.settings.zone.clone();
         self.note_failure(&folder, None);
@@ -284,10 +297,7 @@ impl State {
         let still_open = match kept {
             Ok(still_open) => still_open,
             Err(error) => {
-                if let Some(live) = self.runs.get_mut(&run) {
-                    live.failure = Some("the answer could not be kept. Make room on the disk.".to_owned());
-                }
-                self.close_run(&run);
+                self.fail_run(&run, "the answer could not be kept. Make room on the disk.");
                 return Err(error);
             }
         };
@@ -309,6 +319,13 @@ impl State {
             }
         }
         self.flush().await
+    }
+
+    fn fail_run(&mut self, run: &str, reason: &str) {
+        if let Some(live) = self.runs.get_mut(run) {
+            live.failure = Some(reason.to_owned());
+        }
+        self.close_run(run);
     }
 
     /// Tells a run that nothing more comes. It ends by itself, after what it is at.
@@ -417,10 +434,18 @@ impl State {
             self.tell_chat(&live.chat, run, "I was stopped before I could answer.").await?;
         }
         let finished = self.task_ended(live, dropped, reason).await?;
-        let more = match self.groups.get(&live.folder).cloned() {
-            Some(group) => self.owes(&group).await?,
+        let group = self.groups.get(&live.folder).cloned();
+        let more = match &group {
+            Some(group) => self.owes(group).await?,
             None => false,
         };
+        let is_served = group.is_some_and(|group| group.jid == live.chat);
+        if is_served && !more && !dropped && live.task.is_none() && !live.open.is_empty() {
+            // C1, C4: it had said something already, so it is not asked again, and somebody waits for the rest.
+            let reason = reason.unwrap_or("my work was cut short.");
+            self.tell_chat(&live.chat, run, &format!("I could not finish: {reason} Write again to have me go on."))
+                .await?;
+        }
         Ok((finished, more))
     }
 
@@ -431,10 +456,10 @@ impl State {
             .recorded
             .iter()
             .find_map(|trouble| match trouble {
-                Trouble::RunFailed { chat, reason } if *chat == group.name => Some(reason.clone()),
+                Trouble::RunFailed { folder: failed, reason, .. } if failed == folder => Some(reason.clone()),
                 _ => None,
             })
-            .unwrap_or_default();
+            .unwrap_or_else(|| NOT_PREPARED.to_owned());
         let tasks = self.give_up_tasks(folder, &reason).await?;
         let text = if tasks > 0 && !self.owes(&group).await? {
             format!("A scheduled task could not be done: {reason} It is tried again at its next time.")
@@ -453,9 +478,11 @@ impl State {
     /// The last failure of a chat's runs stands in the status until one goes well.
     fn note_failure(&mut self, folder: &Folder, reason: Option<String>) {
         let Some(group) = self.groups.get(folder) else { return };
-        let name = group.name.clone();
-        self.recorded.retain(|trouble| !matches!(trouble, Trouble::RunFailed { chat, .. } if *chat == name));
-        self.recorded.extend(reason.map(|reason| Trouble::RunFailed { chat: name, reason }));
+        let chat = group.name.clone();
+        self.recorded
+            .retain(|trouble| !matches!(trouble, Trouble::RunFailed { folder: failed, .. } if failed == folder));
+        let failed = |reason| Trouble::RunFailed { folder: folder.clone(), chat, reason };
+        self.recorded.extend(reason.map(failed));
     }
 
     /// Whether a chat has unseen messages that want an answer (C3, M3).

@@ -130,7 +130,8 @@ impl State {
     pub(super) async fn reschedule(&mut self) -> Result<()> {
         let next = self.store.read(tasks::next).await?;
         self.scheduler.set(next);
-        self.refresh_snapshots().await
+        self.snapshots_old = true;
+        Ok(())
     }
 
     /// S2: what is due is claimed, then queued.

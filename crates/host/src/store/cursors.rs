@@ -1,5 +1,7 @@
 //! What each chat's agent was given, and which hand-overs have no result yet (C1, C3).
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use nanoclaw_core::{
     chat::{Jid, Message, Seq},
@@ -99,6 +101,16 @@ pub fn settle(connection: &Connection, chat: &Jid, run: &str) -> Result<()> {
         set(connection, chat, back)?;
     }
     close_turns(connection, &open.iter().map(|turn| turn.id).collect::<Vec<_>>())
+}
+
+/// The chats that have open turns.
+///
+/// # Errors
+/// What SQLite says.
+pub fn open_chats(connection: &Connection) -> Result<HashSet<Jid>> {
+    let mut statement = connection.prepare("SELECT DISTINCT chat_jid FROM turns")?;
+    let chats = statement.query_map([], |row| Ok(Jid::new(row.get::<_, String>(0)?)))?;
+    Ok(chats.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Settles every run that a process before this one left open (C3).

@@ -12,6 +12,7 @@ pub mod cursors;
 pub mod groups;
 pub mod messages;
 pub mod outbox;
+mod reserve;
 pub mod sessions;
 pub mod tasks;
 
@@ -26,6 +27,7 @@ use std::{
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use nanoclaw_core::problem::Trouble;
+pub use reserve::reserve;
 pub use rusqlite::Transaction;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
@@ -63,6 +65,7 @@ impl Store {
     /// A trouble that says why: newer than we know, held by another program, or not to be opened. Nothing was changed then.
     pub fn open(path: &Path) -> Result<Store, Trouble> {
         let mut connection = connect(path)?;
+        reserve(path);
         let (jobs, queue) = mpsc::channel::<Job>();
         thread::Builder::new()
             .name("store".to_owned())

@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use nanoclaw_core::{chat::Jid, status::rfc3339};
 use rusqlite::{Connection, params};
 
+/// The most texts of a chat that agents may have waiting: each makes all that waits slower to look through.
+pub const MOST: u64 = 1000;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     pub id: String,
@@ -72,6 +75,17 @@ pub fn failed(connection: &Connection, id: &str, error: &str, at: Timestamp) -> 
 /// What SQLite says.
 pub fn knows(connection: &Connection, id: &str) -> Result<bool> {
     Ok(connection.prepare_cached("SELECT 1 FROM outbox WHERE id = ?1")?.exists([id])?)
+}
+
+/// Whether as many texts wait for a chat as may.
+///
+/// # Errors
+/// What SQLite says.
+pub fn is_full(connection: &Connection, chat: &Jid) -> Result<bool> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'queued' AND chat_jid = ?1")?;
+    let waiting: u64 = statement.query_row([chat.as_str()], |row| row.get(0))?;
+    Ok(waiting >= MOST)
 }
 
 /// How many wait, and how many could not be sent.

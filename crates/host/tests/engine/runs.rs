@@ -35,7 +35,7 @@ async fn lines_go_in() {
     let mut scene = Scene::ready().await;
     let mut spec = scene.run("main", &format!("# two\n# lines\nframe(result=json.dumps(request))\n{ECHO}"));
     // Longer than any pipe on the way.
-    spec.request.session_id = Some("x".repeat(3 << 20));
+    spec.request.session_id = Some("x".repeat(1 << 20));
     spec.max_output = 8 << 20;
     let (log, expect) = (spec.log.clone(), spec.request.clone());
     let run = scene.start(spec);

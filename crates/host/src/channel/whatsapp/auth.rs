@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 use whatsapp_rust::store::{DeviceStore, SqliteStore};
 
-use crate::paths::private_folder;
+use crate::{paths::private_folder, store::reserve};
 
 const FILE: &str = "whatsapp.db";
 
@@ -37,6 +37,8 @@ pub(super) async fn open(folder: &Path) -> Result<Stored> {
     // The library would try for half a minute to open a file that is no database.
     ensure!(is_database(&file)?, "{name} is damaged");
     let store = SqliteStore::new(name).await.with_context(|| format!("open {name}"))?;
+    let database = file.clone();
+    tokio::task::spawn_blocking(move || reserve(&database)).await?;
     let device = store.load().await.context("read the sign-in")?.unwrap_or_default();
     let version = (device.app_version_primary, device.app_version_secondary, device.app_version_tertiary);
     Ok(Stored { store, is_linked: device.pn.is_some(), version })
