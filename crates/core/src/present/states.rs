@@ -131,7 +131,7 @@ fn ready() -> Facts {
 
 fn starting(facts: &mut Facts) {
     facts.link = Link::Starting;
-    facts.kiro_host = sign_in(Whoami::unknown("Not asked yet."));
+    facts.kiro_host = SignInStatus::not_asked();
     facts.engine = EngineStatus {
         state: EngineState::Starting,
         name: None,
@@ -235,7 +235,11 @@ fn troubled(facts: &mut Facts) {
             allowed: "a whole number from 1 to 1000 (containers)".to_owned(),
             used: "5".to_owned(),
         },
-        Trouble::RunFailed { chat: "Ops on call".to_owned(), reason: "it took too long.".to_owned() },
+        Trouble::RunFailed {
+            folder: Folder::new("ops").expect("a folder"),
+            chat: "Ops on call".to_owned(),
+            reason: "it took too long.".to_owned(),
+        },
         Trouble::SendFailed {
             chat: "Family 👨‍👩‍👧‍👦".to_owned(), reason: "the chat is gone.".to_owned()
         },
