@@ -1,6 +1,6 @@
 //! What the menu bar says when something is wrong.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nanoclaw_e2e::Scene;
 use serde_json::json;
 
@@ -42,5 +42,26 @@ async fn signed_out_by_the_phone_it_needs_the_person() -> Result<()> {
     owner.unlinks().await?;
     tray.until("the phone has unlinked it", |shown| shown.row(&["Link again"]).is_some()).await?;
     assert_eq!(desktop.notifications(2).await?, ["Signed out of Kiro", "Signed out of WhatsApp"]);
+    scene.end().await
+}
+
+#[tokio::test]
+async fn a_failure_that_only_a_start_mends_ends_the_app_with_an_exit_code() -> Result<()> {
+    // C3
+    let mut scene = Scene::begin("desktop_failure").await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    scene.quit().await?;
+    let desktop = scene.desktop().await?;
+    scene.set("NANOCLAW_PANIC_AT", "result:1");
+    scene.start_desktop(&desktop, &["--login"]).await?;
+    alice.writes_to(&owner, "hello").await?;
+    let end = scene.ended().await.err().context("it ended as if all were well")?.to_string();
+    assert!(end.contains("exit status: 1"), "{end}");
+    assert_eq!(desktop.notifications(1).await?, ["NanoClaw has stopped"]);
+    scene.set("NANOCLAW_PANIC_AT", "");
+    scene.start_desktop(&desktop, &["--login"]).await?;
+    alice.hears("Andy: echo: hello").await?;
     scene.end().await
 }
