@@ -162,6 +162,7 @@ pub enum Trouble {
         run: String,
     },
     AgentRefused {
+        folder: Folder,
         chat: String,
         count: u64,
         reason: String,
@@ -425,7 +426,7 @@ impl Trouble {
                 (format!("That command can't be understood: {reason}."), "See `nanoclawctl --help`.".to_owned())
             }
             UnknownRun { run } => (format!("There is no log of a run {run}."), "See groups/<folder>/logs.".to_owned()),
-            AgentRefused { chat, count, reason } => (
+            AgentRefused { chat, count, reason, .. } => (
                 format!("The agent of {chat} was refused something it may not do ({count} so far), last: {reason}"),
                 "Nothing came of it. If it was not meant well, see what was said in that chat.".to_owned(),
             ),

@@ -74,7 +74,10 @@ fn words(matter: Matter) -> Notification {
         Matter::WhatsApp => {
             ("Signed out of WhatsApp", "Your phone has unlinked NanoClaw. Open NanoClaw to link it again.")
         }
-        Matter::Kiro => ("Signed out of Kiro", "Messages wait until you sign in again."),
+        Matter::Kiro => (
+            "Signed out of Kiro",
+            "Sign in again. Until then messages are tried for some minutes, and then their chats are told why.",
+        ),
         Matter::Docker => ("Docker is not running", "Messages wait. They are answered by themselves when it is back."),
     };
     Notification { title, body }

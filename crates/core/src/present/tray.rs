@@ -255,7 +255,6 @@ fn tasks(status: &AppStatus, now: &Zoned) -> String {
         SchedulerState::Running if status.wanted == Wanted::Paused => "paused",
         SchedulerState::Running => match &status.scheduler.next {
             None => "none planned",
-            Some(_) if kiro(status) == "signed out" => "waiting for Kiro",
             Some(_) if !engine_serves(status) => "waiting for Docker",
             Some(next) => return format!("next {}", moment(&next.at.to_zoned(now.time_zone().clone()), now)),
         },

@@ -47,18 +47,13 @@ pub(super) struct Obstacle {
 }
 
 pub(super) fn obstacle(status: &AppStatus) -> Option<Obstacle> {
-    let found = |name| Some(Obstacle { name });
     let engine = &status.engine;
-    match (engine.state, engine.image.state) {
-        _ if runs_on_host(status) => {}
-        (EngineState::Absent | EngineState::Starting, _) => return found("Docker"),
-        (EngineState::Ready, _) if !engine.image.serves() => return found("the agent image"),
-        (EngineState::Ready, _) => {}
+    match engine.state {
+        _ if runs_on_host(status) => None,
+        EngineState::Absent | EngineState::Starting => Some(Obstacle { name: "Docker" }),
+        EngineState::Ready if !engine.image.serves() => Some(Obstacle { name: "the agent image" }),
+        EngineState::Ready => None,
     }
-    if status.kiro.mode == KiroMode::Shared && status.kiro.host.state == SignIn::SignedOut {
-        return found("Kiro");
-    }
-    None
 }
 
 /// How many chats are being worked for. A chat has one run at a time (Q1).
@@ -258,15 +253,16 @@ fn quiet(status: &AppStatus) -> Detail {
     match (status.wanted, obstacle(status)) {
         (Wanted::Quitting, _) => say("Nothing runs any more".to_owned(), ""),
         (Wanted::Paused, _) => say("Nothing runs while paused".to_owned(), "Messages are kept."),
-        (_, Some(Obstacle { name: "Kiro" })) => {
-            say(format!("Nothing can run until {name} is signed in"), "Work waits and goes on by itself.")
-        }
         (_, Some(Obstacle { name })) => {
             say(format!("Nothing can run without {name}"), "Work waits and goes on by itself.")
         }
         _ if status.whatsapp.state != crate::link::LinkState::Connected => {
             say("Nothing comes in without WhatsApp".to_owned(), "Planned tasks go on.")
         }
+        _ if status.kiro.mode == KiroMode::Shared && status.kiro.host.state == SignIn::SignedOut => say(
+            format!("{name} can't answer while Kiro is signed out"),
+            "Messages are tried for some minutes, and then their chats are told why.",
+        ),
         _ if status.groups.is_empty() => {
             say("No chat is chosen yet".to_owned(), &format!("{name} starts by itself once it listens in a chat."))
         }

@@ -218,13 +218,18 @@ fn containers_are_started_and_stopped() {
 
 #[test]
 fn nothing_is_offered_or_promised_that_cant_be() {
-    for name in ["paused", "docker_down", "image_missing", "image_building", "needs_you_kiro", "quitting"] {
+    for name in ["paused", "docker_down", "image_missing", "image_building", "quitting"] {
         let view = window(&named(name)).containers;
         assert!(view.startable.is_empty(), "{name}");
         assert_ne!(view.quiet.title, "All quiet", "{name}");
     }
-    assert_eq!(window(&named("nothing_registered")).containers.quiet.title, "No chat is chosen yet");
-    assert_eq!(window(&named("ready")).containers.quiet.title, "All quiet");
+    for (name, quiet) in [
+        ("needs_you_kiro", "Andy can't answer while Kiro is signed out"),
+        ("nothing_registered", "No chat is chosen yet"),
+        ("ready", "All quiet"),
+    ] {
+        assert_eq!(window(&named(name)).containers.quiet.title, quiet);
+    }
 }
 
 #[test]
