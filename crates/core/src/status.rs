@@ -452,6 +452,9 @@ impl Facts {
         if self.kiro_host.state == SignIn::SignedOut && self.kiro_mode == KiroMode::Shared {
             return headline(Level::NeedsYou, Trouble::KiroSignedOut.problem().text);
         }
+        if self.troubles.contains(&Trouble::DiskFull) {
+            return headline(Level::NeedsYou, Trouble::DiskFull.problem().text);
+        }
         if let Some(trouble) = self.engine_trouble() {
             let level = if matches!(trouble, Trouble::EngineAbsent { .. }) { Level::Offline } else { Level::NeedsYou };
             return headline(level, trouble.problem().text);

@@ -43,13 +43,22 @@ impl Opening {
 /// Whether all that is found out after a start has been. What goes wrong later is a notification (T6), not a window.
 fn is_settled(status: &AppStatus) -> bool {
     let on_its_way = matches!(status.whatsapp.state, LinkState::Starting | LinkState::Connecting);
-    !on_its_way && status.engine.state != EngineState::Starting
+    !on_its_way && status.engine.state != EngineState::Starting && status.kiro.host.at.is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::states;
+    use crate::{present::states, status::SignInStatus};
+
+    fn named(state: &str) -> AppStatus {
+        if state != "kiro_not_asked" {
+            return states::named(state);
+        }
+        let mut status = states::named("ready");
+        status.kiro.host = SignInStatus::not_asked();
+        status
+    }
 
     #[test]
     fn a_start_opens_the_window_when_it_should() {
@@ -58,6 +67,8 @@ mod tests {
             (&[][..], &["starting", "connecting", "not_paired", "not_paired"][..], Some(2)),
             (&[], &["starting", "connecting", "ready", "not_paired"], None),
             (&[], &["starting", "docker_down", "logged_out"], None),
+            (&[], &["starting", "kiro_not_asked", "needs_you_kiro"], Some(2)),
+            (&[], &["starting", "kiro_not_asked", "ready", "needs_you_kiro"], None),
             (&["--login"], &["starting", "not_paired"], None),
             (&["--show"], &["starting", "not_paired"], Some(0)),
             (&["--login", "--show"], &["starting"], Some(0)),
@@ -65,7 +76,7 @@ mod tests {
             (&["--unknown"], &["logged_out"], Some(0)),
         ] {
             let mut opening = Opening::of(arguments.iter().copied());
-            let opened = passing.iter().map(|state| opening.opens(&states::named(state)));
+            let opened = passing.iter().map(|state| opening.opens(&named(state)));
             let opened: Vec<usize> = opened.enumerate().filter_map(|(at, opened)| opened.then_some(at)).collect();
             assert_eq!(opened, opens_with.into_iter().collect::<Vec<_>>(), "{arguments:?} {passing:?}");
         }
