@@ -147,14 +147,13 @@ impl Orchestrator {
         });
         let (to_channel, channel_task) =
             channel::whatsapp::start(channel::whatsapp::Config::new(home.auth()), intake, from_channel);
-        let program = kiro::find(&settings, &home.places());
         let to_engine = match settings.runtime {
             Runtime::Docker => {
                 let (socket, image) = (settings.engine_socket.clone(), settings.agent_image.clone());
                 container::start(container::Config { install, socket, image }, from_engine)
             }
             Runtime::Host => {
-                let (runner, kiro) = (container::process::find_runner(), program.clone());
+                let (runner, kiro) = (container::process::find_runner(), kiro::find(&settings, &home.places()));
                 container::process::start(container::process::Config { runner, kiro }, from_engine)
             }
         };
