@@ -117,7 +117,7 @@ async fn commands_refuse_what_makes_no_sense() -> Result<()> {
 
 #[tokio::test]
 async fn an_agent_that_fails_is_tried_again_and_then_said() -> Result<()> {
-    // Q4: the first retry comes by itself, and the answer comes once.
+    // Q4, C4: the first retry comes by itself, and the answer comes once; two chats of one name fail each for themselves.
     let mut scene = Scene::begin("retry").await?;
     let (owner, alice) = people(&scene).await?;
     scene
@@ -128,8 +128,17 @@ async fn an_agent_that_fails_is_tried_again_and_then_said() -> Result<()> {
     alice.writes_to(&owner, "hello").await?;
     let status = scene.until("it waits for its retry", |status| status["queue"][0]["attempt"] == 1).await?;
     assert!(problem(&status, "run-failed").is_some(), "{status}");
+    let bob = scene.phone("4915110000003", "Bob").await?;
+    scene.register(&bob.jid(), "Alice", "other").await?;
+    bob.writes_to(&owner, "@Andy hello").await?;
+    let failed = |status: &Value| {
+        let problems = status["problems"].as_array().into_iter().flatten();
+        problems.filter(|problem| problem["code"] == "run-failed").count()
+    };
+    scene.until("both are said", |status| failed(status) == 2).await?;
     scene.kiro().plays(&json!({}))?;
     alice.hears("Andy: echo: hello").await?;
+    bob.hears("Andy: echo: @Andy hello").await?;
     let status = scene.until("all is well", |status| !has("run-failed")(status)).await?;
     assert_eq!(status["queue"], json!([]));
     assert_eq!(alice.texts().await?, ["Andy: echo: hello"]);

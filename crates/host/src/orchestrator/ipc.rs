@@ -134,13 +134,13 @@ impl State {
         let chat = self.groups.get(source).map_or_else(|| source.to_string(), |group| group.name.clone());
         let mut count = 1;
         self.recorded.retain(|trouble| match trouble {
-            Trouble::AgentRefused { chat: other, count: before, .. } if *other == chat => {
+            Trouble::AgentRefused { folder, count: before, .. } if folder == source => {
                 count += before;
                 false
             }
             _ => true,
         });
-        self.recorded.insert(Trouble::AgentRefused { chat, count, reason });
+        self.recorded.insert(Trouble::AgentRefused { folder: source.clone(), chat, count, reason });
     }
 
     /// R8: what a group's agent is told of tasks and chats.
