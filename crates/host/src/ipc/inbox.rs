@@ -161,7 +161,8 @@ impl Inbox {
             events.push(FromIpc::Refused { source: self.group.clone(), reason });
         }
         let mut names: Vec<CString> = files.iter().map(|entry| entry.file_name().to_owned()).collect();
-        self.more |= read == NAMES;
+        // Among names that are no requests nothing is waited for.
+        self.more |= read == NAMES && !names.is_empty();
         names.sort();
         names
     }

@@ -91,11 +91,8 @@ fn names(folder: &Path) -> Vec<String> {
 async fn a_request_comes_by_an_event_and_is_answered() {
     // I1, I2, I7, I8
     let mut scene = scene().await;
-    let asked = Instant::now();
     scene.put("messages", "1.json", &message("req-1", "hi"));
     let (file, ticket) = scene.request().await;
-    let took = asked.elapsed();
-    assert!(took < POLL / 2, "{took:?}: not by an event");
     assert_eq!(text(file), "hi");
     assert_eq!(names(&scene.group().join("messages")), ["1.json"], "it stays until it is answered");
     scene.ipc.answer(ticket, IpcResult::Error("no".into()));
@@ -104,6 +101,36 @@ async fn a_request_comes_by_an_event_and_is_answered() {
     let answer = fs::read_to_string(scene.group().join("results/req-1.json")).unwrap();
     assert_eq!(answer, r#"{"error":"no"}"#);
     assert!(scene.events.try_recv().is_err(), "taken once");
+}
+
+#[tokio::test]
+async fn a_request_is_picked_up_within_50_ms() {
+    // I7
+    let mut scene = scene().await;
+    let mut times = Vec::new();
+    for n in 0..9 {
+        let asked = Instant::now();
+        scene.put("messages", &format!("{n}.json"), &message("req", "hi"));
+        let (_, ticket) = scene.request().await;
+        times.push(asked.elapsed());
+        scene.ipc.answer(ticket, IpcResult::Ok(true));
+    }
+    times.sort();
+    // The median: the machine that this is measured on may be busy.
+    assert!(times[4] < Duration::from_millis(50), "{times:?}");
+}
+
+#[test]
+fn names_that_are_no_requests_are_not_waited_for() {
+    // I7
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("family/messages");
+    fs::create_dir_all(&folder).unwrap();
+    for n in 0..10_001 {
+        fs::write(folder.join(format!("{n}.tmp")), "").unwrap();
+    }
+    let mut inbox = Inbox::new(family());
+    assert!(inbox.take(root.path()).is_empty() && !inbox.is_busy());
 }
 
 #[tokio::test]
