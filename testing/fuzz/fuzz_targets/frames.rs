@@ -1,5 +1,4 @@
-//! A container's stdout (R4): whatever it writes, however it is cut, the parser gives the same and holds no more than its
-//! limits.
+//! A container's stdout (R4): whatever it writes, however it is cut, the parser gives the same, and reads its own frames.
 
 #![no_main]
 
