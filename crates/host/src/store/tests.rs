@@ -159,6 +159,21 @@ fn texts_go_out_in_order_one_a_chat_until_the_server_has_them() {
 }
 
 #[test]
+fn a_chat_has_so_many_texts_waiting_and_no_more() {
+    // M13
+    let db = connection();
+    let full = |chat: &str| outbox::is_full(&db, &Jid::new(chat)).unwrap();
+    for n in 0..outbox::MOST {
+        assert!(!full("a@g.us"));
+        let text = Outgoing { id: n.to_string(), chat: Jid::new("a@g.us"), text: "x".into() };
+        outbox::add(&db, &text, at(1)).unwrap();
+    }
+    assert_eq!((full("a@g.us"), full("b@g.us")), (true, false));
+    outbox::acked(&db, "0", at(2)).unwrap();
+    assert!(!full("a@g.us"));
+}
+
+#[test]
 fn container_settings_are_kept() {
     // X1: beside what others wrote; broken ones are told and cost no chat.
     let db = connection();

@@ -90,6 +90,21 @@ os._exit(0)
     assert_eq!(scene.wait("cause", cause).await, Cause::Quota);
 }
 
+// R4: results that come too fast for the loop end in a failure; the engine still ends the container.
+#[tokio::test]
+async fn too_many_results() {
+    let mut scene = Scene::ready().await;
+    let run = scene.start(scene.run("main", "for n in range(3000): frame(result=str(n))"));
+    assert_eq!(scene.ended(&run).await, exited(0));
+    let results = scene.results(&run);
+    assert!((500..1500).contains(&results.len()), "{}", results.len());
+    let error = |event: &FromEngine| match event {
+        FromEngine::Output { output, .. } => output.error.clone(),
+        _ => None,
+    };
+    assert_eq!(scene.wait("the failure", error).await, "too many results");
+}
+
 // R4, R7: a bad end tells its code and the last words.
 #[tokio::test]
 async fn a_bad_end() {

@@ -62,6 +62,7 @@ async fn a_full_disk_loses_nothing() -> Result<()> {
     town.attack("fill").await?;
     town.bob.hears("Andy: filled: No space left on device").await?;
     town.scene.until("it is shown", |status| !problems(status, "disk-full").is_empty()).await?;
+    assert_eq!(town.scene.app()?.status()["headline"]["level"], "needs-you");
     for _ in 0..5 {
         town.main_is_unharmed().await?;
     }

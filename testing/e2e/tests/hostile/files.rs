@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nanoclaw_e2e::Scene;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{PROMPT, Town, problems};
+use crate::{Town, problems};
 
 const LITTER: &str = r##"
 import json, os, socket, subprocess, time
@@ -161,6 +161,64 @@ async fn no_file_speaks_for_another_or_leads_the_host_astray() -> Result<()> {
     let groups = scene.ctl(&["groups", "list"]).await?;
     assert_eq!(groups.as_array().map(Vec::len), Some(2), "{groups}");
     assert_eq!(scene.ctl(&["tasks", "list"]).await?, json!([]));
-    let _: (Duration, Option<Value>) = (PROMPT, None);
+    town.scene.end().await
+}
+
+/// Main's agent, which may write in more places.
+const MAINS: &str = r##"
+import os, subprocess
+given = json.loads('''GIVEN''')
+elsewhere = given["elsewhere"]
+def instead(path, make):
+    subprocess.run(["rm", "-rf", path])
+    make(path)
+def link(path):
+    os.symlink(elsewhere, path)
+instead("/home/node/.kiro/agents/agent_config.json", os.mkfifo)
+instead("/home/node/.kiro/settings", link)
+for path in ["/workspace/group/.kiro", "/workspace/group/logs", "/workspace/global/.kiro", "/workspace/ipc/messages",
+             "/workspace/ipc/tasks", "/workspace/ipc/results", "/workspace/extra/reading", "/home/node/.kiro/sessions"]:
+    instead(path, link)
+os.symlink(elsewhere, "/workspace/extra/reading/x") if os.path.isdir("/workspace/extra/reading") else None
+print("replaced")
+"##;
+
+#[tokio::test]
+async fn mains_own_places_lead_nowhere_either() -> Result<()> {
+    // R2, R7, R8, R9, X3
+    let mut town = Town::begin(Scene::begin("hostile_main").await?).await?;
+    let user = town.scene.user().canonicalize()?;
+    let elsewhere = user.join("elsewhere");
+    for folder in ["elsewhere", "reading", ".config/nanoclaw"] {
+        fs::create_dir_all(user.join(folder))?;
+    }
+    fs::write(user.join("reading/book"), "once upon a time")?;
+    let allowed = json!({"allowedRoots": [{"path": "~/reading", "allowReadWrite": false}], "blockedPatterns": [], "nonMainReadOnly": true});
+    fs::write(user.join(".config/nanoclaw/mount-allowlist.json"), allowed.to_string())?;
+    let given = json!({"elsewhere": elsewhere});
+    let mains = format!("import json\n{}", MAINS.replace("GIVEN", &given.to_string()));
+    town.plays(&[("replace", &mains), ("read", "print(open('/workspace/extra/reading/book').read())")])?;
+    town.main_answers().await?;
+    town.alice.writes_to(&town.owner, "replace").await?;
+    town.alice.hears("Andy: replaced").await?;
+    town.scene.ctl(&["groups", "set", "family", "--mount", "~/reading"]).await?;
+
+    // What the host writes at a run's end, and at its own start.
+    let begun = tokio::time::Instant::now();
+    town.scene.quit().await?;
+    town.scene.start().await?;
+    town.scene.until_connected().await?;
+    eprintln!("back after {:?}", begun.elapsed());
+    town.attack("read").await?;
+    let said = town.bob.gets("what it could read", |item| item.kind == "text").await?.text;
+    assert!(said.contains("No such file"), "{said}");
+    let refused = problems(&town.scene.app()?.status(), "mount-refused");
+    assert!(refused.iter().any(|text| text.contains("is taken by something")), "{refused:?}");
+    town.main_answers().await?;
+    assert_eq!(fs::read_dir(&elsewhere)?.count(), 0, "something was written there");
+    let log = town.scene.log();
+    for told in ["A run's log can't be written", "What an agent starts from can't be written"] {
+        assert!(log.contains(told), "{told} is not in the log");
+    }
     town.scene.end().await
 }
