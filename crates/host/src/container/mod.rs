@@ -18,6 +18,7 @@
 //! | `process` | one agent without a container |
 //! | `transcript` | what a run says: results (R4), and what is kept of the rest (R6) |
 //! | `run_log` | the file that is left of a run (R7) |
+//! | `old_logs` | how many of these are kept |
 //!
 //! When the engine goes away (Q7), the runs are held: an engine that comes back soon may still have their containers, and a
 //! run that goes on has lost nothing. [`connection::PATIENCE`] later, or when the container turns out to be gone, the run
@@ -29,6 +30,7 @@ mod extra;
 mod folders;
 pub mod image;
 mod image_log;
+mod old_logs;
 pub mod process;
 mod reconcile;
 mod run;
@@ -41,7 +43,7 @@ use std::{
     collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -58,7 +60,7 @@ pub use spec::{LABEL_GROUP, LABEL_INSTALL, LABEL_KIND, LABEL_RUN};
 
 use crate::{
     ports::{FromEngine, RunEnd, RunSpec, ToEngine},
-    supervise::{PAUSE, holds},
+    supervise::{Pauses, holds},
 };
 use connection::{Connection, Reach};
 use run::Run;
@@ -133,9 +135,10 @@ pub fn start(config: Config, events: mpsc::UnboundedSender<FromEngine>) -> mpsc:
 }
 
 async fn keep_connected(edge: Edge, reach: watch::Sender<Reach>) {
+    let mut pauses = Pauses::new();
     while !holds(Connection::new(edge.clone(), reach.clone()).keep()).await {
         edge.tell(FromEngine::Broke);
-        sleep(PAUSE).await;
+        sleep(pauses.next(Instant::now())).await;
     }
 }
 

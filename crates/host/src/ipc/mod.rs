@@ -35,7 +35,7 @@ use notify::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{moment::moment, supervise::PAUSE};
+use crate::{moment::moment, supervise::Pauses};
 use inbox::Inbox;
 
 /// How often it looks while a run lives (I7), and what a second is for the flood limit (I4).
@@ -99,7 +99,7 @@ impl Ipc {
         let broke = events.clone();
         let mut post = Post { watcher: Box::new(watcher.0), looked: watcher.1, inboxes: BTreeMap::new(), root, events };
         thread::Builder::new().name("ipc".to_owned()).spawn(move || {
-            let mut groups = groups;
+            let (mut groups, mut pauses) = (groups, Pauses::new());
             let mut serve = || {
                 post.leftovers(std::mem::take(&mut groups));
                 post.serve(&queue);
@@ -107,7 +107,7 @@ impl Ipc {
             while catch_unwind(AssertUnwindSafe(&mut serve)).is_err() {
                 // The loop ends last.
                 let _ = broke.send(FromIpc::Broke);
-                thread::sleep(PAUSE);
+                thread::sleep(pauses.next(Instant::now()));
             }
         })?;
         Ok(Ipc { jobs, live: BTreeSet::new() })

@@ -74,6 +74,7 @@ use crate::{
     ports::{Ask, Desktop, FromChannel, FromEngine, ToChannel, ToEngine},
     scheduler::Scheduler,
     store::{self, Store, messages::Assistant},
+    supervise::WELL,
 };
 use image::{Building, FromBuild};
 use live::LiveRun;
@@ -84,8 +85,6 @@ use quitting::Quitting;
 const GRACE: Duration = Duration::from_secs(15);
 /// How long a status may wait for a quiet moment.
 const LATE: Duration = Duration::from_millis(100);
-/// How long a part that failed has to be well until nothing is said of it any more.
-const WELL: Duration = Duration::from_secs(600);
 
 /// A running orchestrator. It ends after `Command::Quit`.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ pub use fake::FakeServer;
 use crate::{
     moment::moment,
     ports::{FromChannel, Intake, ToChannel},
-    supervise::{PAUSE, holds},
+    supervise::{Pauses, holds},
 };
 use session::{End, Session};
 use voice::Voice;
@@ -107,9 +107,10 @@ struct Channel {
 
 impl Channel {
     async fn keep(mut self, mut commands: mpsc::UnboundedReceiver<ToChannel>) {
+        let mut pauses = Pauses::new();
         while !holds(self.run(&mut commands)).await {
             self.voice.say(FromChannel::Broke);
-            sleep(PAUSE).await;
+            sleep(pauses.next(std::time::Instant::now())).await;
         }
     }
 
