@@ -33,8 +33,11 @@ use crate::paths::Home;
 /// Our crates: `nanoclaw`, `nanoclaw_host`, `nanoclawctl` …
 const OURS: &str = "nanoclaw";
 
-/// This file and the one before it get half of LOG_MAX_BYTES, the runs' logs (R7) have the other half.
+/// This file and the one before it get half of LOG_MAX_BYTES.
 const SHARE: u64 = 4;
+
+/// The runs' logs (R7) have the other half, each chat as much of it: none pushes out another's.
+pub const RUN_LOGS_SHARE: u64 = 2;
 
 /// Bytes of a line; one event can't fill the log.
 const LONGEST_LINE: usize = 16 << 10;

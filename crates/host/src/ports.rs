@@ -112,6 +112,8 @@ pub struct RunSpec {
     pub max_output: usize,
     /// Where the run's log file goes (R7).
     pub log: PathBuf,
+    /// Bytes that the logs of this chat's runs may have together (R7).
+    pub max_logs: u64,
 }
 
 #[derive(Debug)]

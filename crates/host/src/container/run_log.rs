@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use nanoclaw_protocol::{Request, Usage};
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::folders::enter;
+use super::{folders::enter, old_logs::keep_within};
 use crate::ports::{RunEnd, RunSpec};
 
 /// Output as far as it is kept (R6).
@@ -94,8 +94,9 @@ impl Report<'_> {
         let (root, folder, name) = place().ok_or(io::ErrorKind::InvalidInput)?;
         let folder = enter(root, Path::new(folder), true)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&folder, name, flags, Mode::RUSR | Mode::WUSR)?;
-        self.write_to(&mut File::from(file))
+        let mut file = File::from(openat(&folder, name, flags, Mode::RUSR | Mode::WUSR)?);
+        self.write_to(&mut file)?;
+        keep_within(&folder, &file, name, self.spec.max_logs)
     }
 
     /// In parts: an output may be long, and is in memory already.
@@ -189,6 +190,7 @@ mod tests {
             cpus: 0,
             pids: 0,
             max_output: 40,
+            max_logs: 1 << 20,
             log: log.to_owned(),
         }
     }

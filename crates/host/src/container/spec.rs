@@ -167,6 +167,7 @@ mod tests {
             cpus: 2,
             pids: 512,
             max_output: 1024,
+            max_logs: 1 << 20,
             log: "/log".into(),
         }
     }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     kiro,
+    logging::RUN_LOGS_SHARE,
     moment::moment,
     ports::{Load, RunEnd, RunSpec, ToChannel, ToEngine},
     store::{
@@ -148,6 +149,7 @@ impl State {
             pids: self.settings.pids_limit,
             max_output: self.settings.max_output,
             log: self.home.run_log(folder, stamp_of(run).unwrap_or(started_at)),
+            max_logs: self.settings.log_max_bytes / RUN_LOGS_SHARE / self.groups.len().max(1) as u64,
         };
         let live = LiveRun {
             folder: folder.clone(),

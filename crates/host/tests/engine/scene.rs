@@ -118,6 +118,7 @@ impl Scene {
             cpus: 1,
             pids: 64,
             max_output: 1 << 20,
+            max_logs: 1 << 20,
             log: group.join(format!("logs/agent-{run}.log")),
             run,
         }
