@@ -85,6 +85,9 @@ pub enum Trouble {
         chat: String,
         reason: String,
     },
+    NotStopped {
+        container: String,
+    },
     PartFailed {
         part: String,
     },
@@ -207,6 +210,7 @@ impl Trouble {
             KiroMissing => "kiro-missing",
             KiroSignedOut => "kiro-signed-out",
             RunFailed { .. } => "run-failed",
+            NotStopped { .. } => "not-stopped",
             PartFailed { .. } => "internal-restart",
             MountMissing { .. } => "mount-missing",
             AllowlistMissing { .. } => "mount-allowlist-missing",
@@ -329,6 +333,10 @@ impl Trouble {
             RunFailed { chat, reason, .. } => (
                 format!("The agent could not answer in {chat}: {reason}"),
                 "The messages are kept. A new message in that chat tries again.".to_owned(),
+            ),
+            NotStopped { container } => (
+                format!("Docker does not stop the container {container}."),
+                "It is tried again and again. If this stays, start Docker anew.".to_owned(),
             ),
             PartFailed { part } => (
                 format!("A part of NanoClaw failed and was started again: {part}."),

@@ -158,6 +158,10 @@ pub enum FromEngine {
         run: String,
         load: Load,
     },
+    /// A run's container was ordered to stop and goes on; it is ordered again until it ends.
+    NotStopped {
+        run: String,
+    },
     /// What was to start the engine could not.
     NotStarted {
         reason: String,

@@ -4,6 +4,7 @@
 //! write or to stop. Called by the edge, one task a run.
 
 use std::{
+    convert::Infallible,
     future::poll_fn,
     pin::Pin,
     time::{Duration, Instant},
@@ -49,6 +50,10 @@ const DRAIN: Duration = Duration::from_secs(10);
 const RECHECK: Duration = Duration::from_secs(1);
 /// What the engine keeps of a container's output, in its own writing (`spec`: two files of 10 MB).
 const KEPT: usize = 20_000_000;
+/// Between two orders to stop a container whose end is not seen.
+const STOP_AGAIN: Duration = Duration::from_secs(5);
+/// Exits by SIGKILL and SIGTERM, as an engine that goes down ends its containers.
+const BY_SIGNAL: [i64; 2] = [137, 143];
 /// An exit that the engine has forgotten.
 const UNKNOWN_EXIT: i64 = -1;
 
@@ -78,7 +83,8 @@ pub(super) struct Run {
     transcript: Transcript,
     /// The most that the container's output can take up in the engine's log.
     logged: usize,
-    stopping: bool,
+    /// It is to be stopped: what is between SIGTERM and a kill.
+    stopping: Option<Duration>,
     /// The engine was away at some time during the run.
     was_away: bool,
 }
@@ -94,7 +100,7 @@ impl Run {
             pending: BytesMut::from(spec.request.to_line().as_bytes()),
             transcript: Transcript::new(spec.max_output, edge.events.clone()),
             logged: 0,
-            stopping: false,
+            stopping: None,
             was_away: false,
             spec,
             edge,
@@ -128,7 +134,9 @@ impl Run {
             match self.attend(&docker, &id, attached, fresh).await {
                 Parted::Refused(error) => return self.refused(error).await,
                 // An engine that is going down takes its containers along: no failure of theirs (facts: docker).
-                Parted::Exited(_) if !self.stopping && !answers(&docker).await => return RunEnd::EngineLost,
+                Parted::Exited(code) if self.may_be_the_engines(code) && !answers(&docker).await => {
+                    return RunEnd::EngineLost;
+                }
                 Parted::Exited(code) => return self.transcript.exited(&self.spec, code),
                 Parted::Lost => {}
             }
@@ -184,7 +192,9 @@ impl Run {
             docker.start_container(id, None).boxed()
         });
         let (mut readable, mut writable) = (true, true);
-        let mut stop_under_way: Option<BoxFuture<'_, Result<(), Error>>> = None;
+        let (edge, run) = (self.edge.clone(), self.spec.run.clone());
+        let ordered = |grace| stop_until_ended(docker, id, grace, edge.clone(), run.clone()).boxed();
+        let mut stopping: Option<BoxFuture<'_, Infallible>> = self.stopping.map(ordered);
         let mut measuring: Option<BoxFuture<'_, Option<Load>>> = None;
         loop {
             tokio::select! {
@@ -209,8 +219,8 @@ impl Run {
                 order = self.orders.recv(), if start.is_none() => match order {
                     Some(Order::Line(line)) => self.pending.extend_from_slice(line.as_bytes()),
                     Some(Order::Stop(grace)) => {
-                        self.stopping = true;
-                        stop_under_way = Some(stop(docker, id, grace).boxed());
+                        self.stopping = Some(grace);
+                        stopping = Some(ordered(grace));
                     }
                     Some(Order::Measure) => measuring = Some(load(docker, id).boxed()),
                     None => return Parted::Lost,
@@ -221,12 +231,7 @@ impl Run {
                         self.edge.tell(FromEngine::Measured { run: self.spec.run.clone(), load });
                     }
                 }
-                stopped = async { stop_under_way.as_mut()?.await.into() }, if stop_under_way.is_some() => {
-                    stop_under_way = None;
-                    if let Some(Err(error)) = stopped {
-                        tracing::warn!(%error, "A container can't be stopped");
-                    }
-                }
+                Some(never) = async { Some(stopping.as_mut()?.await) }, if stopping.is_some() => match never {},
                 () = exit.as_mut(), if start.is_none() => {
                     let Some(Ok(code)) = exit.as_mut().take_output() else { return Parted::Lost };
                     if readable {
@@ -239,6 +244,11 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Whether a container may have ended with its engine, and not by itself.
+    fn may_be_the_engines(&self, code: i64) -> bool {
+        self.stopping.is_none() && (BY_SIGNAL.contains(&code) || here(&self.reach).is_none())
     }
 
     fn take(&mut self, chunk: &LogOutput) {
@@ -328,6 +338,17 @@ fn here(reach: &watch::Receiver<Reach>) -> Option<Docker> {
     match &*reach.borrow() {
         Reach::Here(docker) => Some(docker.clone()),
         Reach::Away | Reach::GivenUp => None,
+    }
+}
+
+/// Orders a container to be stopped until its end is seen, which ends this.
+async fn stop_until_ended(docker: &Docker, id: &str, grace: Duration, edge: Edge, run: String) -> Infallible {
+    loop {
+        if let Err(error) = stop(docker, id, grace).await {
+            tracing::warn!(%error, "A container can't be stopped");
+        }
+        sleep(STOP_AGAIN).await;
+        edge.tell(FromEngine::NotStopped { run: run.clone() });
     }
 }
 

@@ -59,7 +59,9 @@ impl State {
     fn troubles(&self) -> Vec<Trouble> {
         let extra: BTreeSet<&Trouble> = self.extra.values().flat_map(|extra| &extra.troubles).collect();
         let broken = self.broken.keys().map(|part| Trouble::PartFailed { part: (*part).to_owned() });
-        self.recorded.iter().chain(extra).chain(&self.desktop.troubles).cloned().chain(broken).collect()
+        let going_on = self.runs.values().filter(|run| run.goes_on);
+        let going_on = going_on.map(|run| Trouble::NotStopped { container: run.container.clone() });
+        self.recorded.iter().chain(extra).chain(&self.desktop.troubles).cloned().chain(broken).chain(going_on).collect()
     }
 
     fn run_status(&self, id: &str, run: &LiveRun) -> RunStatus {

@@ -31,6 +31,8 @@ pub(super) struct LiveRun {
     pub failure: Option<String>,
     pub timed_out: bool,
     pub stopped: Option<Stopped>,
+    /// Its container was ordered to stop, and does not.
+    pub goes_on: bool,
     /// What it works on, where that is a task.
     pub task: Option<TaskOfRun>,
     /// What it took of the computer, when somebody looked.

@@ -437,6 +437,7 @@ impl State {
             }
             FromEngine::Started { run, container } => self.started(run, container).await,
             FromEngine::Output { run, part, output } => self.output(run, part, output).await?,
+            FromEngine::NotStopped { run } => self.not_stopped(&run),
             FromEngine::Measured { run, load } => self.measured(&run, load),
             FromEngine::Ended { run, end } => self.run_ended(run, end).await?,
             FromEngine::NotStarted { reason } => self.note_engine_not_started(Some(reason)),

@@ -168,6 +168,7 @@ impl State {
             failure: None,
             timed_out: false,
             stopped: None,
+            goes_on: false,
             measured: None,
             task: task.map(|task| TaskOfRun { id: task.id, context: task.context, finished: false }),
         };
@@ -233,6 +234,12 @@ impl State {
         live.clock.started_at = now();
         if live.open.is_empty() {
             self.tell_queue(Event::Idle(run)).await;
+        }
+    }
+
+    pub(super) fn not_stopped(&mut self, run: &str) {
+        if let Some(live) = self.runs.get_mut(run) {
+            live.goes_on = true;
         }
     }
 

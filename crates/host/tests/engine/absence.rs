@@ -1,6 +1,9 @@
 //! An engine that isn't there, comes, goes and comes back (Q7).
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use bollard::query_parameters::KillContainerOptions;
 use nanoclaw_core::status::{EngineState, ImageState};
@@ -149,6 +152,40 @@ async fn it_has_said_too_much() {
     proxy.open().unwrap();
     assert_eq!(scene.ended(&run).await, RunEnd::EngineLost);
     scene.nothing_is_left().await;
+}
+
+// Q4, Q7: a run that fails while the engine is slow to answer is a failure of its own.
+#[tokio::test]
+async fn it_is_slow() {
+    let mut proxy = proxy();
+    proxy.open().unwrap();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    scene.status(EngineState::Ready).await;
+    let run = scene.start(scene.run("main", "frame(result='ready')\nline()\nsys.exit(3)"));
+    scene.output(&run).await;
+    proxy.faults.ping.store(true, Ordering::SeqCst);
+    scene.say(&run, 0, "fail");
+    assert!(matches!(scene.ended(&run).await, RunEnd::Exited { code: 3, .. }));
+}
+
+// R5, Q6: an order to stop that the engine refuses is told, and given again until the container has ended.
+#[tokio::test]
+async fn it_refuses_to_stop_a_container() {
+    let mut proxy = proxy();
+    proxy.open().unwrap();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    scene.status(EngineState::Ready).await;
+    let run = scene.start(scene.run("main", ECHO));
+    scene.output(&run).await;
+    proxy.faults.stop.store(true, Ordering::SeqCst);
+    scene.stop(&run, Duration::from_secs(15));
+    scene
+        .wait("that it goes on", |event| {
+            matches!(event, FromEngine::NotStopped { run: id } if *id == run).then_some(())
+        })
+        .await;
+    proxy.faults.stop.store(false, Ordering::SeqCst);
+    assert!(matches!(scene.ended(&run).await, RunEnd::Exited { code: 143, .. }));
 }
 
 // Q6, Q7: who quits while the engine is away doesn't wait for it.
