@@ -2,8 +2,10 @@
 //! told meanwhile.
 
 use anyhow::{Context, Result};
-use nanoclaw_e2e::{Phone, Scene};
+use nanoclaw_e2e::{PATIENCE, Phone, Scene};
 use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::Instant;
 
 const FAMILY: &str = "120363000000000001@g.us";
 
@@ -107,6 +109,24 @@ async fn a_message_is_answered_from_a_container() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_image_asks_kiro_as_people_type_it() -> Result<()> {
+    // R1
+    let scene = Scene::begin("seed_command").await?;
+    let user = scene.user();
+    let image = std::env::var("NANOCLAW_TEST_IMAGE")?;
+    let mounts = [(".kiro", ".kiro"), (".local/share/kiro-cli", ".local/share/kiro-cli"), (".aws", ".aws")];
+    let mut docker = Command::new("docker");
+    docker.args(["run", "--rm"]);
+    for (host, container) in mounts {
+        docker.arg("-v").arg(format!("{}:/home/node/{container}", user.join(host).display()));
+    }
+    let output = docker.args(["--entrypoint", "/usr/local/bin/kiro-cli", &image, "whoami"]).output().await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.starts_with("Logged in with"), "{output:?}");
+    scene.end().await
+}
+
+#[tokio::test]
 async fn in_a_group_untriggered_messages_are_context() -> Result<()> {
     // M1, M3, M4
     let mut scene = Scene::begin("group_context").await?;
@@ -134,7 +154,14 @@ async fn in_a_group_untriggered_messages_are_context() -> Result<()> {
     let family = chats.as_array().and_then(|all| all.iter().find(|chat| chat["jid"] == FAMILY)).context("no family")?;
     assert_eq!((&family["isGroup"], &family["isRegistered"]), (&json!(true), &json!(true)));
     // What it takes of the computer is measured for those who look.
-    let runs = scene.ctl(&["containers", "list"]).await?;
+    let deadline = Instant::now() + PATIENCE;
+    let runs = loop {
+        let runs = scene.ctl(&["containers", "list"]).await?;
+        // A busy engine takes its time to look.
+        if runs[0]["cpuPercent"].is_number() || Instant::now() > deadline {
+            break runs;
+        }
+    };
     assert!(runs[0]["memoryBytes"].as_u64().is_some_and(|bytes| bytes > 100_000), "{runs}");
     assert!(runs[0]["cpuPercent"].as_f64().is_some_and(|percent| (0.0..1000.0).contains(&percent)), "{runs}");
     // R2: another group than main sees less.
