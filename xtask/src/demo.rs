@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::program::{cargo, is_installed, root, run, search_path};
 use crate::run::{built, has_display, programs};
 use crate::steps::Steps;
@@ -36,7 +36,7 @@ const END: Duration = Duration::from_secs(40);
 /// Builds, and plays until Ctrl-C or until the app ends.
 pub fn demo(headless: bool) -> Result<()> {
     let mut steps = Steps::begin();
-    steps.step("what the app needs", needs::for_run)?;
+    steps.step("what the app needs", || needs::for_run(headless))?;
     steps.step("build", || {
         let mut build = cargo();
         build.arg("build").args(programs(headless)).args(["--bin", "fake-whatsapp", "--bin", "kiro-cli"]);
@@ -60,17 +60,18 @@ fn agents() -> Result<Vec<(&'static str, String)>> {
             }
             Err(trouble) => eprintln!("    {trouble:#}"),
         }
+    } else {
+        eprintln!("    {}", engine::missing());
     }
-    eprintln!(
-        "    No Docker engine can be used, so the agent runs as a program of this computer, without a container."
-    );
+    eprintln!("    So the agent runs as a program of this computer, without a container.");
     let runner = image::runner_for_host()?;
     Ok(vec![("AGENT_RUNTIME", "host".to_owned()), ("NANOCLAW_AGENT_PATH", runner.display().to_string())])
 }
 
 async fn play(headless: bool, agents: Vec<(&'static str, String)>) -> Result<()> {
     // Heard from here on: everything that is started ends in order.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let [mut interrupt, mut terminate, mut hangup] =
+        [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
     let folder = root().join("target/demo");
     furnish(&folder)?;
     let (mut whatsapp, place) = whatsapp(&folder).await?;
@@ -86,17 +87,16 @@ async fn play(headless: bool, agents: Vec<(&'static str, String)>) -> Result<()>
          Alice to You; Andy answers.\n  Ctrl-C ends the demo.\n"
     );
     open(&panel);
-    let ended = tokio::select! {
-        ended = app.wait() => Some(ended?),
-        watched = watch(server, &environment) => { watched?; None }
-        _ = interrupt.recv() => None,
-        _ = terminate.recv() => None,
+    let watched = tokio::select! {
+        _ = app.wait() => Ok(()),
+        watched = watch(server, &environment) => watched,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = hangup.recv() => Ok(()),
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => end(&mut app).await?,
-    };
+    let ended = end(&mut app).await?;
     whatsapp.kill().await?;
+    watched?;
     if !ended.success() {
         bail!("the app ended with {ended}");
     }
@@ -250,6 +250,7 @@ fn open(address: &str) {
     }
 }
 
+/// Asks it to end, if it has not yet.
 async fn end(app: &mut Child) -> Result<std::process::ExitStatus> {
     if let Some(pid) = app.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
         kill_process(pid, Signal::TERM)?;

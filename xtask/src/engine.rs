@@ -86,7 +86,12 @@ impl Drop for Engine {
 
 /// [`Engine::find`] for a task that can't do without.
 pub fn found() -> Result<Engine> {
-    Engine::find().context("no Docker engine answers: `cargo xtask engine start` starts one")
+    Engine::find().with_context(|| format!("{}: `cargo xtask engine start` starts one", missing()))
+}
+
+/// Why [`Engine::find`] found none.
+pub fn missing() -> &'static str {
+    if is_installed("docker") { "no Docker engine answers" } else { "the command line `docker` is not installed" }
 }
 
 /// `cargo xtask engine start`: our own engine, left running. Gives its address.

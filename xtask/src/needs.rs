@@ -43,21 +43,24 @@ const TEST: &[Need] = &[
     Need { seen: Seen::Program("chromium"), packages: &["chromium"] },
     Need { seen: Seen::Program("node"), packages: &["nodejs"] },
     Need { seen: Seen::Program("npm"), packages: &["npm"] },
-    Need { seen: Seen::Program("docker"), packages: &["docker-cli", "docker.io"] },
+    DOCKER,
 ];
+
+const DOCKER: Need = Need { seen: Seen::Program("docker"), packages: &["docker-cli", "docker.io"] };
 
 /// libFuzzer is C++.
 const FUZZ: &[Need] = &[Need { seen: Seen::Program("g++"), packages: &["g++"] }];
 
 /// For an engine of our own and its base image, where no engine answers.
-const ENGINE: &[Need] = &[Need { seen: Seen::Program("dockerd"), packages: &["docker.io"] }];
+const ENGINE: &[Need] = &[Need { seen: Seen::Program("dockerd"), packages: &["docker.io"] }, DOCKER];
 const BASE_IMAGE: &[Need] = &[Need { seen: Seen::Program("debootstrap"), packages: &["debootstrap"] }];
 
 /// Brings pip, which brings the ready cargo programs of `tools.txt`.
 const PIP: &[Need] = &[Need { seen: Seen::Program("pip3"), packages: &["python3-pip"] }];
 
-pub fn for_run() -> Result<()> {
-    install(&[BUILD, DESKTOP])
+/// Without a desktop Rust and its C compiler are enough.
+pub fn for_run(headless: bool) -> Result<()> {
+    if headless { Ok(()) } else { install(&[BUILD, DESKTOP]) }
 }
 
 /// Also the cargo programs `cargo deny` and `cargo nextest`, of those that are missing, into `target/tools`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::program::{cargo, program, root, run};
 use crate::steps::Steps;
 use crate::{image, needs};
@@ -15,7 +15,7 @@ use crate::{image, needs};
 pub fn app(headless: bool, release: bool, arguments: &[String]) -> Result<()> {
     let headless = headless || !has_display();
     let mut steps = Steps::begin();
-    steps.step("what the app needs", needs::for_run)?;
+    steps.step("what the app needs", || needs::for_run(headless))?;
     steps.step("build", || {
         let mut build = cargo();
         build.arg("build").args(programs(headless));
@@ -34,7 +34,7 @@ pub fn app(headless: bool, release: bool, arguments: &[String]) -> Result<()> {
                 eprintln!("    {trouble:#}\n    Starting without it: no agent can run until the image is there.");
             }
         }
-        None => eprintln!("\n    No Docker engine answers, so no image is built. The app tells what helps."),
+        None => eprintln!("\n    No image is built: {}. The app tells what helps.", engine::missing()),
     }
     steps.end();
 
