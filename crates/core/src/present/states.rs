@@ -224,6 +224,7 @@ fn nothing_registered(facts: &mut Facts) {
 }
 
 /// All goes on, and three things want to be looked at.
+#[allow(clippy::expect_used, reason = "the folder here is good")]
 fn troubled(facts: &mut Facts) {
     facts.failed_out = 1;
     facts.scheduler.next =
