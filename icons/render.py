@@ -12,7 +12,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 WHITE_WITH_EDGE = """
-<filter id="edged" x="0" y="0" width="18" height="18" filterUnits="userSpaceOnUse">
+<filter id="edged" x="-.4" y="-.4" width="18.8" height="18.8" filterUnits="userSpaceOnUse">
   <feMorphology in="SourceAlpha" operator="dilate" radius=".7" result="grown"/>
   <feFlood flood-color="#000" flood-opacity=".65"/><feComposite in2="grown" operator="in" result="edge"/>
   <feFlood flood-color="#fff"/><feComposite in2="SourceAlpha" operator="in" result="white"/>
@@ -30,7 +30,8 @@ def render(source: str, size: int) -> bytes:
 
 
 def edged(source: str, size: int) -> bytes:
-    head, body = (HERE / source).read_text().split(">", 1)
+    # A little smaller, so that the edge has room.
+    head, body = (HERE / source).read_text().replace("0 0 18 18", "-.4 -.4 18.8 18.8", 1).split(">", 1)
     return draw(head + ">" + WHITE_WITH_EDGE + body.replace("</svg>", "</g></svg>"), size)
 
 
