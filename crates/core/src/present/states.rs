@@ -237,7 +237,7 @@ fn troubled(facts: &mut Facts) {
             used: "5".to_owned(),
         },
         Trouble::RunFailed {
-            folder: Folder::new("ops").expect("a folder"),
+            folder: folder("ops"),
             chat: "Ops on call".to_owned(),
             reason: "it took too long.".to_owned(),
         },
@@ -291,9 +291,13 @@ fn image(state: ImageState) -> ImageStatus {
 }
 
 #[allow(clippy::expect_used, reason = "the folders here are good")]
+fn folder(name: &str) -> Folder {
+    Folder::new(name).expect("a folder")
+}
+
 fn group(jid: &str, name: &str, folder: &str) -> Group {
     let requires_trigger = folder != "main";
-    Group { requires_trigger, ..Group::new(Jid::new(jid), name, Folder::new(folder).expect("a folder")) }
+    Group { requires_trigger, ..Group::new(Jid::new(jid), name, self::folder(folder)) }
 }
 
 fn run(facts: &Facts, folder: &str, kind: RunKind, state: RunState, seconds: i64) -> RunStatus {
