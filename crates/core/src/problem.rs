@@ -62,6 +62,11 @@ pub enum Trouble {
     EngineNotStarted {
         reason: String,
     },
+    /// `api`: the version of its interface; `needed`: the oldest that serves.
+    EngineOld {
+        api: String,
+        needed: String,
+    },
     ImageMissing {
         image: String,
     },
@@ -198,6 +203,7 @@ impl Trouble {
             NotRunning => "not-running",
             EngineAbsent { .. } => "engine-absent",
             EngineNotStarted { .. } => "engine-not-started",
+            EngineOld { .. } => "engine-old",
             ImageMissing { .. } => "image-missing",
             ImageStale { .. } => "image-stale",
             ImageNotBuilt { .. } => "image-not-built",
@@ -292,6 +298,10 @@ impl Trouble {
             EngineNotStarted { reason } => (
                 format!("Docker could not be started: {}.", reason.trim_end_matches('.')),
                 "Start it as you otherwise do.".to_owned(),
+            ),
+            EngineOld { api, needed } => (
+                format!("Docker is too old: it speaks version {api} of its API, and agents need {needed}."),
+                "Update it. Until then containers may fail to start.".to_owned(),
             ),
             ImageMissing { image } => (
                 format!("The agent's image {image} is missing."),

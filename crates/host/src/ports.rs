@@ -142,6 +142,8 @@ pub enum FromEngine {
     /// The engine or the image changed. Before it is `Ready` for the first time, containers of this install that an
     /// earlier process left behind have been stopped.
     Status(EngineStatus),
+    /// The engine that was found: the trouble with its version, where there is one.
+    Version(Option<Trouble>),
     /// `container` is the name that was given in the end.
     Started {
         run: String,

@@ -98,6 +98,7 @@ impl Connection {
             this.tell(state, Some(name.clone()), version.version.clone(), Some(address.clone()));
         };
         tell(self, EngineState::Starting);
+        self.edge.tell(FromEngine::Version(version.api_version.as_deref().and_then(discovery::too_old)));
         reap_all_but(docker, &self.edge.config.install, &self.edge.runs.ids()).await.context("listing containers")?;
 
         let since = SystemTime::now().checked_sub(OVERLAP).unwrap_or(UNIX_EPOCH);

@@ -11,8 +11,12 @@ use std::{
 };
 
 use bollard::{Docker, errors::Error};
+use nanoclaw_core::problem::Trouble;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+
+/// The oldest version of the API that was tried: Docker 20.10's.
+const OLDEST: &str = "1.41";
 
 /// A local engine answers in a few milliseconds.
 const PING: Duration = Duration::from_secs(1);
@@ -147,6 +151,15 @@ fn context(config: &Path, named: Option<String>) -> Option<String> {
     Some(serde_json::from_str::<Meta>(&text).ok()?.endpoints.docker.host)
 }
 
+/// What is wrong with an engine that speaks this version of Docker's API, such as `1.43`.
+pub(super) fn too_old(api: &str) -> Option<Trouble> {
+    let number = |version: &str| {
+        let (major, minor) = version.split_once('.')?;
+        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    };
+    (number(api)? < number(OLDEST)?).then(|| Trouble::EngineOld { api: api.to_owned(), needed: OLDEST.to_owned() })
+}
+
 /// What people call the engine.
 pub(super) fn name(address: &str, platform: &str, component: &str) -> String {
     const BY_PLACE: [(&str, &str); 4] =
@@ -221,6 +234,16 @@ mod tests {
         }
         let elsewhere = [("DOCKER_CONFIG", config.to_str().unwrap())];
         assert_eq!(check(None, &elsewhere, Path::new("/nobody"))[0], "unix:///u/.colima/default/docker.sock");
+    }
+
+    // Q7, R1
+    #[test]
+    fn an_engine_that_is_too_old_is_told() {
+        for (api, old) in
+            [("1.40", true), ("1.9", true), ("1.41", false), ("1.100", false), ("2.0", false), ("?", false)]
+        {
+            assert_eq!(too_old(api).is_some(), old, "{api}");
+        }
     }
 
     #[test]

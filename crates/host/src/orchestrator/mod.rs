@@ -435,6 +435,10 @@ impl State {
                 let ready = self.engine.state == EngineState::Ready && self.engine.image.serves();
                 self.tell_queue(Event::EngineReady(ready)).await;
             }
+            FromEngine::Version(trouble) => {
+                self.recorded.retain(|trouble| !matches!(trouble, Trouble::EngineOld { .. }));
+                self.recorded.extend(trouble);
+            }
             FromEngine::Started { run, container } => self.started(run, container).await,
             FromEngine::Output { run, part, output } => self.output(run, part, output).await?,
             FromEngine::NotStopped { run } => self.not_stopped(&run),
