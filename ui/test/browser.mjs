@@ -97,7 +97,9 @@ export class Browser {
       page.call("Page.addScriptToEvaluateOnNewDocument", { source: `(${app})(${JSON.stringify(start ? view : null)}, ${Date.parse(view.at)})` }),
     ]);
     await page.look({});
-    await page.call("Page.navigate", { url: `http://127.0.0.1:${this.#server.address().port}/` });
+    const address = { url: `http://127.0.0.1:${this.#server.address().port}/` };
+    // A network of the machine that comes or goes at that moment, such as a container's, ends the first.
+    if ((await page.call("Page.navigate", address)).errorText) await page.call("Page.navigate", address);
     if (start) await page.until("document.querySelector('h1')");
     return page;
   }

@@ -79,6 +79,7 @@ function faults() {
     if (element.closest("svg, .sr") || !box.width) continue;
     const style = getComputedStyle(element);
     const what = `${element.tagName}.${element.className} ${element.textContent.slice(0, 30)}`;
+    if (element.matches(".runs .s") && element.scrollWidth > element.clientWidth) out.add(`cut: ${what}`);
     if (box.right > innerWidth + 1) out.add(`outside: ${what}`);
     if (/auto|scroll/.test(style.overflowX) && element.scrollWidth > element.clientWidth + 1) out.add(`scrolls sideways: ${what}`);
     const spills = style.overflowX === "visible" && style.display !== "inline" && element.clientWidth && element.scrollWidth > element.clientWidth + 2;

@@ -33,11 +33,12 @@ function runRow(page, run) {
   return h(
     "li",
     { key: run.id },
-    row({ lead: avatar(run.chat), title: strange(run.chat.name, "t"), text: [pillWhenNarrow(run.state), run.text], end: controls }),
+    row({ lead: avatar(run.chat), title: strange(run.chat.name, "t"), text: [pillWhenNarrow(run.state), h("span.when-wide", null, run.text)], end: controls }),
     h(
       "details.more.within",
       null,
       h("summary", null, icon("more", 12), WORDS.folders, run.load ? h("span.num", null, ` · ${run.load}`) : null),
+      h("p.when-narrow", null, run.text),
       h(
         "dl.mounts",
         null,

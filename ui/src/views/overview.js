@@ -48,7 +48,7 @@ export function vitalRow(page, vital, button = null) {
 
 /** @param {Page} page @param {Run} run @returns {Child} */
 function runRow(page, run) {
-  const text = [pillWhenNarrow(run.state), `${run.text} · ${age(run.startedAt, page.now)}`];
+  const text = [pillWhenNarrow(run.state), h("span.when-wide", null, `${run.text} · `), h("span.num", null, age(run.startedAt, page.now))];
   return row({ key: run.id, tag: "li", lead: avatar(run.chat), title: strange(run.chat.name, "t"), text, end: [pill(run.state), buttonOf(page, run.stop, { icon: true })] });
 }
 
