@@ -48,6 +48,8 @@ pub(super) struct Inbox {
     taken: usize,
     /// The limit held something back.
     more: bool,
+    /// A folder has more names than a look reads.
+    crowded: bool,
 }
 
 /// What a name stood for.
@@ -70,6 +72,7 @@ impl Inbox {
             since: Instant::now(),
             taken: 0,
             more: false,
+            crowded: false,
         }
     }
 
@@ -83,11 +86,11 @@ impl Inbox {
         if self.since.elapsed() >= POLL {
             self.since = Instant::now();
             self.taken = 0;
-        } else if self.more {
+        } else if self.more || self.crowded {
             // However often it is asked to look: a flood brings an event each.
             return Vec::new();
         }
-        self.more = false;
+        (self.more, self.crowded) = (false, false);
         for ticket in std::mem::take(&mut self.stuck) {
             self.remove(root, ticket);
         }
@@ -162,6 +165,7 @@ impl Inbox {
         }
         let mut names: Vec<CString> = files.iter().map(|entry| entry.file_name().to_owned()).collect();
         // Among names that are no requests nothing is waited for.
+        self.crowded |= read == NAMES;
         self.more |= read == NAMES && !names.is_empty();
         names.sort();
         names
