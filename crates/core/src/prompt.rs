@@ -51,6 +51,23 @@ pub fn signed(text: &str, assistant: &str, own_number: bool) -> String {
     }
 }
 
+/// An answer as it goes out, each part signed (M8): one text, or as many as are needed where WhatsApp takes no longer one.
+/// Cut at the end of a line where there is one in the part's second half.
+pub fn texts(answer: &str, assistant: &str, own_number: bool) -> Vec<String> {
+    let room = LONGEST_TEXT.saturating_sub(assistant.chars().count() + ": ".len()).max(1);
+    let (mut texts, mut rest) = (Vec::new(), answer);
+    while let Some((end, _)) = rest.char_indices().nth(room) {
+        let (part, _) = rest.split_at(end);
+        let line = part.rfind('\n').filter(|line| *line > end / 2);
+        let (part, after) = rest.split_at(line.unwrap_or(end));
+        texts.push(part);
+        rest = after.trim_start_matches('\n');
+    }
+    texts.push(rest);
+    texts.retain(|text| !text.trim().is_empty());
+    texts.into_iter().map(|text| signed(text, assistant, own_number)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +120,20 @@ mod tests {
         assert_eq!(signed("hi", "Andy", false), "Andy: hi");
         assert_eq!(signed("Andy: hi", "Andy", false), "Andy: hi");
         assert_eq!(signed("hi", "Andy", true), "hi");
+    }
+
+    #[test]
+    fn a_long_answer_goes_out_whole_in_parts() {
+        // C4, M8
+        assert_eq!(texts("hi", "Andy", false), ["Andy: hi"]);
+        let lines: Vec<String> = (0..20_000).map(|n| format!("line é {n}")).collect();
+        for answer in ["é".repeat(150_000), lines.join("\n")] {
+            let parts = texts(&answer, "Andy", false);
+            assert!(parts.len() >= 3);
+            assert!(parts.iter().all(|part| part.chars().count() <= LONGEST_TEXT));
+            let bare: Vec<&str> = parts.iter().map(|part| part.strip_prefix("Andy: ").unwrap()).collect();
+            assert_eq!(bare.join(if answer.contains('\n') { "\n" } else { "" }), answer);
+        }
     }
 
     #[test]

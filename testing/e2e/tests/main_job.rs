@@ -233,3 +233,20 @@ async fn without_a_network_answers_wait_in_the_outbox() -> Result<()> {
     assert!(stdout.contains("main"), "{stdout}");
     scene.end().await
 }
+
+#[tokio::test]
+async fn a_long_answer_comes_whole_in_parts() -> Result<()> {
+    // C4, M13: WhatsApp takes 65,536 characters at once.
+    let mut scene = Scene::begin("long_answer").await?;
+    let (owner, alice) = people(&scene).await?;
+    let answer = "word ".repeat(20_000) + "end";
+    scene.kiro().plays(&json!({"turns": [{"match": "", "parts": [answer]}]}))?;
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    alice.writes_to(&owner, "tell me all").await?;
+    alice.hears_of("end").await?;
+    let texts = alice.texts().await?;
+    let heard: Vec<&str> = texts.iter().filter_map(|text| text.strip_prefix("Andy: ")).collect();
+    assert_eq!((heard.len(), heard.concat() == answer), (2, true));
+    scene.end().await
+}

@@ -267,13 +267,15 @@ impl State {
             return Ok(());
         }
         let Some(live) = self.runs.get(&run) else { return Ok(()) };
-        let id = run::message_id(&run, output.turn.unwrap_or_default(), part);
+        let turn = output.turn.unwrap_or_default();
         let result = output.result.as_deref().and_then(prompt::public_part);
-        let reply = result.as_deref().map(|text| Outgoing {
-            id,
-            chat: chat.clone(),
-            text: prompt::signed(text, &self.settings.assistant_name, self.settings.own_number),
+        let answer = result.as_deref().unwrap_or_default();
+        let texts = prompt::texts(answer, &self.settings.assistant_name, self.settings.own_number);
+        let replies = texts.into_iter().enumerate().map(|(n, text)| {
+            let about = if n == 0 { run.clone() } else { format!("{run}.{n}") };
+            Outgoing { id: run::message_id(&about, turn, part), chat: chat.clone(), text }
         });
+        let replies: Vec<Outgoing> = replies.collect();
         let isolated = live.task.as_ref().is_some_and(|task| task.context == Context::Isolated);
         let done =
             live.task.as_ref().filter(|task| !task.finished).map(|task| (task.id.clone(), ran_of(live, Ok(result))));
@@ -286,8 +288,8 @@ impl State {
         let kept = self
             .store
             .write(move |db| {
-                if let Some(reply) = reply {
-                    outbox::add(db, &reply, now())?;
+                for reply in &replies {
+                    outbox::add(db, reply, now())?;
                 }
                 if let Some((id, ran)) = done {
                     tasks::log_run(db, &id, &ran)?;
