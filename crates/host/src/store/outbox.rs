@@ -37,7 +37,9 @@ pub fn add(connection: &Connection, outgoing: &Outgoing, at: Timestamp) -> Resul
 /// What SQLite says.
 pub fn heads(connection: &Connection) -> Result<Vec<Outgoing>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, chat_jid, text, min(seq) FROM outbox WHERE state = 'queued' GROUP BY chat_jid ORDER BY min(seq)",
+        // Only of the heads the text is read: what waits may be long.
+        "SELECT id, chat_jid, text FROM outbox
+         WHERE seq IN (SELECT min(seq) FROM outbox WHERE state = 'queued' GROUP BY chat_jid) ORDER BY seq",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(Outgoing { id: row.get(0)?, chat: Jid::new(row.get::<_, String>(1)?), text: row.get(2)? })
