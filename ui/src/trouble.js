@@ -5,4 +5,4 @@ import { alone } from "./shell.js";
 
 const { text, cure } = /** @type {{ trouble: { text: string, cure: string } }} */ (/** @type {unknown} */ (window)).trouble;
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
-patch(root, [alone("needs-you", text, cure)]);
+patch(root, [alone("needs-you", text.replace(/\.$/, ""), cure)]);

@@ -59,6 +59,7 @@ pub enum Trouble {
     EngineAbsent {
         can_start: bool,
     },
+    EngineForbidden,
     EngineNotStarted {
         reason: String,
     },
@@ -202,6 +203,7 @@ impl Trouble {
             HomeInUse { .. } => "home-in-use",
             NotRunning => "not-running",
             EngineAbsent { .. } => "engine-absent",
+            EngineForbidden => "engine-forbidden",
             EngineNotStarted { .. } => "engine-not-started",
             EngineOld { .. } => "engine-old",
             ImageMissing { .. } => "image-missing",
@@ -287,13 +289,17 @@ impl Trouble {
                 "Check that the disk is not full and that the folder store/ is yours. Nothing was changed.".to_owned(),
             ),
             HomeInUse { home } => (
-                format!("NanoClaw is already running with the folder {home}."),
-                "Use the one that runs, or stop it first.".to_owned(),
+                "NanoClaw is already running.".to_owned(),
+                format!("It has the folder {home}. Use the one that runs, or stop it first."),
             ),
             NotRunning => say("NanoClaw is not running.", "Start the app, or `nanoclawctl run`."),
             EngineAbsent { .. } => say(
                 "Docker is not running.",
                 "Start Docker. Messages wait and are answered by themselves when it is back.",
+            ),
+            EngineForbidden => say(
+                "You may not use the Docker of this computer.",
+                "Add yourself to its group with `sudo usermod -aG docker $USER`, and log in again. Messages wait until then.",
             ),
             EngineNotStarted { reason } => (
                 format!("Docker could not be started: {}.", reason.trim_end_matches('.')),

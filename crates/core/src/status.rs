@@ -156,6 +156,8 @@ pub struct EngineStatus {
 pub enum EngineState {
     Ready,
     Absent,
+    /// It refuses this user.
+    Forbidden,
     Starting,
 }
 
@@ -414,6 +416,7 @@ impl Facts {
             (Runtime::Docker, EngineState::Absent, _) => {
                 Some(Trouble::EngineAbsent { can_start: self.can_start_engine })
             }
+            (Runtime::Docker, EngineState::Forbidden, _) => Some(Trouble::EngineForbidden),
             (Runtime::Docker, EngineState::Ready, ImageState::Missing) => {
                 Some(Trouble::ImageMissing { image: self.image.clone() })
             }

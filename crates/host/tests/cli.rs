@@ -147,7 +147,7 @@ async fn a_second_run_on_a_home_is_refused() {
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
     let root = owner.home.root().display();
     let expect =
-        format!("NanoClaw is already running with the folder {root}. Use the one that runs, or stop it first.\n");
+        format!("NanoClaw is already running. It has the folder {root}. Use the one that runs, or stop it first.\n");
     assert_eq!(refused.stderr, expect);
     assert!(!owner.home.database().exists());
 }
@@ -510,7 +510,7 @@ async fn kiro_status_asks_the_program_itself() {
         (
             "echo 'Not logged in' >&2; exit 1",
             "signed-out",
-            "Signed out. Sign in with `kiro-cli login`. Messages wait until then.\n",
+            "Signed out. Sign in with `kiro-cli login`. Until then each message is tried for some minutes, and then its chat is told why.\n",
         ),
         (
             r"printf 'error: \033[31mdispatch failure' >&2; exit 1",

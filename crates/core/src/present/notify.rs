@@ -107,7 +107,7 @@ fn docker(status: &AppStatus) -> Standing {
     match status.engine.state {
         _ if status.runtime == Runtime::Host => Standing::Well,
         EngineState::Ready => Standing::Well,
-        EngineState::Starting => Standing::Unclear,
+        EngineState::Starting | EngineState::Forbidden => Standing::Unclear,
         EngineState::Absent => Standing::Bad,
     }
 }

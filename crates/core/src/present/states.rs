@@ -58,6 +58,7 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("needs_you_kiro", with(needs_you_kiro)),
         ("kiro_unknown", with(|facts| facts.kiro_host = sign_in(Whoami::unknown("Can't tell: no network.")))),
         ("docker_down", with(docker_down)),
+        ("docker_forbidden", with(docker_forbidden)),
         ("image_missing", with(|facts| facts.engine.image = image(ImageState::Missing))),
         ("image_building", with(image_building)),
         ("image_failed", with(image_failed)),
@@ -172,6 +173,11 @@ fn docker_down(facts: &mut Facts) {
     };
     facts.can_start_engine = true;
     facts.queue = vec![queued("family", 1)];
+}
+
+fn docker_forbidden(facts: &mut Facts) {
+    docker_down(facts);
+    facts.engine.state = EngineState::Forbidden;
 }
 
 fn image_building(facts: &mut Facts) {

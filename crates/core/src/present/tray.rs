@@ -235,6 +235,7 @@ fn docker(status: &AppStatus) -> String {
     let engine = &status.engine;
     let text = match (engine.state, engine.image.state) {
         (EngineState::Absent, _) => "not running",
+        (EngineState::Forbidden, _) => "not for you",
         (EngineState::Starting, _) => "starting",
         (EngineState::Ready, ImageState::Ready) => "running",
         (EngineState::Ready, ImageState::Stale) => "running, image is old",

@@ -92,7 +92,7 @@ fn headline(status: &AppStatus) -> Panel {
         level @ (Level::NeedsYou | Level::Offline) => match headline_problem(status) {
             Some(problem) => {
                 let mark = if level == Level::NeedsYou { Mark::NeedsYou } else { Mark::Offline };
-                of_problem(problem, mark, Look::Primary)
+                of_trouble(status, problem, mark, Look::Primary)
             }
             None => whatsapp::headline(status),
         },
@@ -156,10 +156,19 @@ fn notices(status: &AppStatus) -> Vec<Panel> {
         });
         match known {
             Some((_, panel)) => panel.text.text = format!("{} {}", clean(&problem.text), panel.text.text),
-            None => notices.push((problem, of_problem(problem, Mark::Note, Look::Plain))),
+            None => notices.push((problem, of_trouble(status, problem, Mark::Note, Look::Plain))),
         }
     }
     notices.into_iter().map(|(_, panel)| panel).collect()
+}
+
+/// What the Containers page tells too is told in its words.
+fn of_trouble(status: &AppStatus, problem: &Problem, mark: Mark, look: Look) -> Panel {
+    let is_told_there = matches!(problem.code.as_str(), "engine-absent" | "image-missing" | "image-stale");
+    match containers::panel(status).filter(|_| is_told_there) {
+        Some(told) => Panel { mark, button: told.button.map(|button| Button { look, ..button }), ..told },
+        None => of_problem(problem, mark, look),
+    }
 }
 
 fn of_problem(problem: &Problem, mark: Mark, look: Look) -> Panel {

@@ -79,6 +79,7 @@ impl Connection {
                     self.tell(EngineState::Absent, None, None, None);
                 }
                 Found::Starting(address) => self.tell(EngineState::Starting, None, None, Some(address)),
+                Found::Forbidden => self.tell(EngineState::Forbidden, None, None, None),
                 Found::Nothing => self.tell(EngineState::Absent, None, None, None),
             }
             if away_since.elapsed() >= PATIENCE {

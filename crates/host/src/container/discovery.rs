@@ -5,7 +5,7 @@
 //! commands that need an engine without the orchestrator.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,6 +33,8 @@ pub enum Found {
     Ready(Engine),
     /// Somebody listens at this address but doesn't answer yet, as Docker Desktop does while its machine starts.
     Starting(String),
+    /// One is there, but not for this user.
+    Forbidden,
     Nothing,
 }
 
@@ -45,7 +47,8 @@ pub async fn find(setting: Option<&str>) -> Found {
         match ping(&docker).await {
             Ping::Answered => return Found::Ready(Engine { docker, address }),
             Ping::Busy => found = Found::Starting(address),
-            Ping::Nobody => {}
+            Ping::Forbidden if matches!(found, Found::Nothing) => found = Found::Forbidden,
+            Ping::Forbidden | Ping::Nobody => {}
         }
     }
     found
@@ -59,6 +62,7 @@ pub(super) async fn answers(docker: &Docker) -> bool {
 enum Ping {
     Answered,
     Busy,
+    Forbidden,
     Nobody,
 }
 
@@ -66,8 +70,17 @@ async fn ping(docker: &Docker) -> Ping {
     match tokio::time::timeout(PING, docker.ping()).await {
         Ok(Ok(_)) => Ping::Answered,
         Err(_) | Ok(Err(Error::DockerResponseServerError { .. })) => Ping::Busy,
+        Ok(Err(error)) if is_refusal(&error) => Ping::Forbidden,
         Ok(Err(_)) => Ping::Nobody,
     }
+}
+
+/// Whether the system let nobody through to the socket.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|error| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    })
 }
 
 /// The addresses to ask, in order.
@@ -234,6 +247,15 @@ mod tests {
         }
         let elsewhere = [("DOCKER_CONFIG", config.to_str().unwrap())];
         assert_eq!(check(None, &elsewhere, Path::new("/nobody"))[0], "unix:///u/.colima/default/docker.sock");
+    }
+
+    // Q7
+    #[test]
+    fn a_refusal_is_not_an_absence() {
+        for (kind, refused) in [(io::ErrorKind::PermissionDenied, true), (io::ErrorKind::ConnectionRefused, false)] {
+            let error = anyhow::Error::from(io::Error::from(kind)).context("client error (Connect)");
+            assert_eq!(is_refusal(error.as_ref()), refused, "{kind}");
+        }
     }
 
     // Q7, R1

@@ -50,7 +50,7 @@ pub(super) fn obstacle(status: &AppStatus) -> Option<Obstacle> {
     let engine = &status.engine;
     match engine.state {
         _ if runs_on_host(status) => None,
-        EngineState::Absent | EngineState::Starting => Some(Obstacle { name: "Docker" }),
+        EngineState::Absent | EngineState::Forbidden | EngineState::Starting => Some(Obstacle { name: "Docker" }),
         EngineState::Ready if !engine.image.serves() => Some(Obstacle { name: "the agent image" }),
         EngineState::Ready => None,
     }
@@ -70,6 +70,7 @@ pub(super) fn vital(status: &AppStatus) -> Vital {
     let (mark, text): (Mark, Line) = match (engine.state, engine.image.state) {
         _ if runs_on_host(status) => (Mark::Note, "Not used: agents run unprotected".into()),
         (EngineState::Absent, _) => (Mark::Offline, "Not running".into()),
+        (EngineState::Forbidden, _) => (Mark::NeedsYou, "You may not use it".into()),
         (EngineState::Starting, _) => (Mark::Busy, "Starting".into()),
         (_, ImageState::Missing) => (Mark::NeedsYou, "Running, agent image missing".into()),
         (_, ImageState::Failed) => (Mark::NeedsYou, "Running, agent image not built".into()),
@@ -100,6 +101,9 @@ pub(super) fn panel(status: &AppStatus) -> Option<Panel> {
             "Start Docker. Messages wait, and are answered by themselves when it is back.",
             offered(status, "engine-absent"),
         ),
+        (EngineState::Forbidden, _) => {
+            found(status, "engine-forbidden").map(|problem| of_problem(problem, Mark::NeedsYou, Look::Primary))
+        }
         (EngineState::Starting, _) => say(Mark::Busy, "Docker is starting", "Messages wait until it is there."),
         (_, ImageState::Missing) => with(
             Mark::NeedsYou,
@@ -133,13 +137,17 @@ pub(super) fn panel(status: &AppStatus) -> Option<Panel> {
 
 /// What a problem offers to do about it.
 fn offered(status: &AppStatus, code: &str) -> Option<Button> {
-    let offer = status.problems.iter().find(|problem| problem.code == code)?.command.as_ref()?;
+    let offer = found(status, code)?.command.as_ref()?;
     Some(button(&offer.label, Look::Primary, ask(&offer.command, offer.args.clone(), None)))
 }
 
 /// Why the last build failed.
 fn not_built(status: &AppStatus) -> Option<&Problem> {
-    status.problems.iter().find(|problem| problem.code == "image-not-built")
+    found(status, "image-not-built")
+}
+
+fn found<'a>(status: &'a AppStatus, code: &str) -> Option<&'a Problem> {
+    status.problems.iter().find(|problem| problem.code == code)
 }
 
 fn progress(status: &AppStatus) -> Option<Progress> {
@@ -282,7 +290,7 @@ fn rebuild(status: &AppStatus) -> Option<Button> {
 
 fn place(status: &AppStatus) -> Vec<Vital> {
     let engine = &status.engine;
-    if runs_on_host(status) || engine.state == EngineState::Absent {
+    if runs_on_host(status) || matches!(engine.state, EngineState::Absent | EngineState::Forbidden) {
         return Vec::new();
     }
     let row = |title: String, mark, text: &str| Vital { title, mark, text: text.into(), page: None };
@@ -293,7 +301,7 @@ fn place(status: &AppStatus) -> Vec<Vital> {
     };
     let (mark, word) = match engine.state {
         EngineState::Ready => (Mark::Ready, "Running"),
-        EngineState::Starting | EngineState::Absent => (Mark::Busy, "Starting"),
+        EngineState::Starting | EngineState::Absent | EngineState::Forbidden => (Mark::Busy, "Starting"),
     };
     let (image, said) = match engine.image.state {
         ImageState::Ready => (Mark::Ready, "Ready"),

@@ -64,13 +64,14 @@ fn the_worst_is_the_headline_and_nothing_is_said_twice() {
         ("not_paired", Mark::NeedsYou, "WhatsApp is not linked", 0),
         ("needs_you_kiro", Mark::NeedsYou, "Kiro is signed out", 0),
         ("docker_down", Mark::Offline, "Docker is not running", 0),
+        ("docker_forbidden", Mark::NeedsYou, "You may not use the Docker of this computer", 0),
         ("offline", Mark::Offline, "No connection to WhatsApp", 0),
         ("connecting", Mark::Busy, "Connecting to WhatsApp", 0),
         ("paused", Mark::Paused, "Paused", 0),
         ("paused_needs_you", Mark::NeedsYou, "WhatsApp has signed this computer out", 0),
         ("quitting", Mark::Busy, "Quitting", 0),
         ("image_building", Mark::Busy, "The agent image is being built", 0),
-        ("image_missing", Mark::NeedsYou, "The agent's image nanoclaw-agent:latest is missing", 0),
+        ("image_missing", Mark::NeedsYou, "The agent image is missing", 0),
         ("image_failed", Mark::NeedsYou, "The agent's image could not be built: a download failed", 0),
         ("image_stale", Mark::Ready, "Ready", 1),
         ("image_not_rebuilt", Mark::Ready, "Ready", 1),
@@ -100,7 +101,10 @@ fn each_state_of_the_image_has_its_button_wherever_it_is_told() {
         let at_hand = panel.and_then(|panel| panel.button).or(rebuild);
         assert_eq!(at_hand.as_ref().and_then(command).as_deref(), Some(asks), "{name}");
         assert_eq!(!startable.is_empty(), can_start, "{name}: the old image serves");
-        let told = std::iter::once(view.headline).chain(view.notices).find_map(|panel| panel.button);
+        let mut told = std::iter::once(view.headline).chain(view.notices);
+        let told =
+            told.find(|panel| panel.button.is_some()).inspect(|told| assert!(!told.text.text.contains("nanoclawctl")));
+        let told = told.and_then(|panel| panel.button);
         assert_eq!(told.as_ref().and_then(command), (name != "ready").then(|| asks.to_owned()), "{name}");
     }
 }
@@ -218,7 +222,7 @@ fn containers_are_started_and_stopped() {
 
 #[test]
 fn nothing_is_offered_or_promised_that_cant_be() {
-    for name in ["paused", "docker_down", "image_missing", "image_building", "quitting"] {
+    for name in ["paused", "docker_down", "docker_forbidden", "image_missing", "image_building", "quitting"] {
         let view = window(&named(name)).containers;
         assert!(view.startable.is_empty(), "{name}");
         assert_ne!(view.quiet.title, "All quiet", "{name}");
