@@ -121,9 +121,15 @@ impl Desktop {
 
 /// Waits until no process has this in its environment.
 pub async fn no_process_has(variable: &str) -> Result<()> {
+    no_process_is("", variable).await
+}
+
+/// Waits until no process whose name begins so has this in its environment.
+pub async fn no_process_is(name: &str, variable: &str) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let left = processes_with(variable)?;
+        let mut left = processes_with(variable)?;
+        left.retain(|process| process.starts_with(name));
         if left.is_empty() {
             return Ok(());
         }

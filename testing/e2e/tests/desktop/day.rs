@@ -21,6 +21,7 @@ async fn from_the_first_code_to_quit() -> Result<()> {
     assert_eq!(shown.title, "Needs you");
     assert!(shown.row(&["WhatsApp: not linked"]).is_some(), "{shown:?}");
     let page = desktop.page().await?;
+    page.reads("WhatsApp is not linked").await?;
     picture(&scene, &page, "overview-not-linked").await?;
 
     // W1: the code is seen in the window, from the menu's own entry, and a phone can read it there.
@@ -73,6 +74,14 @@ async fn from_the_first_code_to_quit() -> Result<()> {
     alice.hears("Andy: echo: quick one").await?;
     let now = scene.containers.list().await?;
     assert_eq!(now.iter().map(|one| &one.id).collect::<Vec<_>>(), [&up[0].id], "the same container");
+
+    // T3: restarted from the menu, another one takes its place.
+    tray.choose(&["Alice", "Restart"]).await?;
+    scene
+        .containers
+        .until("another one runs", |all| all.iter().any(|one| one.is_running() && one.id != up[0].id))
+        .await?;
+    tray.until("it waits again", |shown| shown.row(&["Alice & Bob_s chat, ready"]).is_some()).await?;
 
     // T2: paused and resumed.
     tray.choose(&["Pause"]).await?;

@@ -3,7 +3,10 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use nanoclaw_e2e::{Desktop, Scene, built, desktop::Tray};
+use nanoclaw_e2e::{
+    Desktop, Scene, built,
+    desktop::{Tray, no_process_is},
+};
 
 use crate::picture;
 
@@ -27,7 +30,10 @@ async fn at_login_no_window_opens() -> Result<()> {
     let page = desktop.page().await?;
     page.reads("Overview").await?;
     assert_eq!(desktop.windows()?, ["NanoClaw"]);
+    drop(page);
     desktop.close_windows().await?;
+    let of_this_scene = format!("NANOCLAW_HOME={}", scene.home().display());
+    no_process_is("WebKitWebProcess", &of_this_scene).await?;
     tray.choose(&["Pause"]).await?;
     tray.until("it goes on without a window", |shown| shown.row(&["Resume"]).is_some()).await?;
     scene.end().await

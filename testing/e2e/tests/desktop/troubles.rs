@@ -1,5 +1,7 @@
 //! What the menu bar says when something is wrong.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use nanoclaw_e2e::Scene;
 use serde_json::json;
@@ -39,8 +41,12 @@ async fn signed_out_by_the_phone_it_needs_the_person() -> Result<()> {
     let tray = desktop.tray().await?;
     let shown = tray.until("Kiro is signed out", |shown| shown.headline() == "Kiro is signed out").await?;
     assert_eq!((shown.icon.as_str(), shown.title.as_str()), ("needs-you", "Needs you"));
+    // T1: within a second of the status that has it.
     owner.unlinks().await?;
+    scene.until("it is known", |status| status["whatsapp"]["state"] == "logged-out").await?;
+    let known = Instant::now();
     tray.until("the phone has unlinked it", |shown| shown.row(&["Link again"]).is_some()).await?;
+    assert!(known.elapsed() < Duration::from_secs(1), "{:?}", known.elapsed());
     assert_eq!(desktop.notifications(2).await?, ["Signed out of Kiro", "Signed out of WhatsApp"]);
     scene.end().await
 }
