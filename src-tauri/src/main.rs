@@ -26,6 +26,8 @@ use crate::commands::Reach;
 
 /// How often what no event tells is looked at: ages in the menu, and the login entry.
 const LOOK: Duration = Duration::from_secs(60);
+/// How long the last notification may take to be shown before the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The orchestrator's life, until the app waits for its end.
 type Life = Mutex<Option<JoinHandle<()>>>;
@@ -94,6 +96,8 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
         let ended = orchestrator.ended().await;
         if ended.is_err() {
             act::notify(&ending, "NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.");
+            // It is sent beside us, and nobody tells when.
+            tokio::time::sleep(LAST_WORDS).await;
         }
         ending.exit(ended.is_err().into());
     });
