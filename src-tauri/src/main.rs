@@ -20,14 +20,14 @@ use nanoclaw_core::{
 };
 use nanoclaw_host::{logging, orchestrator::Orchestrator, paths::Home, ports::Ask, settings, shutdown::Quit};
 use tauri::{App, AppHandle, Manager, RunEvent, async_runtime::JoinHandle};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::commands::Reach;
 
 /// How often what no event tells is looked at: ages in the menu, and the login entry.
 const LOOK: Duration = Duration::from_secs(60);
 /// How long the last notification may take to be shown before the end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The orchestrator's life, until the app waits for its end.
 type Life = Mutex<Option<JoinHandle<()>>>;
@@ -95,14 +95,21 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
     let life = tauri::async_runtime::spawn(async move {
         let ended = orchestrator.ended().await;
         if ended.is_err() {
-            act::notify(&ending, "NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.");
-            // It is sent beside us, and nobody tells when.
-            tokio::time::sleep(LAST_WORDS).await;
+            last_words("NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.").await;
         }
         ending.exit(ended.is_err().into());
     });
     app.manage::<Life>(Mutex::new(Some(life)));
     Ok(())
+}
+
+/// A notification that is shown before this returns; the plugin shows its own beside us, and nobody tells when.
+async fn last_words(title: &'static str, body: &'static str) {
+    let show = move || notify_rust::Notification::new().appname("NanoClaw").summary(title).body(body).show().map(drop);
+    match timeout(LAST_WORDS, tauri::async_runtime::spawn_blocking(show)).await {
+        Ok(Ok(Ok(()))) => {}
+        failed => tracing::warn!(?failed, "The last notification was not shown"),
+    }
 }
 
 /// Shows each status everywhere until there are no more.

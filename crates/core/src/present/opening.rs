@@ -28,12 +28,15 @@ impl Opening {
 
     /// Takes the next status after the start: whether the window opens with it.
     pub fn opens(&mut self, status: &AppStatus) -> bool {
-        let opens = match self {
-            Opening::Now => true,
-            Opening::IfNeeded => status.headline.level == Level::NeedsYou,
-            Opening::Later => false,
+        let settled = is_settled(status);
+        let opens = match (*self, status.headline.level) {
+            (Opening::Now, _) => true,
+            (Opening::IfNeeded, Level::NeedsYou) => true,
+            // Without Docker, or never connected yet: who starts it by hand wants to see why nothing comes of it.
+            (Opening::IfNeeded, Level::Offline) => settled,
+            (Opening::IfNeeded | Opening::Later, _) => false,
         };
-        if opens || is_settled(status) {
+        if opens || settled {
             *self = Opening::Later;
         }
         opens
@@ -66,7 +69,9 @@ mod tests {
         for (arguments, passing, opens_with) in [
             (&[][..], &["starting", "connecting", "not_paired", "not_paired"][..], Some(2)),
             (&[], &["starting", "connecting", "ready", "not_paired"], None),
-            (&[], &["starting", "docker_down", "logged_out"], None),
+            (&[], &["starting", "docker_down", "logged_out"], Some(1)),
+            (&[], &["starting", "connecting", "offline"], Some(2)),
+            (&["--login"], &["starting", "docker_down"], None),
             (&[], &["starting", "kiro_not_asked", "needs_you_kiro"], Some(2)),
             (&[], &["starting", "kiro_not_asked", "ready", "needs_you_kiro"], None),
             (&["--login"], &["starting", "not_paired"], None),
