@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
@@ -16,6 +17,8 @@ use zbus::{Connection, MatchRule, MessageStream, connection, interface, message}
 
 use crate::PATIENCE;
 
+/// When what could not be read is looked at again.
+const GLANCE: Duration = Duration::from_secs(1);
 /// How often a menu that changes under the click is looked at again.
 const LOOKS: usize = 20;
 const STATES: [&str; 5] = ["ready", "working", "needs-you", "offline", "paused"];
@@ -211,19 +214,21 @@ impl Tray {
         Ok(row(root)?.rows)
     }
 
-    /// Waits until it is so, looking again at each of its signals.
+    /// Waits until it is so, looking again at each of its signals, and now and then without one.
     pub async fn until(&self, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
         let rule = MatchRule::builder().msg_type(message::Type::Signal).sender(self.owner.as_str())?.build();
         let mut signals = MessageStream::for_match_rule(rule, &self.connection, Some(256)).await?;
         let wait = async {
             loop {
-                // A picture that is changed while it is looked at can't be read: a signal follows.
+                // A picture that is changed while it is looked at can't be read.
                 if let Ok(shown) = self.shown().await
                     && holds(&shown)
                 {
                     return Ok(shown);
                 }
-                signals.next().await.context("the bus is gone")??;
+                if let Ok(signal) = timeout(GLANCE, signals.next()).await {
+                    signal.context("the bus is gone")??;
+                }
             }
         };
         match timeout(PATIENCE, wait).await {
