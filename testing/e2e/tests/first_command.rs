@@ -81,7 +81,7 @@ async fn without_a_display_it_runs_in_the_terminal() -> Result<()> {
     app.quit().await?;
 
     let (built, shown) = (machine.said("stderr"), machine.said("stdout"));
-    for step in ["==> what the app needs", "==> build", "No Docker engine answers"] {
+    for step in ["==> what the app needs", "==> build", "no Docker engine answers"] {
         assert!(built.contains(step), "{step} in {built}");
     }
     assert!(shown.to_lowercase().contains("whatsapp"), "{shown}");
