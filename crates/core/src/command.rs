@@ -123,8 +123,8 @@ pub enum Command {
     /// Answers with `[{runAt, dueAt, late, durationMs, status, result, error}]`, the latest first.
     #[serde(rename = "tasks.history")]
     TasksHistory { id: String },
-    /// Starts the engine, where something on this computer can. Answered when it was started or could not be; that it answers
-    /// is told by the status.
+    /// Starts the engine, where something on this computer can. Answered at once: that it runs, or could not be started, is
+    /// told by the status.
     #[serde(rename = "engine.start")]
     EngineStart {},
     /// Builds the agent's image from what this NanoClaw carries. `buildArgs` are the Dockerfile's arguments. Answered when it has

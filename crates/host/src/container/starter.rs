@@ -1,7 +1,7 @@
 //! Starts an engine of this computer that doesn't run, where something here can ("Start Docker").
 //!
 //! Only at a person's word: to start an engine is no small thing, and on Linux the system may ask for a password. Must not wait
-//! until the engine answers: the connection sees that by itself. Called by the orchestrator.
+//! until the engine answers: the connection sees that by itself. Found by the orchestrator, started by the engine edge.
 
 use std::{
     env,
