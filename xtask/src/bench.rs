@@ -7,8 +7,8 @@ use crate::program::{cargo, root, run};
 use crate::steps::Steps;
 use crate::{image, needs};
 
-/// Builds what is measured in the profile for it, and measures.
-pub fn bench() -> Result<()> {
+/// Builds what is measured in the profile for it, and measures: all figures, or those named.
+pub fn bench(figures: &[String]) -> Result<()> {
     let mut steps = Steps::begin();
     steps.step("what the tests need", needs::for_test)?;
     steps.step("build", || {
@@ -30,6 +30,7 @@ pub fn bench() -> Result<()> {
     steps.step("agent image", || image::agent_for_tests(&engine))?;
     steps.step("figures", || {
         run(std::process::Command::new(root().join("target/measure/nanoclaw-bench"))
+            .args(figures)
             .env("DOCKER_HOST", &engine.host)
             .env("NANOCLAW_TEST_IMAGE", image::AGENT_FOR_TESTS))
     })?;

@@ -55,7 +55,10 @@ enum Task {
         test: bool,
     },
     /// Measure the figures of docs/figures.md, each against its floor
-    Bench,
+    Bench {
+        /// `B1` to `B6`; all where none is named
+        figures: Vec<String>,
+    },
     /// Kill NanoClaw at named and random moments while people write: each message must be answered once, in order
     Chaos {
         #[arg(long, default_value_t = 50)]
@@ -110,7 +113,7 @@ fn perform(task: Task) -> Result<()> {
                 image::agent(&engine)
             }
         }
-        Task::Bench => bench::bench(),
+        Task::Bench { figures } => bench::bench(&figures),
         Task::Chaos { rounds, seed } => chaos::chaos(rounds, seed),
         Task::Fuzz { target } => fuzz::fuzz(target.as_deref()),
         Task::Engine { action: Action::Start } => {

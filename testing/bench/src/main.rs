@@ -5,13 +5,16 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are the answer")]
 
+mod flood;
 mod floor;
+mod full;
 mod idle;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nanoclaw_e2e::{Phone, Scene};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Cold starts, each with one of the floor's.
@@ -20,17 +23,35 @@ const COLD: usize = 20;
 const WARM: usize = 300;
 const STARTS: usize = 10;
 
-#[tokio::main(flavor = "current_thread")]
+/// Without words all figures, otherwise those named: `B1`…
+#[tokio::main]
 async fn main() -> Result<()> {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if asked == [flood::FLOOR] {
+        return flood::take_and_forget().await;
+    }
     println!("| id | what | measured | floor | target |");
     println!("|---|---|---|---|---|");
-    let (scene, owner, alice) = linked("bench").await?;
-    cold(&scene, &owner, &alice).await?;
-    warm(&scene, &owner, &alice).await?;
-    scene.end().await?;
-    starts().await?;
-    trays().await?;
-    idle::measure().await
+    for figure in ["B1", "B2", "B3", "B4", "B5", "B6"] {
+        if asked.is_empty() || asked.iter().any(|one| one == figure) {
+            measure(figure).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn measure(figure: &str) -> Result<()> {
+    match figure {
+        "B1" => cold().await,
+        "B2" => warm().await,
+        "B3" => flood::measure().await,
+        "B4" => idle::measure().await,
+        "B5" => full::measure().await,
+        _ => {
+            starts().await?;
+            trays().await
+        }
+    }
 }
 
 /// A scene with a contact registered as main.
@@ -53,10 +74,11 @@ async fn answered(owner: &Phone, alice: &Phone, text: &str) -> Result<Duration> 
 }
 
 /// B1: with no container up.
-async fn cold(scene: &Scene, owner: &Phone, alice: &Phone) -> Result<()> {
+async fn cold() -> Result<()> {
+    let (scene, owner, alice) = linked("bench_cold").await?;
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for n in 0..=COLD {
-        let took = answered(owner, alice, &format!("cold {n}")).await?;
+        let took = answered(&owner, &alice, &format!("cold {n}")).await?;
         let ran = scene.containers.list().await?;
         let inspected = scene.containers.inspect(&ran.first().context("no container")?.name).await?;
         scene.ctl(&["containers", "stop", "main"]).await?;
@@ -74,15 +96,16 @@ async fn cold(scene: &Scene, owner: &Phone, alice: &Phone) -> Result<()> {
         ms(median(&mut ours)),
         ms(median(&mut floor)),
     );
-    Ok(())
+    scene.end().await
 }
 
 /// B2: into a run that is up.
-async fn warm(scene: &Scene, owner: &Phone, alice: &Phone) -> Result<()> {
-    answered(owner, alice, "warm up").await?;
+async fn warm() -> Result<()> {
+    let (scene, owner, alice) = linked("bench_warm").await?;
+    answered(&owner, &alice, "warm up").await?;
     let mut took = Vec::new();
     for n in 0..WARM {
-        took.push(answered(owner, alice, &format!("warm {n}")).await?);
+        took.push(answered(&owner, &alice, &format!("warm {n}")).await?);
     }
     let ran = scene.containers.list().await?;
     anyhow::ensure!(ran.len() == 1, "one container was to answer all, not {}", ran.len());
@@ -93,7 +116,13 @@ async fn warm(scene: &Scene, owner: &Phone, alice: &Phone) -> Result<()> {
         ms(median(&mut took)),
         ms(p99)
     );
-    Ok(())
+    scene.end().await
+}
+
+/// SIGTERM.
+fn terminate(program: &tokio::process::Child) -> Result<()> {
+    let pid = program.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).context("it has ended")?;
+    Ok(kill_process(pid, Signal::TERM)?)
 }
 
 /// B6, headless: start → connected with a kept session.

@@ -97,6 +97,11 @@ impl Scene {
         Ok(program)
     }
 
+    /// Another program of this build in NanoClaw's environment, not started.
+    pub fn program(&self, name: &str) -> Result<tokio::process::Command> {
+        self.setting()?.program(name)
+    }
+
     /// A display and a session bus for the desktop app.
     pub async fn desktop(&self) -> Result<Desktop> {
         Desktop::begin(self.folder.path()).await
