@@ -5,10 +5,12 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `mod` | starting and ending, and the order in which events are taken |
+//! | `mod` | the order in which events are taken |
+//! | `start` | the start: what an earlier process left, and the edges |
 //! | `intake` | what arrives from WhatsApp, until it is durable (M12) |
 //! | `mounts` | what a run sees of this computer (R2, X1–X4), Kiro's files (R10) |
-//! | `runs` | hand-overs, results and ends of runs (C1, Q5, R5) |
+//! | `runs` | hand-overs, results and limits of runs (C1, Q5, R5) |
+//! | `ends` | what follows a run's end (C1, C4) |
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
 //! | `logs` | which file shows a log |
 //! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
@@ -18,11 +20,14 @@
 //! | `quitting` | the way to the end (Q6) |
 //! | `disk` | whether there is room on the disk |
 //! | `facts` | what is told about all that (AppStatus) |
+//! | `clock` | what time it is |
 //!
 //! Architecture invariant: nothing here names SQLite, Docker or WhatsApp's library.
 
+mod clock;
 mod commands;
 mod disk;
+mod ends;
 mod facts;
 mod image;
 mod intake;
@@ -33,6 +38,7 @@ mod mounts;
 mod outgoing;
 mod quitting;
 mod runs;
+mod start;
 mod tasks;
 
 use std::{
@@ -52,8 +58,8 @@ use nanoclaw_core::{
     link::Link,
     problem::Trouble,
     queue::{Event, Queue, RunId},
-    settings::{Runtime, Settings},
-    status::{AppStatus, EngineState, EngineStatus, ImageState, ImageStatus, SignInStatus, Wanted},
+    settings::Settings,
+    status::{AppStatus, EngineState, EngineStatus, SignInStatus, Wanted},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -61,21 +67,15 @@ use tokio::{
 };
 
 use crate::{
-    bootstrap::bootstrap,
-    channel,
-    container::{
-        self, Extra,
-        starter::{self, Starter},
-    },
-    control::{self, HomeLock},
+    container::{Extra, starter::Starter},
     ipc::{FromIpc, Ipc},
-    kiro,
     paths::Home,
     ports::{Ask, Desktop, FromChannel, FromEngine, ToChannel, ToEngine},
     scheduler::Scheduler,
-    store::{self, Store, messages::Assistant},
+    store::{self, Store},
     supervise::WELL,
 };
+use clock::{now, sleep_until};
 use image::{Building, FromBuild};
 use live::LiveRun;
 use outgoing::Held;
@@ -96,127 +96,6 @@ pub struct Orchestrator {
     /// Where the desktop says what only it can tell.
     pub desktop: watch::Sender<Desktop>,
     task: JoinHandle<Result<()>>,
-}
-
-impl Orchestrator {
-    /// Takes the Home and starts everything. An absent engine, a missing kiro-cli and bad settings don't hold it up: they
-    /// are problems in the status.
-    ///
-    /// # Errors
-    /// The trouble that makes a start impossible: the Home is in use, or the database can't be used. Nothing was changed.
-    pub async fn start(home: Home) -> Result<Orchestrator, Trouble> {
-        home.create().map_err(|error| Trouble::Internal { reason: error.to_string() })?;
-        let lock = HomeLock::take(&home)?;
-        let (settings, troubles) = crate::settings::load(&home);
-        for trouble in &troubles {
-            tracing::warn!(code = trouble.code(), "{}", trouble.problem().text);
-        }
-        let store = Store::open(&home.database())?;
-        let internal = |error: anyhow::Error| Trouble::Internal { reason: format!("{error:#}") };
-        let (install, groups, cut_off) = store
-            .write(|db| {
-                let groups = store::groups::list(db)?;
-                let (asked, claimed) = (store::cursors::open_chats(db)?, store::tasks::claimed_groups(db)?);
-                let is_cut_off = |group: &&Group| asked.contains(&group.jid) || claimed.contains(group.folder.as_str());
-                let cut_off = groups.iter().filter(is_cut_off).map(|group| group.folder.clone()).collect();
-                store::cursors::settle_all(db)?;
-                store::tasks::release_all(db)?;
-                Ok((store::install_id(db)?, groups, cut_off))
-            })
-            .await
-            .map_err(internal)?;
-        let listener = control::listen(&home, &lock).map_err(internal)?;
-
-        let (arrivals, arrived) = mpsc::unbounded_channel();
-        let (from_channel, channel_events) = mpsc::unbounded_channel();
-        let (from_engine, engine_events) = mpsc::unbounded_channel();
-        let (from_ipc, ipc_events) = mpsc::unbounded_channel();
-        let folders = groups.iter().map(|group| group.folder.clone()).collect();
-        let ipc = Ipc::start(home.ipc(), folders, from_ipc).map_err(|error| internal(error.into()))?;
-        let (commands, asked) = mpsc::channel(64);
-        let (signed_in, whoami) = mpsc::channel(1);
-        let (desktop, desktop_told) = watch::channel(Desktop::default());
-
-        let accepting = Arc::new(AtomicBool::new(true));
-        let intake = Arc::new(intake::StoreIntake {
-            store: store.clone(),
-            assistant: Assistant { name: settings.assistant_name.clone(), own_number: settings.own_number },
-            arrivals,
-            accepting: accepting.clone(),
-        });
-        let (to_channel, channel_task) =
-            channel::whatsapp::start(channel::whatsapp::Config::new(home.auth()), intake, from_channel);
-        let to_engine = match settings.runtime {
-            Runtime::Docker => {
-                let (socket, image) = (settings.engine_socket.clone(), settings.agent_image.clone());
-                container::start(container::Config { install, socket, image }, from_engine)
-            }
-            Runtime::Host => {
-                let (runner, kiro) = (container::process::find_runner(), kiro::find(&settings, &home.places()));
-                container::process::start(container::process::Config { runner, kiro }, from_engine)
-            }
-        };
-        tokio::spawn(kiro::watch(settings.clone(), home.places(), signed_in));
-        let mut state = State {
-            queue: Queue::new(settings.max_containers),
-            groups: BTreeMap::new(),
-            runs: BTreeMap::new(),
-            extra: BTreeMap::new(),
-            looking: None,
-            wanted: Wanted::Running,
-            link: Link::Starting,
-            engine: unknown_engine(),
-            starter: starter::find(settings.engine_socket.as_deref()).filter(|_| settings.runtime == Runtime::Docker),
-            building: None,
-            build: Build::None,
-            kiro_host: SignInStatus::not_asked(),
-            desktop: Desktop::default(),
-            recorded: troubles.into_iter().collect(),
-            broken: BTreeMap::new(),
-            in_flight: HashMap::new(),
-            held: HashMap::new(),
-            resend_at: None,
-            waiting_out: (0, 0),
-            accepting,
-            home,
-            settings,
-            store,
-            to_channel,
-            to_engine,
-            ipc,
-            snapshots_old: false,
-            cut_off,
-            groups_synced_at: None,
-            scheduler: Scheduler::start(),
-        };
-        bootstrap(&state.home.places(), &state.settings);
-        state.take_groups(groups).await;
-        state.check_kiro_files();
-        if running_as_root() {
-            state.recorded.insert(Trouble::RunningAsRoot);
-        }
-        let (publish, status) = watch::channel(Arc::new(state.facts().status(now())));
-        let inputs = Inputs { arrived, channel_events, engine_events, ipc_events, asked, whoami, desktop_told };
-        let server = tokio::spawn(control::serve(listener, commands.clone(), status.clone()));
-        let task = tokio::spawn(async move {
-            let lived = state.live(inputs, &publish).await;
-            let _ = tokio::time::timeout(Duration::from_secs(6), channel_task).await;
-            // Ends by itself, as nobody takes commands any more; its socket must be gone before the lock is.
-            let _ = server.await;
-            drop(lock);
-            lived
-        });
-        Ok(Orchestrator { status, commands, desktop, task })
-    }
-
-    /// Waits until it has ended, after `Command::Quit`.
-    ///
-    /// # Errors
-    /// It could not go on. The next start puts in order what it left (C3).
-    pub async fn ended(self) -> Result<()> {
-        let ended = self.task.await.unwrap_or_else(|failed| Err(anyhow!("the loop failed: {failed}")));
-        ended.inspect_err(|error| tracing::error!("NanoClaw ends because of a failure: {error:#}"))
-    }
 }
 
 /// Everything that can come in.
@@ -506,30 +385,4 @@ impl State {
         // The engine edge ends last, after us.
         let _ = self.to_engine.send(message);
     }
-}
-
-/// The one place where the loop reads the clock.
-fn now() -> Timestamp {
-    Timestamp::now()
-}
-
-async fn sleep_until(at: Option<Timestamp>) {
-    match at {
-        Some(at) => tokio::time::sleep(Duration::try_from(at.duration_since(now())).unwrap_or_default()).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn unknown_engine() -> EngineStatus {
-    EngineStatus {
-        state: EngineState::Starting,
-        name: None,
-        version: None,
-        socket: None,
-        image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
-    }
-}
-
-fn running_as_root() -> bool {
-    cfg!(unix) && rustix::process::geteuid().is_root()
 }

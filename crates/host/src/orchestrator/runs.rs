@@ -1,18 +1,16 @@
-//! Runs: what they are given, what they answer, how they end (C1, Q5, R3–R5).
+//! Runs: what they are given, what they answer, how long they go on (C1, Q5, R3–R5).
 
 use std::collections::VecDeque;
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::{Jid, Message},
+    chat::Message,
     group::{Folder, Group},
-    problem::Trouble,
     prompt,
     queue::{Effect, Event, Outcome, RunId, Work},
     router,
     run::{self, Clock, Due, Limits},
     schedule::Context,
-    status::Wanted,
     trigger::Trigger,
     trust,
 };
@@ -20,7 +18,8 @@ use nanoclaw_protocol::{FollowUp, Output, Request, Status};
 
 use super::{
     GRACE, State,
-    live::{LiveRun, Measured, Stopped, container_name, judge, stamp_of},
+    ends::NOT_PREPARED,
+    live::{LiveRun, Measured, Stopped, container_name, stamp_of},
     now,
     tasks::{TaskOfRun, ran_of},
 };
@@ -28,7 +27,7 @@ use crate::{
     kiro,
     logging::RUN_LOGS_SHARE,
     moment::moment,
-    ports::{Load, RunEnd, RunSpec, ToChannel, ToEngine},
+    ports::{Load, RunSpec, ToChannel, ToEngine},
     store::{
         cursors::{self, HandOver},
         messages,
@@ -40,9 +39,6 @@ use crate::{
 /// The agent's image knows its own folders; what it can't know is told by these.
 const MODEL: &str = "KIRO_MODEL";
 const AGENT: &str = "KIRO_AGENT_NAME";
-
-/// Why a run failed that nobody else knows a reason for (C4).
-const NOT_PREPARED: &str = "something failed on the computer. NanoClaw's log says what.";
 
 /// Bytes of a session's id; Kiro's are far shorter, and a request has to hold it.
 const LONGEST_SESSION: usize = 256;
@@ -382,118 +378,6 @@ impl State {
                 }
             }
         }
-    }
-
-    pub(super) async fn run_ended(&mut self, run: RunId, end: RunEnd) -> Result<()> {
-        let Some(live) = self.runs.remove(&run) else { return Ok(()) };
-        self.send_channel(ToChannel::Composing { chat: live.chat.clone(), on: false });
-        let (mut outcome, mut reason) = judge(&live, &end);
-        if self.wanted == Wanted::Quitting {
-            // What quitting cut short is done again after the next start.
-            (outcome, reason) = (Outcome::Lost, None);
-        }
-        if let Some(reason) = &reason {
-            tracing::warn!(run, reason, "The run ended badly");
-        }
-        let dropped = live.stopped == Some(Stopped::Dropped);
-        let more = match self.settle(&run, &live, dropped, reason.as_deref()).await {
-            Ok((finished, more)) => {
-                if finished {
-                    outcome = Outcome::Done;
-                }
-                more
-            }
-            Err(error) => {
-                // What is left open is settled by the next hand-over in this chat.
-                self.note_internal(&error);
-                outcome = Outcome::Failed;
-                true
-            }
-        };
-        match (outcome, reason) {
-            (Outcome::Failed, Some(reason)) => self.note_failure(&live.folder, Some(reason)),
-            (Outcome::Done, _) => self.note_failure(&live.folder, None),
-            _ => {}
-        }
-        self.tell_queue(Event::Ended { run, outcome, more }).await;
-        if live.stopped == Some(Stopped::Restart) {
-            self.tell_queue(Event::KeepWarm(live.folder.clone())).await;
-        }
-        // A chat that was given another folder meanwhile is asked under that one.
-        if let Some(group) = self.group_of(&live.chat).filter(|group| group.folder != live.folder).cloned()
-            && self.owes(&group).await?
-        {
-            self.tell_queue(Event::Message(group.folder)).await;
-        }
-        Ok(())
-    }
-
-    /// What became of a run's turns and task is written down: whether its task has come to its end, and whether the folder's
-    /// chat still wants an answer.
-    async fn settle(&mut self, run: &str, live: &LiveRun, dropped: bool, reason: Option<&str>) -> Result<(bool, bool)> {
-        // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
-        let (chat, of_run, open) = (live.chat.clone(), run.to_owned(), live.open.clone());
-        self.store
-            .write(move |db| {
-                if dropped {
-                    cursors::close_turns(db, &open)?;
-                }
-                cursors::settle(db, &chat, &of_run)
-            })
-            .await?;
-        if dropped && live.task.is_none() && !live.open.is_empty() {
-            self.tell_chat(&live.chat, run, "I was stopped before I could answer.").await?;
-        }
-        let finished = self.task_ended(live, dropped, reason).await?;
-        let group = self.groups.get(&live.folder).cloned();
-        let more = match &group {
-            Some(group) => self.owes(group).await?,
-            None => false,
-        };
-        let is_served = group.is_some_and(|group| group.jid == live.chat);
-        if is_served && !more && !dropped && live.task.is_none() && !live.open.is_empty() {
-            // C1, C4: it had said something already, so it is not asked again, and somebody waits for the rest.
-            let reason = reason.unwrap_or("my work was cut short.");
-            self.tell_chat(&live.chat, run, &format!("I could not finish: {reason} Write again to have me go on."))
-                .await?;
-        }
-        Ok((finished, more))
-    }
-
-    /// C4: after the last retry the chat is told, and what it waited for is not tried again by itself.
-    async fn give_up(&mut self, folder: &Folder) -> Result<()> {
-        let Some(group) = self.groups.get(folder).cloned() else { return Ok(()) };
-        let reason = self
-            .recorded
-            .iter()
-            .find_map(|trouble| match trouble {
-                Trouble::RunFailed { folder: failed, reason, .. } if failed == folder => Some(reason.clone()),
-                _ => None,
-            })
-            .unwrap_or_else(|| NOT_PREPARED.to_owned());
-        let tasks = self.give_up_tasks(folder, &reason).await?;
-        let text = if tasks > 0 && !self.owes(&group).await? {
-            format!("A scheduled task could not be done: {reason} It is tried again at its next time.")
-        } else {
-            format!("I could not answer: {reason} Your messages are kept; write again to have me try once more.")
-        };
-        self.tell_chat(&group.jid, &format!("{folder}-{}", now().as_millisecond()), &text).await
-    }
-
-    /// Says something of NanoClaw's own in a chat.
-    async fn tell_chat(&mut self, chat: &Jid, about: &str, text: &str) -> Result<()> {
-        let text = prompt::signed(text, &self.settings.assistant_name, self.settings.own_number);
-        self.say(Outgoing { id: run::message_id(about, 0, u64::MAX), chat: chat.clone(), text }, None).await
-    }
-
-    /// The last failure of a chat's runs stands in the status until one goes well.
-    fn note_failure(&mut self, folder: &Folder, reason: Option<String>) {
-        let Some(group) = self.groups.get(folder) else { return };
-        let chat = group.name.clone();
-        self.recorded
-            .retain(|trouble| !matches!(trouble, Trouble::RunFailed { folder: failed, .. } if failed == folder));
-        let failed = |reason| Trouble::RunFailed { folder: folder.clone(), chat, reason };
-        self.recorded.extend(reason.map(failed));
     }
 
     /// Whether a chat has unseen messages that want an answer (C3, M3).

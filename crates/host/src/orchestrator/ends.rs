@@ -1,0 +1,139 @@
+//! Ends of runs: what was not answered goes back before the cursor, and a chat that gets no answer is told why (C1, C4, R5).
+
+use anyhow::Result;
+use nanoclaw_core::{
+    chat::Jid,
+    group::Folder,
+    problem::Trouble,
+    prompt,
+    queue::{Event, Outcome, RunId},
+    run,
+    status::Wanted,
+};
+
+use super::{
+    State,
+    live::{LiveRun, Stopped, judge},
+    now,
+};
+use crate::{
+    ports::{RunEnd, ToChannel},
+    store::{cursors, outbox::Outgoing},
+};
+
+/// Why a run failed that nobody else knows a reason for (C4).
+pub(super) const NOT_PREPARED: &str = "something failed on the computer. NanoClaw's log says what.";
+
+impl State {
+    pub(super) async fn run_ended(&mut self, run: RunId, end: RunEnd) -> Result<()> {
+        let Some(live) = self.runs.remove(&run) else { return Ok(()) };
+        self.send_channel(ToChannel::Composing { chat: live.chat.clone(), on: false });
+        let (mut outcome, mut reason) = judge(&live, &end);
+        if self.wanted == Wanted::Quitting {
+            // What quitting cut short is done again after the next start.
+            (outcome, reason) = (Outcome::Lost, None);
+        }
+        if let Some(reason) = &reason {
+            tracing::warn!(run, reason, "The run ended badly");
+        }
+        let dropped = live.stopped == Some(Stopped::Dropped);
+        let more = match self.settle(&run, &live, dropped, reason.as_deref()).await {
+            Ok((finished, more)) => {
+                if finished {
+                    outcome = Outcome::Done;
+                }
+                more
+            }
+            Err(error) => {
+                // What is left open is settled by the next hand-over in this chat.
+                self.note_internal(&error);
+                outcome = Outcome::Failed;
+                true
+            }
+        };
+        match (outcome, reason) {
+            (Outcome::Failed, Some(reason)) => self.note_failure(&live.folder, Some(reason)),
+            (Outcome::Done, _) => self.note_failure(&live.folder, None),
+            _ => {}
+        }
+        self.tell_queue(Event::Ended { run, outcome, more }).await;
+        if live.stopped == Some(Stopped::Restart) {
+            self.tell_queue(Event::KeepWarm(live.folder.clone())).await;
+        }
+        // A chat that was given another folder meanwhile is asked under that one.
+        if let Some(group) = self.group_of(&live.chat).filter(|group| group.folder != live.folder).cloned()
+            && self.owes(&group).await?
+        {
+            self.tell_queue(Event::Message(group.folder)).await;
+        }
+        Ok(())
+    }
+
+    /// What became of a run's turns and task is written down: whether its task has come to its end, and whether the folder's
+    /// chat still wants an answer.
+    async fn settle(&mut self, run: &str, live: &LiveRun, dropped: bool, reason: Option<&str>) -> Result<(bool, bool)> {
+        // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
+        let (chat, of_run, open) = (live.chat.clone(), run.to_owned(), live.open.clone());
+        self.store
+            .write(move |db| {
+                if dropped {
+                    cursors::close_turns(db, &open)?;
+                }
+                cursors::settle(db, &chat, &of_run)
+            })
+            .await?;
+        if dropped && live.task.is_none() && !live.open.is_empty() {
+            self.tell_chat(&live.chat, run, "I was stopped before I could answer.").await?;
+        }
+        let finished = self.task_ended(live, dropped, reason).await?;
+        let group = self.groups.get(&live.folder).cloned();
+        let more = match &group {
+            Some(group) => self.owes(group).await?,
+            None => false,
+        };
+        let is_served = group.is_some_and(|group| group.jid == live.chat);
+        if is_served && !more && !dropped && live.task.is_none() && !live.open.is_empty() {
+            // C1, C4: it had said something already, so it is not asked again, and somebody waits for the rest.
+            let reason = reason.unwrap_or("my work was cut short.");
+            self.tell_chat(&live.chat, run, &format!("I could not finish: {reason} Write again to have me go on."))
+                .await?;
+        }
+        Ok((finished, more))
+    }
+
+    /// C4: after the last retry the chat is told, and what it waited for is not tried again by itself.
+    pub(super) async fn give_up(&mut self, folder: &Folder) -> Result<()> {
+        let Some(group) = self.groups.get(folder).cloned() else { return Ok(()) };
+        let reason = self
+            .recorded
+            .iter()
+            .find_map(|trouble| match trouble {
+                Trouble::RunFailed { folder: failed, reason, .. } if failed == folder => Some(reason.clone()),
+                _ => None,
+            })
+            .unwrap_or_else(|| NOT_PREPARED.to_owned());
+        let tasks = self.give_up_tasks(folder, &reason).await?;
+        let text = if tasks > 0 && !self.owes(&group).await? {
+            format!("A scheduled task could not be done: {reason} It is tried again at its next time.")
+        } else {
+            format!("I could not answer: {reason} Your messages are kept; write again to have me try once more.")
+        };
+        self.tell_chat(&group.jid, &format!("{folder}-{}", now().as_millisecond()), &text).await
+    }
+
+    /// Says something of NanoClaw's own in a chat.
+    async fn tell_chat(&mut self, chat: &Jid, about: &str, text: &str) -> Result<()> {
+        let text = prompt::signed(text, &self.settings.assistant_name, self.settings.own_number);
+        self.say(Outgoing { id: run::message_id(about, 0, u64::MAX), chat: chat.clone(), text }, None).await
+    }
+
+    /// The last failure of a chat's runs stands in the status until one goes well.
+    pub(super) fn note_failure(&mut self, folder: &Folder, reason: Option<String>) {
+        let Some(group) = self.groups.get(folder) else { return };
+        let chat = group.name.clone();
+        self.recorded
+            .retain(|trouble| !matches!(trouble, Trouble::RunFailed { folder: failed, .. } if failed == folder));
+        let failed = |reason| Trouble::RunFailed { folder: folder.clone(), chat, reason };
+        self.recorded.extend(reason.map(failed));
+    }
+}
