@@ -1,6 +1,7 @@
-//! Misfortunes to order, per account: what the next logins, backlogs and messages of its linked devices suffer.
-//! It keeps the orders; transport, router and queue carry them out.
+//! Misfortunes to order, per account: what the next logins, backlogs and messages of its linked devices suffer, or what
+//! strikes them now. It keeps the orders; transport, router and queue carry them out.
 use std::collections::HashMap;
+use std::mem::discriminant;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,7 +10,13 @@ use serde::Deserialize;
 
 use crate::stanza::lock;
 
-/// A misfortune. `times` counts the messages, logins or backlogs that it strikes (1 if absent, 0 takes the order back).
+/// What a server may refuse a login with, and the codes that clients take for a reason.
+const REASONS: std::ops::RangeInclusive<u16> = 400..=599;
+/// The reason of a temporary ban.
+const BANNED: u16 = 402;
+
+/// A misfortune. `times` counts the messages, logins or backlogs that it strikes (1 if absent, 0 takes the order back); an
+/// order takes the place of an earlier one of its kind. What has no `times` strikes now.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Fault {
@@ -20,10 +27,17 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
-    /// Now: another session takes the stream over (`<conflict type="replaced">`).
+    /// The stream ends with `<stream:error code><conflict type/></stream:error>`, or with neither just closes.
+    EndStream { code: Option<u16>, conflict: Option<String> },
+    /// Another session takes the stream over (`<conflict type="replaced">`).
     Replace {},
-    /// Now: the connection breaks without a word.
+    /// The connection breaks without a word.
     Drop {},
+    /// Of the next messages half a frame arrives, and the connection breaks.
+    CutFrame {
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// Each of the next messages arrives `ms` later.
     Delay {
         ms: u64,
@@ -53,10 +67,18 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
-    /// Now: the connection stays open and nothing passes in either direction, for `ms` or as long as it lives.
+    /// The connection stays open and nothing passes in either direction, for `ms` or as long as it lives.
     Silence { ms: Option<u64> },
-    /// At the next logins the connection breaks after the first stanzas of the backlog.
+    /// At the next logins the connection breaks after so many stanzas of the backlog, half of them if absent.
     CutBacklog {
+        after: Option<usize>,
+        #[serde(default = "once")]
+        times: u32,
+    },
+    /// At the next logins the backlog stops there instead, and neither its rest nor its end comes on that connection; with
+    /// more than there are, the end alone is missing.
+    StallBacklog {
+        after: Option<usize>,
         #[serde(default = "once")]
         times: u32,
     },
@@ -70,12 +92,57 @@ fn two_seconds() -> u64 {
     2_000
 }
 
+impl Fault {
+    /// How often it strikes; `None` if that is now.
+    fn times(&self) -> Option<u32> {
+        match *self {
+            Self::FailLogin { times, .. }
+            | Self::CutFrame { times }
+            | Self::Delay { times, .. }
+            | Self::Corrupt { times }
+            | Self::Duplicate { times }
+            | Self::Reorder { times, .. }
+            | Self::Refuse { times, .. }
+            | Self::CutBacklog { times, .. }
+            | Self::StallBacklog { times, .. } => Some(times),
+            Self::EndStream { .. } | Self::Replace {} | Self::Drop {} | Self::Silence { .. } => None,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match *self {
+            Self::FailLogin { code, expire_seconds, .. } => {
+                ensure!(REASONS.contains(&code), "a login is refused with a code from 400 to 599, not {code}");
+                ensure!(
+                    expire_seconds.is_none() || code == BANNED,
+                    "expireSeconds belongs to code 402 (a temporary ban), not to {code}"
+                );
+            }
+            Self::EndStream { code: Some(code), .. } => {
+                ensure!(REASONS.contains(&code), "a stream ends with a code from 400 to 599, not {code}");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 /// How the next message is to be delivered.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivery {
-    pub(crate) twice: bool,
+    pub(crate) passage: Passage,
     pub(crate) delay: Option<Duration>,
     pub(crate) reorder: Option<Duration>,
+}
+
+/// How a stanza goes over the wire, the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Passage {
+    #[default]
+    Whole,
+    Twice,
+    /// Half of its frame, and then the connection breaks.
+    Half,
 }
 
 #[derive(Clone, Copy)]
@@ -84,86 +151,88 @@ pub(crate) struct LoginFailure {
     pub(crate) expire_seconds: Option<u64>,
 }
 
-#[derive(Default)]
-struct Orders {
-    fail_login: Option<(LoginFailure, u32)>,
-    delay: Option<(Duration, u32)>,
-    reorder: Option<(Duration, u32)>,
-    refuse: Option<(u16, u32)>,
-    corrupt: u32,
-    duplicate: u32,
-    cut_backlog: u32,
+/// Where a backlog stops: after so many stanzas (half of them if `None`); the connection breaks there or says no more.
+#[derive(Clone, Copy)]
+pub(crate) struct BacklogStop {
+    pub(crate) after: Option<usize>,
+    pub(crate) breaks: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Faults {
-    orders: Mutex<HashMap<String, Orders>>,
+    /// By account, each with how often it still strikes.
+    orders: Mutex<HashMap<String, Vec<(Fault, u32)>>>,
 }
 
 impl Faults {
-    /// Writes an order down. The faults that strike at once (`replace`, `drop`, `silence`) are not for here.
-    pub(crate) fn order(&self, pn: &str, fault: &Fault) -> Result<()> {
+    /// Writes an order down. Returns whether it strikes now, and so is not for here. Errors: an order without sense.
+    pub(crate) fn order(&self, pn: &str, fault: &Fault) -> Result<bool> {
+        fault.check()?;
+        let Some(times) = fault.times() else { return Ok(true) };
         let mut orders = lock(&self.orders);
         let orders = orders.entry(pn.to_owned()).or_default();
-        match *fault {
-            Fault::FailLogin { code, expire_seconds, times } => {
-                ensure!(
-                    expire_seconds.is_none() || code == 402,
-                    "expireSeconds belongs to code 402 (a temporary ban), not to {code}"
-                );
-                orders.fail_login = Some((LoginFailure { code, expire_seconds }, times));
-            }
-            Fault::Delay { ms, times } => orders.delay = Some((Duration::from_millis(ms), times)),
-            Fault::Reorder { ms, times } => orders.reorder = Some((Duration::from_millis(ms), times)),
-            Fault::Refuse { code, times } => orders.refuse = Some((code, times)),
-            Fault::Corrupt { times } => orders.corrupt = times,
-            Fault::Duplicate { times } => orders.duplicate = times,
-            Fault::CutBacklog { times } => orders.cut_backlog = times,
-            Fault::Replace {} | Fault::Drop {} | Fault::Silence { .. } => {}
+        orders.retain(|(other, _)| discriminant(other) != discriminant(fault));
+        if times > 0 {
+            orders.push((fault.clone(), times));
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(crate) fn next_login(&self, pn: &str) -> Option<LoginFailure> {
-        self.with(pn, |orders| take(&mut orders.fail_login)).flatten()
+        self.take(pn, |fault| match *fault {
+            Fault::FailLogin { code, expire_seconds, .. } => Some(LoginFailure { code, expire_seconds }),
+            _ => None,
+        })
     }
 
-    pub(crate) fn next_backlog_is_cut(&self, pn: &str) -> bool {
-        self.with(pn, |orders| count_down(&mut orders.cut_backlog)).unwrap_or_default()
+    pub(crate) fn next_backlog(&self, pn: &str) -> Option<BacklogStop> {
+        self.take(pn, |fault| match *fault {
+            Fault::CutBacklog { after, .. } => Some(BacklogStop { after, breaks: true }),
+            Fault::StallBacklog { after, .. } => Some(BacklogStop { after, breaks: false }),
+            _ => None,
+        })
     }
 
     /// The error that the next text is refused with.
     pub(crate) fn next_refusal(&self, pn: &str) -> Option<u16> {
-        self.with(pn, |orders| take(&mut orders.refuse)).flatten()
+        self.take(pn, |fault| match *fault {
+            Fault::Refuse { code, .. } => Some(code),
+            _ => None,
+        })
     }
 
     pub(crate) fn next_message_is_corrupt(&self, pn: &str) -> bool {
-        self.with(pn, |orders| count_down(&mut orders.corrupt)).unwrap_or_default()
+        self.take(pn, |fault| matches!(fault, Fault::Corrupt { .. }).then_some(())).is_some()
     }
 
     pub(crate) fn next_delivery(&self, pn: &str) -> Delivery {
-        self.with(pn, |orders| Delivery {
-            twice: count_down(&mut orders.duplicate),
-            delay: take(&mut orders.delay),
-            reorder: take(&mut orders.reorder),
-        })
-        .unwrap_or_default()
+        let passage = self.take(pn, |fault| match fault {
+            Fault::Duplicate { .. } => Some(Passage::Twice),
+            Fault::CutFrame { .. } => Some(Passage::Half),
+            _ => None,
+        });
+        let delay = self.take(pn, |fault| match *fault {
+            Fault::Delay { ms, .. } => Some(Duration::from_millis(ms)),
+            _ => None,
+        });
+        let reorder = self.take(pn, |fault| match *fault {
+            Fault::Reorder { ms, .. } => Some(Duration::from_millis(ms)),
+            _ => None,
+        });
+        Delivery { passage: passage.unwrap_or_default(), delay, reorder }
     }
 
-    fn with<T>(&self, pn: &str, read: impl FnOnce(&mut Orders) -> T) -> Option<T> {
-        lock(&self.orders).get_mut(pn).map(read)
+    /// The first order that `pick` takes strikes once.
+    fn take<T>(&self, pn: &str, pick: impl Fn(&Fault) -> Option<T>) -> Option<T> {
+        let mut orders = lock(&self.orders);
+        let orders = orders.get_mut(pn)?;
+        let (index, taken) = orders.iter().enumerate().find_map(|(index, (fault, _))| Some((index, pick(fault)?)))?;
+        if let Some((_, left)) = orders.get_mut(index) {
+            *left -= 1;
+        }
+        orders.retain(|(_, left)| *left > 0);
+        Some(taken)
     }
-}
-
-fn count_down(times: &mut u32) -> bool {
-    let due = *times > 0;
-    *times = times.saturating_sub(1);
-    due
-}
-
-fn take<T: Copy>(order: &mut Option<(T, u32)>) -> Option<T> {
-    let (value, times) = order.as_mut()?;
-    count_down(times).then_some(*value)
 }
 
 #[cfg(test)]
@@ -187,17 +256,28 @@ mod tests {
     }
 
     #[test]
-    fn an_order_strikes_as_often_as_it_says() {
+    fn an_order_strikes_as_often_as_the_last_of_its_kind_says() {
         let faults = Faults::default();
-        faults.order("1", &Fault::Duplicate { times: 2 }).unwrap();
-        let struck: Vec<bool> = (0..3).map(|_| faults.next_delivery("1").twice).collect();
+        for times in [9, 2] {
+            faults.order("1", &Fault::Duplicate { times }).unwrap();
+        }
+        let struck: Vec<bool> = (0..3).map(|_| faults.next_delivery("1").passage == Passage::Twice).collect();
         assert_eq!(struck, [true, true, false]);
         assert_eq!(faults.next_delivery("2"), Delivery::default());
+        for times in [1, 0] {
+            faults.order("1", &Fault::Corrupt { times }).unwrap();
+        }
+        assert!(!faults.next_message_is_corrupt("1"));
     }
 
     #[test]
-    fn only_a_ban_expires() {
-        let order = Fault::FailLogin { code: 403, expire_seconds: Some(1), times: 1 };
-        assert!(Faults::default().order("1", &order).is_err());
+    fn only_a_ban_expires_and_codes_are_codes() {
+        for order in [
+            Fault::FailLogin { code: 403, expire_seconds: Some(1), times: 1 },
+            Fault::FailLogin { code: 200, expire_seconds: None, times: 1 },
+            Fault::EndStream { code: Some(1000), conflict: None },
+        ] {
+            assert!(Faults::default().order("1", &order).is_err(), "{order:?}");
+        }
     }
 }

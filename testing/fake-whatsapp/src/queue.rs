@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 use wacore_binary::Node;
 
+use crate::faults::{BacklogStop, Passage};
 use crate::stanza::{USER_DOMAIN, lock, node};
 use crate::transport::Link;
 
@@ -26,8 +27,13 @@ pub(crate) struct Key {
 pub(crate) struct Stanza {
     pub(crate) key: Key,
     pub(crate) node: Node,
-    /// Goes over the wire twice in a row (fault `duplicate`).
-    pub(crate) twice: bool,
+    pub(crate) passage: Passage,
+}
+
+impl Stanza {
+    pub(crate) fn new(key: Key, node: Node) -> Self {
+        Self { key, node, passage: Passage::Whole }
+    }
 }
 
 /// A stanza that a fault keeps back.
@@ -42,13 +48,22 @@ struct Held {
 enum Stage {
     /// Not logged in, or not yet `<active/>`.
     Closed,
-    /// Handing out what waited: the next number to send, where the backlog ends, how many it had.
-    Backlog {
-        next: u64,
-        end: u64,
-        total: usize,
-    },
+    Backlog(Backlog),
+    /// The rest of the backlog and its end never come on this connection (fault `stall-backlog`).
+    Stalled,
     Live,
+}
+
+/// Handing out what waited.
+#[derive(Clone, Copy, PartialEq)]
+struct Backlog {
+    /// The next number to send, and the first one behind the backlog.
+    next: u64,
+    end: u64,
+    /// How many it had.
+    total: usize,
+    /// A fault stops it after so many more, and breaks the connection or not.
+    stop: Option<(usize, bool)>,
 }
 
 struct State {
@@ -140,23 +155,19 @@ impl Mailbox {
         }
     }
 
-    /// The device asked for its messages: announces the backlog and starts it. `cut` breaks the connection instead of
-    /// going on after the primer (fault `cut-backlog`).
-    pub(crate) fn activate(&self, cut: bool) {
+    /// The device asked for its messages: announces the backlog and starts it, to its end or to where a fault stops it.
+    pub(crate) fn activate(&self, stop: Option<BacklogStop>) {
         let mut state = lock(&self.state);
         if state.stage != Stage::Closed {
             return;
         }
         let total = state.stanzas.len();
-        state.stage = Stage::Backlog { next: 0, end: state.next, total };
+        let stop = stop.map(|stop| (stop.after.unwrap_or(total / 2).min(total), stop.breaks));
+        state.stage = Stage::Backlog(Backlog { next: 0, end: state.next, total, stop });
         if total > 0 {
-            state.send(&preview(total));
+            state.send(&preview(state.stanzas.values()));
         }
         state.send_backlog(PRIMER);
-        if cut && let Some(link) = state.link.take() {
-            state.stage = Stage::Closed;
-            link.close();
-        }
     }
 
     /// The device asked for up to `count` more of its backlog.
@@ -182,11 +193,11 @@ impl State {
     fn put(&mut self, stanza: Stanza) {
         let number = self.next;
         self.next += 1;
-        if self.stage == Stage::Live {
-            self.send_stanza(&stanza);
-        }
         self.numbers.entry(stanza.key.clone()).or_default().push(number);
         self.stanzas.insert(number, stanza);
+        if self.stage == Stage::Live {
+            self.send_stanza(number, false);
+        }
     }
 
     fn send(&self, node: &Node) {
@@ -195,43 +206,64 @@ impl State {
         }
     }
 
-    fn send_stanza(&self, stanza: &Stanza) {
-        for _ in 0..if stanza.twice { 2 } else { 1 } {
-            self.send(&stanza.node);
+    /// Sends a stanza that is kept, marked as one of the backlog or not.
+    fn send_stanza(&mut self, number: u64, offline: bool) {
+        let Some(stanza) = self.stanzas.get_mut(&number) else { return };
+        let passage = std::mem::take(&mut stanza.passage);
+        let mut node = stanza.node.clone();
+        if offline {
+            node.attrs.insert("offline", "0");
         }
+        match passage {
+            Passage::Whole => self.send(&node),
+            Passage::Twice => (0..2).for_each(|_| self.send(&node)),
+            Passage::Half => self.let_go().iter().for_each(|link| link.send_half(&node)),
+        }
+    }
+
+    /// The connection is gone from here on, whatever is done with it.
+    fn let_go(&mut self) -> Option<Link> {
+        self.stage = Stage::Closed;
+        self.link.take()
     }
 
     /// Sends up to `count` stanzas of the backlog; after its last one the end mark, and all that came meanwhile.
     fn send_backlog(&mut self, count: usize) {
-        let Stage::Backlog { next, end, total } = self.stage else { return };
+        let Stage::Backlog(Backlog { next, end, total, stop }) = self.stage else { return };
+        let count = stop.map_or(count, |(left, _)| left.min(count));
         let batch: Vec<u64> = self.stanzas.range(next..end).take(count).map(|(number, _)| *number).collect();
         for number in &batch {
-            if let Some(stanza) = self.stanzas.get(number) {
-                let mut stanza = stanza.clone();
-                stanza.node.attrs.insert("offline", "0");
-                self.send_stanza(&stanza);
-            }
+            self.send_stanza(*number, true);
         }
-        let next = batch.last().map_or(next, |last| last + 1);
-        if self.stanzas.range(next..end).next().is_some() {
-            self.stage = Stage::Backlog { next, end, total };
+        if self.link.is_none() {
             return;
         }
-        self.send(&end_of_backlog(total));
-        self.stage = Stage::Live;
-        self.stanzas.range(end..).for_each(|(_, stanza)| self.send_stanza(stanza));
+        let stop = stop.map(|(left, breaks)| (left - batch.len(), breaks));
+        let next = batch.last().map_or(next, |last| last + 1);
+        match stop {
+            Some((0, true)) => self.let_go().iter().for_each(Link::break_off),
+            Some((0, false)) => self.stage = Stage::Stalled,
+            _ if self.stanzas.range(next..end).next().is_some() => {
+                self.stage = Stage::Backlog(Backlog { next, end, total, stop });
+            }
+            _ => {
+                self.send(&end_of_backlog(total));
+                self.stage = Stage::Live;
+                let since: Vec<u64> = self.stanzas.range(end..).map(|(number, _)| *number).collect();
+                since.into_iter().for_each(|number| self.send_stanza(number, false));
+            }
+        }
     }
 }
 
-fn preview(count: usize) -> Node {
-    let preview = node("offline_preview")
-        .attr("count", count as u64)
-        .attr("message", count as u64)
-        .attr("notification", 0u32)
-        .attr("receipt", 0u32)
-        .attr("appdata", 0u32)
-        .build();
-    node("ib").attr("from", USER_DOMAIN).children([preview]).build()
+fn preview<'a>(stanzas: impl Iterator<Item = &'a Stanza>) -> Node {
+    let mut counts = BTreeMap::from([("message", 0u64), ("receipt", 0), ("notification", 0), ("appdata", 0)]);
+    for stanza in stanzas {
+        *counts.entry(stanza.key.class).or_default() += 1;
+    }
+    let preview = node("offline_preview").attr("count", counts.values().sum::<u64>());
+    let preview = counts.into_iter().fold(preview, |preview, (class, count)| preview.attr(class, count));
+    node("ib").attr("from", USER_DOMAIN).children([preview.build()]).build()
 }
 
 fn end_of_backlog(count: usize) -> Node {

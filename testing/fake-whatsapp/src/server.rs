@@ -52,6 +52,9 @@ pub struct State {
     pub undecryptable: u64,
 }
 
+/// The conflict of a session that another one has taken the place of.
+const REPLACED: &str = "replaced";
+
 /// A running server. It ends, with all its connections, when it is dropped.
 pub struct Server {
     world: Arc<World>,
@@ -192,8 +195,7 @@ impl World {
         }
         let companion = companion?;
         if let Some(before) = companion.mailbox.attach(link.clone()) {
-            before.send(&conflict("replaced"));
-            before.close();
+            end_stream(&before, None, Some(REPLACED));
         }
         link.send(&self.success(&companion)?);
         Some(companion)
@@ -240,16 +242,14 @@ impl World {
             directory.account(pn)?;
             directory.companions_of(pn)
         };
-        self.faults.order(pn, fault)?;
-        for link in companions.iter().filter_map(|companion| companion.mailbox.link()) {
+        let now = self.faults.order(pn, fault)?;
+        for link in companions.iter().filter(|_| now).filter_map(|companion| companion.mailbox.link()) {
             match fault {
-                Fault::Replace {} => {
-                    link.send(&conflict("replaced"));
-                    link.close();
-                }
-                Fault::Drop {} => link.cut(),
+                Fault::EndStream { code: None, conflict: None } => link.close(),
+                Fault::EndStream { code, conflict } => end_stream(&link, *code, conflict.as_deref()),
+                Fault::Replace {} => end_stream(&link, None, Some(REPLACED)),
                 Fault::Silence { ms } => link.silence(ms.map(Duration::from_millis)),
-                _ => {}
+                _ => link.cut(),
             }
         }
         Ok(())
@@ -263,8 +263,7 @@ impl World {
         for address in addresses {
             let unlinked = lock(&self.directory).unlink(&address);
             if let Some(link) = unlinked.and_then(|companion| companion.mailbox.link()) {
-                link.send(&conflict("device_removed"));
-                link.close();
+                end_stream(&link, Some(401), Some("device_removed"));
             }
         }
         Ok(())
@@ -295,11 +294,12 @@ impl World {
     }
 }
 
-/// The end of a stream that another session, or the phone, has brought about.
-fn conflict(kind: &'static str) -> Node {
-    let error = node("stream:error");
-    let error = if kind == "device_removed" { error.attr("code", "401") } else { error };
-    error.children([node("conflict").attr("type", kind).build()]).build()
+/// Says why the stream ends (facts/whatsapp.md), and ends it.
+pub(crate) fn end_stream(link: &Link, code: Option<u16>, conflict: Option<&str>) {
+    let error = code.into_iter().fold(node("stream:error"), |error, code| error.attr("code", u32::from(code)));
+    let conflict = conflict.map(|kind| node("conflict").attr("type", kind).build());
+    link.send(&error.children(conflict).build());
+    link.close();
 }
 
 fn login_failure(failure: LoginFailure) -> Node {

@@ -53,7 +53,7 @@ pub(crate) fn announce(world: &World, before: Option<&Group>, group: &Group) {
                 .children([change.clone()])
                 .build();
             let key = Key { class: "notification", sender: group.jid.to_string(), id };
-            companion.mailbox.put(Stanza { key, node: notification, twice: false });
+            companion.mailbox.put(Stanza::new(key, notification));
         }
     }
 }

@@ -42,7 +42,7 @@ impl World {
             ("passive", "set", "active") => {
                 self.answer(connection, iq, []);
                 let companion = connection.companion()?;
-                companion.mailbox.activate(self.faults.next_backlog_is_cut(&companion.address.pn));
+                companion.mailbox.activate(self.faults.next_backlog(&companion.address.pn));
             }
             ("w:sync:app:state", "set", "sync") => {
                 let collections = self.sync(connection, child.context("an empty request")?)?;

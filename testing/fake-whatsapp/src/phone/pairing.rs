@@ -14,7 +14,7 @@ use super::adv;
 use super::link_code::LinkCode;
 use crate::directory::{Address, Companion};
 use crate::queue::{Key, Mailbox, Stanza};
-use crate::server::World;
+use crate::server::{World, end_stream};
 use crate::stanza::{USER_DOMAIN, attr, content, lock, node, stanza_id, unix_seconds};
 use crate::transport::{Connection, Link};
 
@@ -135,9 +135,7 @@ impl World {
         };
         let result = self.link_device(connection.client_key, introduced, answer);
         let refused = result.as_ref().err().map(|error| format!("{error:#}"));
-        let code = if refused.is_none() { "515" } else { "401" };
-        connection.link.send(&node("stream:error").attr("code", code).build());
-        connection.link.close();
+        end_stream(&connection.link, Some(if refused.is_none() { 515 } else { 401 }), None);
         if let Some(outcome) = outcome {
             let _ = outcome.send(result);
         }
@@ -188,7 +186,7 @@ impl World {
                 .children([devices.clone()])
                 .build();
             let key = Key { class: "notification", sender: account.phone.address.jid().to_string(), id };
-            companion.mailbox.put(Stanza { key, node: notification, twice: false });
+            companion.mailbox.put(Stanza::new(key, notification));
         }
     }
 

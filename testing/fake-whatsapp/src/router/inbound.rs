@@ -124,7 +124,7 @@ impl World {
 
     fn send_receipt(&self, sender: &Companion, phone: &Address, receipt: Node) {
         let key = Key { class: "receipt", sender: phone.pn.clone(), id: attr(&receipt, "id") };
-        sender.mailbox.put(Stanza { key, node: receipt, twice: false });
+        sender.mailbox.put(Stanza::new(key, receipt));
     }
 
     /// Hands a copy to another real device.
@@ -154,7 +154,7 @@ impl World {
             children.extend(message.get_optional_child("device-identity").cloned());
         }
         let key = Key { class: "message", sender: from.pn.clone(), id };
-        companion.mailbox.put(Stanza { key, node: forward.children(children).build(), twice: false });
+        companion.mailbox.put(Stanza::new(key, forward.children(children).build()));
     }
 }
 

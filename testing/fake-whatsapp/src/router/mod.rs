@@ -107,7 +107,7 @@ impl World {
         let others = lock(&self.directory).companions_of(account);
         for other in others.iter().filter(|other| other.address != companion.address) {
             let key = Key { class: "receipt", sender: companion.address.pn.clone(), id: attr(receipt, "id") };
-            other.mailbox.put(Stanza { key, node: forward.clone(), twice: false });
+            other.mailbox.put(Stanza::new(key, forward.clone()));
         }
     }
 

@@ -156,7 +156,7 @@ impl World {
         let stanza = Stanza {
             key: Key { class: "message", sender: from.pn.clone(), id },
             node: with_children(envelope, encs),
-            twice: delivery.twice,
+            passage: delivery.passage,
         };
         let later = |wait: Duration| Instant::now() + wait;
         match delivery {
@@ -211,7 +211,7 @@ impl World {
         let mut enc = self.encrypt(&mut with, companion, &message).await?;
         enc.attrs.insert("count", attr(retry, "count"));
         let key = Key { class: "message", sender: phone.address.pn.clone(), id };
-        companion.mailbox.put(Stanza { key, node: with_children(sent.envelope, vec![enc]), twice: false });
+        companion.mailbox.put(Stanza::new(key, with_children(sent.envelope, vec![enc])));
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl World {
         let enc = self.encrypt(&mut with, companion, &message).await?;
         let key = Key { class: "message", sender: phone.address.pn.clone(), id: attr(&envelope, "id") };
         with.sent.insert((companion.address.clone(), key.id.clone()), Sent { message, envelope: envelope.clone() });
-        companion.mailbox.put(Stanza { key, node: with_children(envelope, vec![enc]), twice: false });
+        companion.mailbox.put(Stanza::new(key, with_children(envelope, vec![enc])));
         Ok(())
     }
 }

@@ -33,7 +33,10 @@ type Stream = SplitStream<WebSocket>;
 enum Outgoing {
     /// A marshalled node, still to be encrypted.
     Node(Vec<u8>),
+    /// One of which half the frame goes out.
+    Half(Vec<u8>),
     Close,
+    Break,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -64,10 +67,20 @@ impl Link {
     }
 
     pub(crate) fn send(&self, node: &Node) {
+        self.send_as(node, Outgoing::Node);
+    }
+
+    /// Sends half of it; then the connection breaks.
+    pub(crate) fn send_half(&self, node: &Node) {
+        self.send_as(node, Outgoing::Half);
+        self.break_off();
+    }
+
+    fn send_as(&self, node: &Node, outgoing: fn(Vec<u8>) -> Outgoing) {
         tracing::debug!("-> {}", as_text(node));
         match wacore_binary::marshal(node) {
             Ok(bytes) => {
-                let _ = self.outgoing.send(Outgoing::Node(bytes));
+                let _ = self.outgoing.send(outgoing(bytes));
             }
             Err(error) => tracing::error!("a <{}> can't be written: {error}", node.tag),
         }
@@ -77,6 +90,11 @@ impl Link {
     pub(crate) fn close(&self) {
         let _ = self.outgoing.send(Outgoing::Close);
         self.end_silence(Flow::Cut);
+    }
+
+    /// Breaks the connection after what was sent before, without a word.
+    pub(crate) fn break_off(&self) {
+        let _ = self.outgoing.send(Outgoing::Break);
     }
 
     /// Breaks the connection at once, without a word.
@@ -136,7 +154,7 @@ pub(crate) async fn serve(world: Arc<World>, socket: WebSocket) {
     let (link, outgoing) = Link::new();
     let companion = world.on_connect(&payload, client_key, &link);
     let connection = Connection { link, client_key, companion };
-    let writer = write_nodes(sink, write, outgoing, connection.link.flow.subscribe());
+    let writer = write_nodes(sink, write, outgoing, &connection.link.flow);
     let reader = read_nodes(&world, &connection, stream, read, frames);
     let cut = cut(connection.link.flow.subscribe());
     tokio::pin!(reader);
@@ -239,23 +257,37 @@ async fn write_nodes(
     mut sink: Sink,
     cipher: NoiseCipher,
     mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
-    mut flow: watch::Receiver<Flow>,
+    flow: &watch::Sender<Flow>,
 ) -> Result<()> {
+    let mut is_open = flow.subscribe();
     let mut counter = 0;
     let mut burst = Vec::with_capacity(BURST);
     while outgoing.recv_many(&mut burst, BURST).await > 0 {
-        flow.wait_for(|flow| *flow == Flow::Open).await?;
+        is_open.wait_for(|flow| *flow == Flow::Open).await?;
         for item in burst.drain(..) {
-            let Outgoing::Node(mut bytes) = item else {
-                sink.flush().await?;
-                sink.close().await?;
-                return Ok(());
+            let (mut bytes, half) = match item {
+                Outgoing::Node(bytes) => (bytes, false),
+                Outgoing::Half(bytes) => (bytes, true),
+                Outgoing::Close => {
+                    sink.flush().await?;
+                    sink.close().await?;
+                    return Ok(());
+                }
+                Outgoing::Break => {
+                    sink.flush().await?;
+                    flow.send_replace(Flow::Cut);
+                    return std::future::pending().await;
+                }
             };
             cipher
                 .encrypt_in_place_with_counter(counter, &mut bytes)
                 .map_err(|error| anyhow!("frame {counter}: {error}"))?;
             counter += 1;
-            sink.feed(Message::Binary(Bytes::from(encode_frame(&bytes, None)?))).await?;
+            let mut frame = encode_frame(&bytes, None)?;
+            if half {
+                frame.truncate(frame.len() / 2);
+            }
+            sink.feed(Message::Binary(Bytes::from(frame))).await?;
         }
         sink.flush().await?;
     }

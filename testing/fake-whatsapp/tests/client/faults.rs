@@ -15,12 +15,20 @@ async fn undecryptable(client: &Client) -> String {
         .await
 }
 
-async fn disconnected(client: &Client) {
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_frame_is_no_message_and_all_of_it_comes_again() {
+    let world = World::start().await;
+    let client = world.linked("a").await;
+    world.server.fault(ME, &Fault::CutFrame { times: 1 }).unwrap();
+    world.server.send(ALICE, ME, "cut in two", None).await.unwrap();
     client.event("disconnected", |event| matches!(event, Event::Disconnected(_)).then_some(())).await;
+    let seen = client.text().await;
+    assert_eq!((seen.text.as_str(), seen.offline), ("cut in two", true));
+    assert_eq!(up_to_a_last_text(&world, &client, ME).await, ["the last one"]);
 }
 
 /// Sends one more text to a chat and returns what came up to it, so that nothing can hide behind a pause.
-async fn up_to_a_last_text(world: &World, client: &Client, to: &str) -> Vec<String> {
+pub async fn up_to_a_last_text(world: &World, client: &Client, to: &str) -> Vec<String> {
     world.server.send(ALICE, to, "the last one", None).await.unwrap();
     let mut seen = Vec::new();
     while seen.last().map(String::as_str) != Some("the last one") {
@@ -30,67 +38,12 @@ async fn up_to_a_last_text(world: &World, client: &Client, to: &str) -> Vec<Stri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_is_refused_with_any_code() {
-    let world = World::start().await;
-    world.linked("a").await.handle.shutdown().await;
-    for (code, expire_seconds, expected) in
-        [(402, Some(3600), "banned for 3600"), (405, None, "outdated"), (403, None, "logged out"), (500, None, "500")]
-    {
-        world.server.fault(ME, &Fault::FailLogin { code, expire_seconds, times: 1 }).unwrap();
-        let client = world.client("a").await;
-        let got = client
-            .event("a refusal", |event| match event {
-                Event::TemporaryBan(ban) => Some(format!("banned for {}", ban.expire.num_seconds())),
-                Event::ClientOutdated(_) => Some("outdated".to_owned()),
-                Event::LoggedOut(_) => Some("logged out".to_owned()),
-                Event::ConnectFailure(failure) => Some(format!("{:?}", failure.reason)),
-                _ => None,
-            })
-            .await;
-        assert!(got.contains(expected) || code == 500 && got.contains("Internal"), "{code}: {got}");
-        client.handle.shutdown().await;
-    }
-    let client = world.client("a").await;
-    client.connected().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failing_server_is_tried_again() {
-    let world = World::start().await;
-    let client = world.linked("a").await;
-    world.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times: 2 }).unwrap();
-    world.server.drop_connections(ME).unwrap();
-    for _ in 0..2 {
-        client.event("a failure", |event| matches!(event, Event::ConnectFailure(_)).then_some(())).await;
-    }
-    client.connected().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_session_takes_over() {
-    let world = World::start().await;
-    let client = world.linked("a").await;
-    world.server.fault(ME, &Fault::Replace {}).unwrap();
-    client.event("replaced", |event| matches!(event, Event::StreamReplaced(_)).then_some(())).await;
-    world.until(|state| !state.companions[0].online).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_same_store_twice_replaces_the_first() {
     let world = World::start().await;
     let first = world.linked("a").await;
     let second = world.client("a").await;
     first.event("replaced", |event| matches!(event, Event::StreamReplaced(_)).then_some(())).await;
     second.connected().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_connection_comes_back() {
-    let world = World::start().await;
-    let client = world.linked("a").await;
-    world.server.drop_connections(ME).unwrap();
-    disconnected(&client).await;
-    client.connected().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,23 +119,6 @@ async fn silence_holds_everything_back_and_breaks_nothing() {
     assert_eq!(client.texts_so_far(), []);
     world.server.drop_connections(ME).unwrap();
     assert_eq!(client.text().await.text, "not before the next connection");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backlog_that_is_cut_off_comes_at_the_next_login() {
-    let world = World::start().await;
-    let client = world.linked("a").await;
-    client.handle.shutdown().await;
-    for number in 0..40 {
-        world.server.send(ALICE, FAMILY, &number.to_string(), None).await.unwrap();
-    }
-    world.server.fault(ME, &Fault::CutBacklog { times: 2 }).unwrap();
-    let client = world.client("a").await;
-    let mut seen: Vec<u32> = client.texts(40).await.iter().map(|seen| seen.text.parse().unwrap()).collect();
-    seen.sort_unstable();
-    assert_eq!(seen, (0..40).collect::<Vec<u32>>());
-    world.until(|state| state.queued.is_empty()).await;
-    assert_eq!(up_to_a_last_text(&world, &client, FAMILY).await, ["the last one"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

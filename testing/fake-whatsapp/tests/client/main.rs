@@ -1,6 +1,8 @@
 //! The server against the real client, whatsapp-rust. See the feature `client-tests` for how to run them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+mod backlog;
+mod ends;
 mod faults;
 mod linked;
 mod load;
