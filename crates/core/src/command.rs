@@ -12,8 +12,10 @@ use serde_json::Value;
 use crate::{
     chat::Jid,
     group::Registration,
+    kiro::{Method, Secret},
     problem::{Problem, Trouble},
     schedule::Context,
+    settings::KiroMode,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +146,44 @@ pub enum Command {
     /// Removes the entry `nanoclaw` from the user's Kiro files that have one (R10). Answers with `[{path, backup}]`.
     #[serde(rename = "kiro.remove-entry")]
     KiroRemoveEntry {},
+    /// Asks Kiro anew who is signed in, on the host and as containers see it (K1). Answered at the end with `kiro` of AppStatus.
+    #[serde(rename = "kiro.check")]
+    KiroCheck {},
+    /// Signs in (K2): where the mode says, on the host or in a container. `method`: as the last sign-in was without it, else
+    /// Builder ID. `browser`: in this computer's browser instead of by a code. Answered when it has begun; `kiro.login` of
+    /// AppStatus tells the rest.
+    #[serde(rename = "kiro.login")]
+    KiroLogin {
+        #[serde(default)]
+        method: Option<Method>,
+        #[serde(default)]
+        start_url: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+        #[serde(default)]
+        browser: bool,
+    },
+    #[serde(rename = "kiro.login-cancel")]
+    KiroLoginCancel {},
+    /// Signs out whom the mode's sign-in belongs to. Wants `yes`.
+    #[serde(rename = "kiro.logout")]
+    KiroLogout {
+        #[serde(default)]
+        yes: bool,
+    },
+    /// Changes whose sign-in agents use (K4), at once. Wants `yes`; chats and messages stay.
+    #[serde(rename = "kiro.mode")]
+    KiroMode {
+        mode: KiroMode,
+        #[serde(default)]
+        yes: bool,
+    },
+    /// Keeps an API key in the platform's key store; without one, removes it (K4).
+    #[serde(rename = "kiro.key")]
+    KiroKey {
+        #[serde(default)]
+        key: Option<Secret>,
+    },
     #[serde(rename = "pause")]
     Pause {},
     #[serde(rename = "resume")]
@@ -213,6 +253,16 @@ mod tests {
             Command::parse("pair", Some(json!({}))),
             Ok(Command::Pair { phone: None, cancel: false, yes: false })
         );
+    }
+
+    #[test]
+    fn a_key_is_not_in_debug_output() {
+        // K4
+        let command = Command::parse("kiro.key", Some(json!({"key": "ksk-planted"}))).unwrap();
+        assert_eq!(command, Command::KiroKey { key: Some(Secret("ksk-planted".to_owned())) });
+        assert!(!format!("{command:?}").contains("planted"));
+        let refused = Command::parse("kiro.key", Some(json!({"key": ["ksk-planted"]}))).unwrap_err();
+        assert!(!format!("{refused:?}").contains("planted"));
     }
 
     #[test]

@@ -1,7 +1,11 @@
-//! Kiro's sign-in state: what `kiro-cli whoami` tells, read strictly (K1).
+//! Kiro's sign-in: what `kiro-cli whoami` tells, read strictly (K1), the ways to sign in (K2) and the modes (K4).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::{problem::Trouble, settings::KiroMode};
+
+pub mod login;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -21,17 +25,116 @@ pub struct Whoami {
     /// The account's kind and name, in words.
     pub account: Option<String>,
     pub text: String,
+    /// How that account signs in; `None` where it doesn't, or in a way that isn't ours.
+    pub way: Option<Way>,
+}
+
+/// A way to sign in, as a person chooses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Way {
+    pub method: Method,
+    /// Identity Center's alone: the organisation's own address.
+    #[serde(default)]
+    pub start_url: Option<String>,
+    /// Identity Center's alone, such as `eu-central-1`.
+    #[serde(default)]
+    pub region: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    BuilderId,
+    IdentityCenter,
+    Google,
+    Github,
+}
+
+impl Way {
+    pub fn of(method: Method) -> Self {
+        Way { method, start_url: None, region: None }
+    }
+
+    /// The way as it can be taken: trimmed, with what it needs and nothing else.
+    ///
+    /// # Errors
+    /// [`Trouble::BadLogin`].
+    pub fn checked(&self) -> Result<Way, Trouble> {
+        let bad = |reason: &str| Err(Trouble::BadLogin { reason: reason.to_owned() });
+        if self.method != Method::IdentityCenter {
+            return Ok(Way::of(self.method));
+        }
+        let text = |given: &Option<String>| given.as_deref().unwrap_or_default().trim().to_owned();
+        let (start_url, region) = (text(&self.start_url), text(&self.region));
+        if start_url.len() > 500 || login::host(&start_url).is_none() {
+            return bad(
+                "Identity Center needs your organisation's start URL, such as https://example.awsapps.com/start",
+            );
+        }
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !(2..=40).contains(&region.len())
+            || !region.starts_with(|c: char| c.is_ascii_lowercase())
+            || !region.chars().all(fits)
+        {
+            return bad("Identity Center needs its region, such as us-east-1");
+        }
+        Ok(Way { method: self.method, start_url: Some(start_url), region: Some(region) })
+    }
+}
+
+/// What must not be shown: its `Debug` is empty. It is serialised as it is, for the control socket.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Secret {
+    /// The key as it is kept (K4).
+    ///
+    /// # Errors
+    /// [`Trouble::BadKey`]
+    pub fn api_key(&self) -> Result<Secret, Trouble> {
+        let key = self.0.trim();
+        let fits = (8..=4096).contains(&key.len()) && key.chars().all(|c| c.is_ascii_graphic());
+        if fits { Ok(Secret(key.to_owned())) } else { Err(Trouble::BadKey) }
+    }
+}
+
+impl KiroMode {
+    /// What it means for the person, and what it exposes (K4).
+    pub fn meaning(self) -> &'static str {
+        match self {
+            KiroMode::Shared => {
+                "Agents use your own Kiro sign-in. They can read and change ~/.kiro and kiro-cli's data; the main chat's agent \
+                 also ~/.aws, with whatever keys lie there. When they sign out, so do you."
+            }
+            KiroMode::Own => {
+                "Agents have a Kiro sign-in of their own, kept in NanoClaw's folder. Nothing of your ~/.kiro, ~/.aws and \
+                 kiro-cli's data is shown to them. Sign in once for them."
+            }
+            KiroMode::ApiKey => {
+                "Agents use an API key from this computer's key store. Nothing of your ~/.kiro, ~/.aws and kiro-cli's data is \
+                 shown to them, but each agent can read the key while it works."
+            }
+        }
+    }
 }
 
 impl Whoami {
     pub fn missing() -> Self {
-        Whoami { state: SignIn::Missing, account: None, text: "kiro-cli was not found.".to_owned() }
+        Whoami { state: SignIn::Missing, account: None, text: "kiro-cli was not found.".to_owned(), way: None }
     }
 
     /// # Arguments
     /// `reason`: why it can't be told, as a sentence.
     pub fn unknown(reason: impl Into<String>) -> Self {
-        Whoami { state: SignIn::Unknown, account: None, text: reason.into() }
+        Whoami { state: SignIn::Unknown, account: None, text: reason.into(), way: None }
     }
 
     /// Reads what `kiro-cli whoami -f json` gave (facts/kiro-cli): its exit code, stdout and stderr. After the first JSON
@@ -53,12 +156,23 @@ impl Whoami {
                 .flatten()
                 .collect::<Vec<_>>()
                 .join(", ");
-            return Whoami { state: SignIn::SignedIn, text: format!("Signed in ({account})."), account: Some(account) };
+            let method = match (text_of("accountType"), text_of("provider")) {
+                (Some("BuilderId"), _) => Some(Method::BuilderId),
+                (Some("IamIdentityCenter"), _) => Some(Method::IdentityCenter),
+                (Some("Social"), Some(name)) if name.eq_ignore_ascii_case("google") => Some(Method::Google),
+                (Some("Social"), Some(name)) if name.eq_ignore_ascii_case("github") => Some(Method::Github),
+                _ => None,
+            };
+            let text = |key| text_of(key).map(str::to_owned);
+            let way = method.map(|method| Way { method, start_url: text("startUrl"), region: text("region") });
+            let way = way.and_then(|way| way.checked().ok());
+            let text = format!("Signed in ({account}).");
+            return Whoami { state: SignIn::SignedIn, text, account: Some(account), way };
         }
         let signed_out = first.as_ref().is_some_and(|value| value.get("account").is_some_and(Value::is_null))
             || [stdout, stderr].iter().any(|out| out.contains("Not logged in") || out.contains("not logged in"));
         if exit == Some(1) && signed_out {
-            return Whoami { state: SignIn::SignedOut, account: None, text: "Signed out.".to_owned() };
+            return Whoami { state: SignIn::SignedOut, account: None, text: "Signed out.".to_owned(), way: None };
         }
         let said = [stderr, stdout].iter().flat_map(|out| out.lines()).map(str::trim).find(|line| !line.is_empty());
         Whoami::unknown(match said {

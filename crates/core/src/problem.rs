@@ -84,7 +84,35 @@ pub enum Trouble {
     Unprotected,
     RunnerMissing,
     KiroMissing,
+    /// `needed`: the oldest version that serves.
+    KiroOld {
+        version: String,
+        needed: String,
+    },
     KiroSignedOut,
+    KiroSignedIn {
+        account: String,
+    },
+    KiroKeyMissing,
+    KiroKeyRefused,
+    /// Agents use a key: there is nobody to sign in or out.
+    KiroUsesKey,
+    KiroLoginUnderWay,
+    KiroNoLogin,
+    KiroLogoutFailed {
+        reason: String,
+    },
+    BadLogin {
+        reason: String,
+    },
+    BadKey,
+    NoKeyStore {
+        reason: String,
+    },
+    /// The environment has it, so that it can't be changed here.
+    SettingFixed {
+        key: String,
+    },
     /// `folder`: several chats may have one name.
     RunFailed {
         folder: Folder,
@@ -216,7 +244,19 @@ impl Trouble {
             Unprotected => "unprotected",
             RunnerMissing => "runner-missing",
             KiroMissing => "kiro-missing",
+            KiroOld { .. } => "kiro-old",
             KiroSignedOut => "kiro-signed-out",
+            KiroSignedIn { .. } => "kiro-signed-in",
+            KiroKeyMissing => "kiro-key-missing",
+            KiroKeyRefused => "kiro-key-refused",
+            KiroUsesKey => "kiro-uses-key",
+            KiroLoginUnderWay => "kiro-login-under-way",
+            KiroNoLogin => "kiro-no-login",
+            KiroLogoutFailed { .. } => "kiro-logout-failed",
+            BadLogin { .. } => "bad-login",
+            BadKey => "bad-key",
+            NoKeyStore { .. } => "no-key-store",
+            SettingFixed { .. } => "setting-fixed",
             RunFailed { .. } => "run-failed",
             NotStopped { .. } => "not-stopped",
             PartFailed { .. } => "internal-restart",
@@ -344,7 +384,46 @@ impl Trouble {
             ),
             KiroSignedOut => say(
                 "Kiro is signed out.",
-                "Sign in with `kiro-cli login`. Until then each message is tried for some minutes, and then its chat is told why.",
+                "Sign in (`nanoclawctl kiro login`).",
+            ),
+            KiroOld { version, needed } => (
+                format!("kiro-cli on this computer is too old: version {version}."),
+                format!("Update it (`kiro-cli update`) to {needed} or newer."),
+            ),
+            KiroSignedIn { account } => (
+                format!("Kiro is signed in already: {account}."),
+                "To use another account, sign out first (`nanoclawctl kiro logout`).".to_owned(),
+            ),
+            KiroKeyMissing => say(
+                "There is no API key for Kiro.",
+                "Give one (`nanoclawctl kiro key set`, it is read from stdin), or choose another mode with `nanoclawctl kiro mode`.",
+            ),
+            KiroKeyRefused => say("Kiro does not take the API key.", "Give another one (`nanoclawctl kiro key set`)."),
+            KiroUsesKey => say(
+                "Agents use an API key, so nobody signs in.",
+                "Give or remove the key with `nanoclawctl kiro key`, or choose another mode with `nanoclawctl kiro mode`.",
+            ),
+            KiroLoginUnderWay => {
+                say("A sign-in to Kiro is under way already.", "Finish it, or cancel it with `nanoclawctl kiro login --cancel`.")
+            }
+            KiroNoLogin => say("No sign-in to Kiro is under way.", "Begin one with `nanoclawctl kiro login`."),
+            KiroLogoutFailed { reason } => (
+                format!("Kiro could not be signed out: {}.", reason.trim_end_matches('.')),
+                "Try again, or use `kiro-cli logout`.".to_owned(),
+            ),
+            BadLogin { reason } => {
+                (format!("That sign-in can't be begun: {reason}."), "See `nanoclawctl kiro login --help`.".to_owned())
+            }
+            BadKey => say("That is not an API key.", "Give the key alone, as Kiro shows it."),
+            NoKeyStore { reason } => (
+                format!("This computer's key store can't be used: {}.", reason.trim_end_matches('.')),
+                "Start one that speaks the Secret Service, such as GNOME Keyring, or start NanoClaw with KIRO_API_KEY in its \
+                 environment."
+                    .to_owned(),
+            ),
+            SettingFixed { key } => (
+                format!("The environment sets {key}, which goes before what is chosen here."),
+                format!("Start NanoClaw without {key} and NANOCLAW_{key} in its environment."),
             ),
             RunFailed { chat, reason, .. } => (
                 format!("The agent could not answer in {chat}: {reason}"),
@@ -481,6 +560,8 @@ impl Trouble {
                 offer("Build it again", "image.build", json!({}))
             }
             Trouble::ImageIsBeingBuilt => offer("Cancel the build", "image.cancel", json!({})),
+            Trouble::KiroSignedOut => offer("Sign in to Kiro", "kiro.login", json!({})),
+            Trouble::KiroLoginUnderWay => offer("Cancel the sign-in", "kiro.login-cancel", json!({})),
             Trouble::ServerClash { .. } => offer("Remove the entry", "kiro.remove-entry", json!({})),
             Trouble::AlreadyLinked => offer("Link again", "pair", json!({"yes": true})),
             _ => None,

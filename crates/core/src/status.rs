@@ -11,7 +11,7 @@ use crate::{
     chat::Jid,
     group::Group,
     image::Build,
-    kiro::{SignIn, Whoami},
+    kiro::{SignIn, Way, Whoami},
     link::{Link, LinkState, PairingCode, QrCode},
     problem::{Problem, Trouble},
     settings::{KiroMode, Runtime},
@@ -92,8 +92,49 @@ pub struct KiroStatus {
     /// Messages that wait for a sign-in.
     pub parked: u64,
     pub host: SignInStatus,
+    /// What containers see; `None` before one was asked, and where there is none.
     pub container: Option<SignInStatus>,
     pub login: Option<LoginStatus>,
+    /// There is an API key for the mode `api-key`: in the platform's key store, or in NanoClaw's own environment.
+    pub has_key: bool,
+    /// How the account that was signed in last did it: what a sign-in without a method does.
+    pub usual: Option<Way>,
+    /// A check is under way.
+    pub checking: bool,
+}
+
+impl KiroStatus {
+    /// Before anybody was asked.
+    pub fn new(mode: KiroMode) -> Self {
+        let host = SignInStatus::not_asked();
+        let (container, login, usual) = (None, None, None);
+        KiroStatus { mode, parked: 0, host, container, login, has_key: false, usual, checking: false }
+    }
+
+    /// What counts for runs: in containers what they see, where that is known; else the host's, where the sign-in is its.
+    pub fn of_runs(&self, runtime: Runtime) -> Option<&SignInStatus> {
+        let known = self.container.as_ref().filter(|seen| matches!(seen.state, SignIn::SignedIn | SignIn::SignedOut));
+        match (runtime, self.mode) {
+            (Runtime::Host, _) => Some(&self.host),
+            (Runtime::Docker, KiroMode::Shared) => known.or(Some(&self.host)),
+            (Runtime::Docker, KiroMode::Own | KiroMode::ApiKey) => self.container.as_ref(),
+        }
+    }
+
+    pub fn is_signed_out(&self, runtime: Runtime) -> bool {
+        self.of_runs(runtime).is_some_and(|seen| seen.state == SignIn::SignedOut)
+    }
+
+    fn trouble(&self, runtime: Runtime) -> Option<Trouble> {
+        let state = self.of_runs(runtime).map(|seen| seen.state);
+        match (self.mode, state) {
+            (KiroMode::ApiKey, _) if !self.has_key => Some(Trouble::KiroKeyMissing),
+            (KiroMode::ApiKey, Some(SignIn::SignedOut)) => Some(Trouble::KiroKeyRefused),
+            (_, Some(SignIn::SignedOut)) => Some(Trouble::KiroSignedOut),
+            (_, Some(SignIn::Missing)) => Some(Trouble::KiroMissing),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -121,13 +162,30 @@ impl SignInStatus {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A sign-in to Kiro, under way or just over. Code and address are secrets while it waits: `Debug` hides them.
+#[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginStatus {
     pub state: LoginState,
+    /// Checked: https, on a host that is expected of Kiro or is the start URL's.
     pub url: Option<String>,
     pub code: Option<String>,
     pub text: String,
+    /// Until when the code is good.
+    #[serde(with = "millis_option")]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl LoginStatus {
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.state, LoginState::Starting | LoginState::Waiting)
+    }
+}
+
+impl std::fmt::Debug for LoginStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginStatus").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -321,8 +379,7 @@ pub struct Facts {
     pub link: Link,
     pub queued_out: u64,
     pub failed_out: u64,
-    pub kiro_mode: KiroMode,
-    pub kiro_host: SignInStatus,
+    pub kiro: KiroStatus,
     pub engine: EngineStatus,
     /// Something on this computer can start an engine.
     pub can_start_engine: bool,
@@ -367,13 +424,7 @@ impl Facts {
                 queued_out: self.queued_out,
                 failed_out: self.failed_out,
             },
-            kiro: KiroStatus {
-                mode: self.kiro_mode,
-                parked: 0,
-                host: self.kiro_host.clone(),
-                container: None,
-                login: None,
-            },
+            kiro: self.kiro.clone(),
             engine: EngineStatus { image: self.image_status(), ..self.engine.clone() },
             runs: self.runs.clone(),
             queue: self.queue.clone(),
@@ -392,11 +443,7 @@ impl Facts {
         if self.runtime == Runtime::Host {
             troubles.push(Trouble::Unprotected);
         }
-        match self.kiro_host.state {
-            SignIn::Missing => troubles.push(Trouble::KiroMissing),
-            SignIn::SignedOut if self.kiro_mode == KiroMode::Shared => troubles.push(Trouble::KiroSignedOut),
-            _ => {}
-        }
+        troubles.extend(self.kiro.trouble(self.runtime));
         troubles.extend(self.groups.iter().filter_map(|group| {
             let (chat, reason) = (group.name.clone(), group.broken.clone()?);
             Some(Trouble::ContainerSettingsBroken { chat, reason })
@@ -452,8 +499,9 @@ impl Facts {
         ) {
             return headline(Level::NeedsYou, self.link.sentence());
         }
-        if self.kiro_host.state == SignIn::SignedOut && self.kiro_mode == KiroMode::Shared {
-            return headline(Level::NeedsYou, Trouble::KiroSignedOut.problem().text);
+        match self.kiro.trouble(self.runtime) {
+            None | Some(Trouble::KiroMissing) => {}
+            Some(trouble) => return headline(Level::NeedsYou, trouble.problem().text),
         }
         if self.troubles.contains(&Trouble::DiskFull) {
             return headline(Level::NeedsYou, Trouble::DiskFull.problem().text);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::{
     kiro::SignIn,
     link::LinkState,
-    settings::{KiroMode, Runtime},
+    settings::Runtime,
     status::{AppStatus, EngineState, Wanted},
 };
 
@@ -92,11 +92,7 @@ fn whatsapp(status: &AppStatus) -> Standing {
 }
 
 fn kiro(status: &AppStatus) -> Standing {
-    let sign_in = match status.kiro.mode {
-        KiroMode::Shared => Some(&status.kiro.host),
-        KiroMode::Own | KiroMode::ApiKey => status.kiro.container.as_ref(),
-    };
-    match sign_in.map(|sign_in| sign_in.state) {
+    match status.kiro.of_runs(status.runtime).map(|sign_in| sign_in.state) {
         Some(SignIn::SignedIn) => Standing::Well,
         Some(SignIn::SignedOut) => Standing::Bad,
         Some(SignIn::Unknown | SignIn::Missing) | None => Standing::Unclear,

@@ -9,14 +9,14 @@ use crate::{
     chat::Jid,
     group::{Folder, Group},
     image::{Build, BuildFailure},
-    kiro::{SignIn, Whoami},
+    kiro::{Method, SignIn, Way, Whoami},
     link::{Link, PairingCode, QrCode},
     mounts::{Mount, Owner},
     problem::Trouble,
     settings::{KiroMode, Runtime},
     status::{
-        AppStatus, BuildProgress, EngineState, EngineStatus, Facts, ImageState, ImageStatus, NextTask, QueueStatus,
-        RunKind, RunState, RunStatus, SchedulerState, SchedulerStatus, SignInStatus, Wanted,
+        AppStatus, BuildProgress, EngineState, EngineStatus, Facts, ImageState, ImageStatus, KiroStatus, NextTask,
+        QueueStatus, RunKind, RunState, RunStatus, SchedulerState, SchedulerStatus, SignInStatus, Wanted,
     },
 };
 
@@ -56,7 +56,7 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("working", with(working)),
         ("two_running_one_queued", with(two_running_one_queued)),
         ("needs_you_kiro", with(needs_you_kiro)),
-        ("kiro_unknown", with(|facts| facts.kiro_host = sign_in(Whoami::unknown("Can't tell: no network.")))),
+        ("kiro_unknown", with(|facts| kiro(facts, Whoami::unknown("Can't tell: no network.")))),
         ("docker_down", with(docker_down)),
         ("docker_forbidden", with(docker_forbidden)),
         ("image_missing", with(|facts| facts.engine.image = image(ImageState::Missing))),
@@ -94,12 +94,12 @@ fn ready() -> Facts {
         link: Link::Connected { jid: "4915110000001@s.whatsapp.net".to_owned(), push_name: "Maya".to_owned() },
         queued_out: 0,
         failed_out: 0,
-        kiro_mode: KiroMode::Shared,
-        kiro_host: sign_in(Whoami {
-            state: SignIn::SignedIn,
-            account: Some("Builder ID, maya@example.org".to_owned()),
-            text: "Signed in (Builder ID, maya@example.org).".to_owned(),
-        }),
+        kiro: KiroStatus {
+            host: sign_in(signed_in()),
+            container: Some(sign_in(signed_in())),
+            usual: Some(Way::of(Method::BuilderId)),
+            ..KiroStatus::new(KiroMode::Shared)
+        },
         engine: EngineStatus {
             state: EngineState::Ready,
             name: Some("Docker".to_owned()),
@@ -132,7 +132,7 @@ fn ready() -> Facts {
 
 fn starting(facts: &mut Facts) {
     facts.link = Link::Starting;
-    facts.kiro_host = SignInStatus::not_asked();
+    facts.kiro = KiroStatus::new(KiroMode::Shared);
     facts.engine = EngineStatus {
         state: EngineState::Starting,
         name: None,
@@ -159,7 +159,7 @@ fn two_running_one_queued(facts: &mut Facts) {
 }
 
 fn needs_you_kiro(facts: &mut Facts) {
-    facts.kiro_host = sign_in(Whoami { state: SignIn::SignedOut, account: None, text: "Signed out.".to_owned() });
+    kiro(facts, Whoami { state: SignIn::SignedOut, account: None, text: "Signed out.".to_owned(), way: None });
     facts.queue = vec![queued("main", 1), queued("ops", 1)];
 }
 
@@ -285,6 +285,21 @@ fn many(facts: &mut Facts) {
     facts.queue = (25..=60).map(|n| queued(&format!("group-{n}"), 2)).collect();
     facts.scheduler.next =
         facts.scheduler.next.take().map(|next| NextTask { at: NOW + SignedDuration::from_hours(76), ..next });
+}
+
+fn signed_in() -> Whoami {
+    Whoami {
+        state: SignIn::SignedIn,
+        account: Some("Builder ID, maya@example.org".to_owned()),
+        text: "Signed in (Builder ID, maya@example.org).".to_owned(),
+        way: Some(Way::of(Method::BuilderId)),
+    }
+}
+
+/// The same on the host and in containers.
+fn kiro(facts: &mut Facts, whoami: Whoami) {
+    facts.kiro.host = sign_in(whoami);
+    facts.kiro.container = Some(facts.kiro.host.clone());
 }
 
 fn sign_in(whoami: Whoami) -> SignInStatus {

@@ -215,12 +215,9 @@ fn whatsapp(status: &AppStatus) -> String {
 }
 
 fn kiro(status: &AppStatus) -> &'static str {
-    let sign_in = match status.kiro.mode {
-        KiroMode::Shared => Some(&status.kiro.host),
-        KiroMode::Own => status.kiro.container.as_ref(),
-        KiroMode::ApiKey => return "uses an API key",
-    };
-    match sign_in.map(|sign_in| sign_in.state) {
+    match status.kiro.of_runs(status.runtime).map(|sign_in| sign_in.state) {
+        _ if status.kiro.mode == KiroMode::ApiKey && !status.kiro.has_key => "has no API key",
+        Some(SignIn::SignedIn) if status.kiro.mode == KiroMode::ApiKey => "uses an API key",
         Some(SignIn::SignedIn) => "signed in",
         Some(SignIn::SignedOut) => "signed out",
         Some(SignIn::Missing) => "not installed",

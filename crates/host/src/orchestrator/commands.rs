@@ -85,6 +85,12 @@ impl State {
             Command::ImageCancel {} => self.cancel_build(),
             Command::ImageStatus {} => self.image_status(),
             Command::KiroRemoveEntry {} => self.remove_entry(),
+            Command::KiroCheck {}
+            | Command::KiroLogin { .. }
+            | Command::KiroLoginCancel {}
+            | Command::KiroLogout { .. }
+            | Command::KiroMode { .. }
+            | Command::KiroKey { .. } => Err(Trouble::BadCommand { reason: "this version can't do it yet".to_owned() }),
             Command::Pause {} => self.want(Wanted::Paused).await,
             Command::Resume {} => self.want(Wanted::Running).await,
             Command::Quit {} => {

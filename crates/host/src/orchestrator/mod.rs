@@ -59,7 +59,7 @@ use nanoclaw_core::{
     problem::Trouble,
     queue::{Event, Queue, RunId},
     settings::Settings,
-    status::{AppStatus, EngineState, EngineStatus, SignInStatus, Wanted},
+    status::{AppStatus, EngineState, EngineStatus, KiroStatus, SignInStatus, Wanted},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -149,7 +149,7 @@ struct State {
     building: Option<Building>,
     /// What is known of the build under way, or of the last one.
     build: Build,
-    kiro_host: SignInStatus,
+    kiro: KiroStatus,
     desktop: Desktop,
     /// Troubles that don't follow from other facts.
     recorded: BTreeSet<Trouble>,
@@ -269,7 +269,7 @@ impl State {
                 let answer = self.obey(ask.command).await;
                 self.reply(waits, ask.reply, answer);
             }
-            Input::Whoami(whoami) => self.kiro_host = SignInStatus::new(whoami, now()),
+            Input::Whoami(whoami) => self.kiro.host = SignInStatus::new(whoami, now()),
             Input::Desktop(desktop) => self.desktop = desktop,
             Input::Due => self.due().await?,
             Input::Schedule => self.tasks_due().await?,

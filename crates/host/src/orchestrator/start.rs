@@ -15,7 +15,7 @@ use nanoclaw_core::{
     problem::Trouble,
     queue::Queue,
     settings::{Runtime, Settings},
-    status::{EngineState, EngineStatus, ImageState, ImageStatus, SignInStatus, Wanted},
+    status::{EngineState, EngineStatus, ImageState, ImageStatus, KiroStatus, Wanted},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -184,7 +184,7 @@ impl State {
             starter: starter::find(settings.engine_socket.as_deref()).filter(|_| settings.runtime == Runtime::Docker),
             building: None,
             build: Build::None,
-            kiro_host: SignInStatus::not_asked(),
+            kiro: KiroStatus::new(settings.kiro_mode),
             desktop: Desktop::default(),
             recorded: BTreeSet::new(),
             broken: BTreeMap::new(),

@@ -8,8 +8,8 @@ use nanoclaw_core::{
     link::Link,
     settings::{KiroMode, Runtime},
     status::{
-        AppStatus, EngineState, EngineStatus, Facts, ImageState, ImageStatus, SchedulerState, SchedulerStatus,
-        SignInStatus, Wanted,
+        AppStatus, EngineState, EngineStatus, Facts, ImageState, ImageStatus, KiroStatus, SchedulerState,
+        SchedulerStatus, SignInStatus, Wanted,
     },
 };
 use nanoclaw_host::{
@@ -34,8 +34,10 @@ pub fn facts() -> Facts {
         link: Link::Starting,
         queued_out: 0,
         failed_out: 0,
-        kiro_mode: KiroMode::Shared,
-        kiro_host: SignInStatus::new(Whoami::missing(), Timestamp::UNIX_EPOCH),
+        kiro: KiroStatus {
+            host: SignInStatus::new(Whoami::missing(), Timestamp::UNIX_EPOCH),
+            ..KiroStatus::new(KiroMode::Shared)
+        },
         engine: EngineStatus {
             state: EngineState::Absent,
             name: None,

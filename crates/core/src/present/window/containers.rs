@@ -11,10 +11,8 @@ use super::{
     },
 };
 use crate::{
-    kiro::SignIn,
     present::words::memory,
     problem::Problem,
-    settings::KiroMode,
     status::{
         AppStatus, EngineState, GroupStatus, ImageState, QueueStatus, RunKind, RunState, RunStatus, Wanted, rfc3339,
     },
@@ -267,7 +265,7 @@ fn quiet(status: &AppStatus) -> Detail {
         _ if status.whatsapp.state != crate::link::LinkState::Connected => {
             say("Nothing comes in without WhatsApp".to_owned(), "Planned tasks go on.")
         }
-        _ if status.kiro.mode == KiroMode::Shared && status.kiro.host.state == SignIn::SignedOut => say(
+        _ if status.kiro.is_signed_out(status.runtime) => say(
             format!("{name} can't answer while Kiro is signed out"),
             "Messages are tried for some minutes, and then their chats are told why.",
         ),
