@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::account;
 use crate::script::{self, Script};
-use crate::sessions::Session;
+use crate::sessions::{self, Session};
 use crate::turn::{self, Asked, Ended, Listener, Trust, Used};
 
 const INTERNAL: i64 = -32603;
@@ -30,12 +30,10 @@ struct Agent {
 }
 
 pub fn serve(script: &Script, arguments: &[String]) -> u8 {
-    if let Some(code) = account::turned_away(script, "error: You are not logged in, please log in with kiro-cli login")
-    {
+    if let Some(code) = account::turned_away(script, account::NOT_LOGGED_IN) {
         return code;
     }
     let agent = Arc::new(Agent { trust: Trust::of(arguments), ..Agent::default() });
-    let _ = end_on_sigterm(agent.clone());
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match serde_json::from_str::<Value>(&line) {
             Ok(message) => agent.clone().take(&message),
@@ -44,28 +42,8 @@ pub fn serve(script: &Script, arguments: &[String]) -> u8 {
             }
         }
     }
-    agent.unlock_all();
+    sessions::unlock_all();
     0
-}
-
-/// On SIGTERM it writes down that it got one, gives its sessions back and goes.
-#[cfg(unix)]
-fn end_on_sigterm(agent: Arc<Agent>) -> std::io::Result<()> {
-    use signal_hook::consts::SIGTERM;
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM])?;
-    thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            script::log(&json!({"event": "terminated"}));
-            agent.unlock_all();
-            std::process::exit(128 + SIGTERM);
-        }
-    });
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn end_on_sigterm(_agent: Arc<Agent>) -> std::io::Result<()> {
-    Ok(())
 }
 
 impl Agent {
@@ -134,12 +112,6 @@ impl Agent {
         lock(&self.sessions).insert(session.id.clone(), session);
     }
 
-    fn unlock_all(&self) {
-        for id in lock(&self.sessions).keys() {
-            Session::unlock(id);
-        }
-    }
-
     /// One turn, on a thread of its own.
     fn prompt(&self, id: &Value, params: &Value) {
         self.cancelled.store(false, Ordering::SeqCst);
@@ -168,7 +140,7 @@ impl Agent {
         let said = listener.said;
         match ended {
             Ended::Exit(code) => {
-                self.unlock_all();
+                sessions::unlock_all();
                 std::process::exit(code.into());
             }
             Ended::Failed(error) => return Err(error),

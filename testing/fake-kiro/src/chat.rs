@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::script::{self, Script};
-use crate::sessions::Session;
+use crate::sessions::{self, Session};
 use crate::turn::{self, Asked, Ended, Listener, Trust, Used};
 use crate::{account, option};
 
@@ -15,8 +15,7 @@ use crate::{account, option};
 const FLAGS: [&str; 8] =
     ["--no-interactive", "-a", "--trust-all-tools", "-r", "--resume", "-l", "--list-sessions", "--require-mcp-startup"];
 
-const NOT_LOGGED_IN: &str =
-    "error: Not logged in. Set the KIRO_API_KEY environment variable or run `kiro-cli login` first.";
+const NOT_LOGGED_IN: &str = "Not logged in. Set the KIRO_API_KEY environment variable or run `kiro-cli login` first.";
 
 /// Stdout, in the form that was asked for.
 struct Output {
@@ -30,7 +29,6 @@ pub fn answer(script: &Script, arguments: &[String]) -> u8 {
     if let Some(code) = account::turned_away(script, NOT_LOGGED_IN) {
         return code;
     }
-    let _ = end_on_sigterm();
     let mut prompt = input(arguments).unwrap_or_default();
     if prompt.is_empty() {
         let _ = std::io::stdin().read_to_string(&mut prompt);
@@ -54,7 +52,7 @@ pub fn answer(script: &Script, arguments: &[String]) -> u8 {
     session.lock();
     let asked = Asked { prompt: &prompt, count: session.history.len() + 1, folder: &folder, servers: &servers };
     let ended = turn::answer(&asked, &mut output);
-    Session::unlock(&session.id);
+    sessions::unlock_all();
     match ended {
         Ended::Exit(code) => {
             output.show();
@@ -149,25 +147,6 @@ fn servers(folder: &Path, agent: Option<&str>) -> Vec<Value> {
             json!({"name": name, "command": server["command"], "args": server["args"], "env": env})
         })
         .collect()
-}
-
-/// On SIGTERM it writes down that it got one and goes.
-#[cfg(unix)]
-fn end_on_sigterm() -> std::io::Result<()> {
-    use signal_hook::consts::SIGTERM;
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM])?;
-    std::thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            script::log(&json!({"event": "terminated"}));
-            std::process::exit(128 + SIGTERM);
-        }
-    });
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn end_on_sigterm() -> std::io::Result<()> {
-    Ok(())
 }
 
 /// The argument that is neither an option nor an option's value.

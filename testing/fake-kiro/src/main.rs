@@ -1,7 +1,8 @@
 //! A kiro-cli for tests and the demo: the same commands, texts and exit codes (facts of kiro-cli), the answers from a script.
 //!
-//! Owns: the command line. `script` says what it plays, `account` signs in and out, `turn` answers one prompt, `acp` and
-//! `chat` are the two ways of being asked, `sessions` keeps what was said, `mcp` calls a server's tool as Kiro would.
+//! Owns: the command line, and its end on SIGTERM. `script` says what it plays, `account` who is signed in, `login` how that
+//! is done, `tokens` how it is kept, `turn` answers one prompt, `acp` and `chat` are the two ways of being asked, `sessions`
+//! keeps what was said, `mcp` calls a server's tool as Kiro would.
 //! Must not: depend on anything of the product, so that it can't share its mistakes. A fake records, it does not assert.
 //!
 //! The script is JSON at `$FAKE_KIRO_SCRIPT`, else `$HOME/.kiro/fake-kiro.json`, else it is signed in and echoes. It is read
@@ -12,9 +13,11 @@
 mod account;
 mod acp;
 mod chat;
+mod login;
 mod mcp;
 mod script;
 mod sessions;
+mod tokens;
 mod turn;
 
 use std::process::ExitCode;
@@ -26,17 +29,23 @@ use crate::script::{Capabilities, Script};
 /// What a program that doesn't know its arguments exits with.
 const BAD_ARGUMENTS: u8 = 2;
 
+const WHOAMI_HELP: &str =
+    "Usage: kiro-cli whoami [OPTIONS]\n\nOptions:\n  -f, --format <plain|json|json-pretty>\n  -h, --help";
+const LOGIN_HELP: &str = "Usage: kiro-cli login [OPTIONS]\n\nOptions:\n  --license <free|pro>\n  --identity-provider <URL>\n  \
+    --region <REGION>\n  --social <google|github>\n  --use-device-flow\n  -h, --help";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has_key = std::env::var_os("KIRO_API_KEY").is_some();
     script::log(&json!({"event": "start", "arguments": arguments, "apiKey": has_key}));
+    let _ = end_on_sigterm();
     let script = Script::read();
     let rest = arguments.get(1..).unwrap_or_default();
     let code = match arguments.first().map_or("", String::as_str) {
         "--version" | "-V" => print("kiro-cli 2.29.0"),
         "" | "--help" | "-h" => print(&help(&script.capabilities)),
-        "whoami" => account::whoami(&script, rest),
-        "login" => account::login(script, rest),
+        "whoami" => refused(rest, WHOAMI_HELP).unwrap_or_else(|| account::whoami(&script, rest)),
+        "login" => refused(rest, LOGIN_HELP).unwrap_or_else(|| login::login(script, rest)),
         "logout" => account::logout(script),
         "acp" if script.capabilities.acp => {
             let help = acp_help(&script.capabilities);
@@ -56,6 +65,27 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// On SIGTERM it writes down that it got one, gives its sessions back and goes; what is being kept is kept first.
+#[cfg(unix)]
+fn end_on_sigterm() -> std::io::Result<()> {
+    use signal_hook::consts::SIGTERM;
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM])?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            script::log(&json!({"event": "terminated"}));
+            sessions::unlock_all();
+            let _kept = tokens::settled();
+            std::process::exit(128 + SIGTERM);
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn end_on_sigterm() -> std::io::Result<()> {
+    Ok(())
 }
 
 fn print(text: &str) -> u8 {

@@ -25,13 +25,43 @@ pub struct Script {
 #[serde(default, rename_all = "camelCase")]
 pub struct Auth {
     /// `signed-in`, `signed-out`, `expired` (a prompt fails), `browser` (a start tries to open a browser and hangs),
-    /// `unreachable` (whoami can't tell).
+    /// `unreachable` (whoami can't tell), `stored`: signed in while there is a token in the data folder, which login and
+    /// logout write there instead of here.
     pub state: String,
+    #[serde(flatten)]
+    pub account: Account,
+    /// With a profile, lines follow whoami's JSON.
+    pub profile: bool,
+    /// How long whoami takes.
+    pub whoami_ms: u64,
+    pub tokens: Tokens,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Account {
     /// `BuilderId`, `IamIdentityCenter`, `Social`, `ExternalIdP`.
     pub account_type: String,
     pub email: String,
-    /// With a profile, lines follow whoami's JSON.
-    pub profile: bool,
+    /// Of an organisation's sign-in.
+    pub start_url: String,
+    pub region: String,
+    /// Of a social one: `Google` or `GitHub`.
+    pub provider: String,
+}
+
+/// How tokens of the state `stored` behave.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Tokens {
+    /// How long one is good.
+    pub live_ms: u64,
+    /// How long the network takes for a new one.
+    pub refresh_ms: u64,
+    /// How long the store lies empty while it is written.
+    pub write_ms: u64,
+    /// It deletes the token when another was first to refresh it.
+    pub older_client: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -41,8 +71,14 @@ pub struct Login {
     pub url: String,
     /// How long the person takes, in ms.
     pub after_ms: u64,
-    /// `success`, `expired` or `denied`.
+    /// `success`, `expired`, else an error's code like `access_denied`.
     pub outcome: String,
+    /// The code alone is shown.
+    pub without_url: bool,
+    /// Without device flow: a browser opens. Else that fails.
+    pub browser_opens: bool,
+    /// What is said at the end is an older version's.
+    pub older: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -104,8 +140,31 @@ pub struct Tool {
 
 impl Default for Auth {
     fn default() -> Self {
-        let (state, account_type) = ("signed-in".into(), "BuilderId".into());
-        Self { state, account_type, email: "alice@example.com".into(), profile: false }
+        Self {
+            state: "signed-in".into(),
+            account: Account::default(),
+            profile: false,
+            whoami_ms: 0,
+            tokens: Tokens::default(),
+        }
+    }
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            account_type: "BuilderId".into(),
+            email: "alice@example.com".into(),
+            start_url: "https://example.awsapps.com/start".into(),
+            region: "us-east-1".into(),
+            provider: "Google".into(),
+        }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { live_ms: 3_600_000, refresh_ms: 0, write_ms: 0, older_client: false }
     }
 }
 
@@ -116,6 +175,9 @@ impl Default for Login {
             url: "https://view.awsapps.com/start/#/device?user_code=ABCD-EFGH".into(),
             after_ms: 1000,
             outcome: "success".into(),
+            without_url: false,
+            browser_opens: false,
+            older: false,
         }
     }
 }
@@ -144,7 +206,7 @@ impl Script {
         })
     }
 
-    /// Keeps a sign-in or sign-out: the script is the account's only store.
+    /// Keeps a sign-in or sign-out, but in the state `stored`.
     pub fn write(&self) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(self)?;
         if let Some(folder) = path().parent() {

@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::script::{Script, sessions};
+
+/// The ids of the sessions that this process has open.
+static OPEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 #[derive(Clone, Default, Deserialize, Serialize)]
 pub struct Session {
@@ -45,10 +49,7 @@ impl Session {
 
     pub fn lock(&self) {
         let _ = fs::write(file(&self.id, "lock"), std::process::id().to_string());
-    }
-
-    pub fn unlock(id: &str) {
-        let _ = fs::remove_file(file(id, "lock"));
+        open().push(self.id.clone());
     }
 
     /// Adds a turn and keeps it.
@@ -57,6 +58,17 @@ impl Session {
         let text = serde_json::to_string(self).unwrap_or_default();
         let _ = fs::write(file(&self.id, "json"), text);
     }
+}
+
+/// This process gives back what it has open.
+pub fn unlock_all() {
+    for id in open().drain(..) {
+        let _ = fs::remove_file(file(&id, "lock"));
+    }
+}
+
+fn open() -> MutexGuard<'static, Vec<String>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn active() -> String {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::mcp;
 use crate::script::{Script, Turn};
+use crate::{account, mcp};
 
 const REFUSED: &str = "was not allowed";
 
@@ -76,8 +76,8 @@ pub enum Ended {
 
 pub fn answer(asked: &Asked, listener: &mut impl Listener) -> Ended {
     let script = Script::read();
-    if script.auth.state == "expired" {
-        return Ended::Failed("ExpiredTokenException: The security token included in the request is expired".into());
+    if let Some(error) = account::refused(&script) {
+        return Ended::Failed(error);
     }
     let fits = |turn: &&Turn| Regex::new(&turn.pattern).is_ok_and(|pattern| pattern.is_match(asked.prompt));
     let text = last_message(asked.prompt);

@@ -40,12 +40,14 @@ fn sign_in_and_out() {
     let home = home(&json!({"auth": {"state": "signed-out"}, "login": {"afterMs": 0}}));
     let (code, out, _) = kiro(home.path(), &["whoami", "-f", "json"], "");
     assert_eq!((code, out.trim()), (1, r#"{"account":null}"#));
+    let (code, out, _) = kiro(home.path(), &["whoami"], "");
+    assert_eq!((code, out.trim()), (1, "Not logged in"));
     let (code, _, err) = kiro(home.path(), &["login"], "");
     assert!(code == 1 && err.contains("kiro-cli login --use-device-flow"), "{err}");
 
     let (code, out, err) = kiro(home.path(), &["login", "--license", "free", "--use-device-flow"], "");
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("Code: ABCD-EFGH\n\nOpen this URL: https://view.awsapps.com/"), "{out}");
+    assert!(out.contains("ABCD-EFGH\u{1b}[0m\n\nOpen this URL: https://view.awsapps.com/"), "{out}");
     assert!(out.ends_with("Logged in\n"), "{out}");
     let (code, out, _) = kiro(home.path(), &["whoami", "-f", "json"], "");
     assert_eq!((code, out.trim()), (0, r#"{"accountType":"BuilderId","email":"alice@example.com"}"#));
@@ -56,10 +58,84 @@ fn sign_in_and_out() {
     assert_eq!(kiro(home.path(), &["whoami"], "").0, 1);
 }
 
+/// The forms of a sign-in: what is shown, and which account it makes.
+#[test]
+fn forms_of_sign_in() {
+    let free = r#"{"accountType":"BuilderId","email":"alice@example.com"}"#;
+    let github = r#"{"accountType":"Social","email":"alice@example.com","provider":"GitHub"}"#;
+    for (login, arguments, shown, account) in [
+        // Without a terminal the menu takes its first option.
+        (json!({}), vec!["--use-device-flow"], "Open this URL: ", Some(free)),
+        (json!({"withoutUrl": true}), vec!["--use-device-flow"], "Code: ", Some(free)),
+        (json!({"older": true}), vec!["--use-device-flow"], "Device authorized", Some(free)),
+        (json!({"browserOpens": true}), vec!["--license", "free"], "Opening browser", Some(free)),
+        (
+            json!({}),
+            vec!["--social", "github", "--use-device-flow"],
+            "To sign in with GitHub, visit:\n  https://view.awsapps.com/start/#/device?user_code=ABCD-EFGH\nAnd confirm the code: ABCD-EFGH",
+            Some(github),
+        ),
+        // Nor is what is filled in taken without one.
+        (
+            json!({}),
+            vec!["--license", "pro", "--identity-provider", "https://acme.awsapps.com/start", "--use-device-flow"],
+            "",
+            None,
+        ),
+    ] {
+        let mut login = login;
+        login["afterMs"] = json!(0);
+        let home = home(&json!({"auth": {"state": "signed-out"}, "login": login}));
+        let arguments: Vec<&str> = [vec!["login"], arguments].concat();
+        let (code, out, err) = kiro(home.path(), &arguments, "");
+        assert_eq!(code == 0, account.is_some(), "{arguments:?}: {err}");
+        assert!(out.contains(shown), "{arguments:?}: {out}");
+        let whoami = kiro(home.path(), &["whoami", "-f", "json"], "").1;
+        assert_eq!(whoami.trim(), account.unwrap_or(r#"{"account":null}"#), "{arguments:?}");
+    }
+}
+
+/// On a terminal Enter takes what is filled in.
+#[cfg(target_os = "linux")]
+#[test]
+fn prompts_on_a_terminal() {
+    let home = home(&json!({"auth": {"state": "signed-out"}, "login": {"afterMs": 0}}));
+    let program = env!("CARGO_BIN_EXE_kiro-cli");
+    let login =
+        "login --license pro --identity-provider https://acme.awsapps.com/start --region eu-west-1 --use-device-flow";
+    let mut script = Command::new("script")
+        .args(["-qec", &format!("{program} {login}"), "/dev/null"])
+        .env("HOME", home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    script.stdin.take().unwrap().write_all(b"\r\r").unwrap();
+    let out = String::from_utf8(script.wait_with_output().unwrap().stdout).unwrap();
+    assert!(out.contains("? Enter Start URL") && out.contains("Logged in"), "{out}");
+    let whoami = kiro(home.path(), &["whoami", "-f", "json"], "").1;
+    assert_eq!(
+        whoami.trim(),
+        r#"{"accountType":"IamIdentityCenter","email":"alice@example.com","region":"eu-west-1","startUrl":"https://acme.awsapps.com/start"}"#
+    );
+}
+
+#[test]
+fn whoami_tells_the_account_then_the_profile() {
+    let home = home(&json!({"auth": {"accountType": "IamIdentityCenter", "profile": true}}));
+    let (code, out, _) = kiro(home.path(), &["whoami", "--format", "json-pretty"], "");
+    let profile = out.find("}\n\nProfile:\nexample\narn:aws:").expect(&out);
+    let account: Value = serde_json::from_str(&out[..=profile]).unwrap();
+    assert_eq!((code, account["startUrl"].as_str()), (0, Some("https://example.awsapps.com/start")));
+    assert!(kiro(home.path(), &["whoami"], "").1.starts_with("Logged in with IAM Identity Center"));
+    assert_eq!(kiro(home.path(), &["whoami", "-f", "xml"], "").0, 2);
+    assert_eq!(kiro(home.path(), &["whoami", "--who"], "").0, 2);
+}
+
 #[test]
 fn a_login_that_fails() {
     for (outcome, text) in
-        [("expired", "Device code expired. Please try again."), ("denied", "Device flow error: denied")]
+        [("expired", "Device code expired. Please try again."), ("access_denied", "Device flow error: access_denied")]
     {
         let home = home(&json!({"auth": {"state": "signed-out"}, "login": {"afterMs": 0, "outcome": outcome}}));
         let (code, _, err) = kiro(home.path(), &["login", "--use-device-flow"], "");
