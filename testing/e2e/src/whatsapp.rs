@@ -56,6 +56,17 @@ impl WhatsApp {
         Ok(())
     }
 
+    /// Somebody changes a group: `{"change": "add" or "remove", "members": […]}`, `{"change": "leave", "member": …}` or
+    /// `{"change": "subject", "subject": …}`.
+    pub async fn change_group(&self, jid: &str, by: &Phone, change: Value) -> Result<()> {
+        let mut order = json!({"jid": jid, "by": by.pn});
+        if let (Some(order), Some(change)) = (order.as_object_mut(), change.as_object()) {
+            order.extend(change.clone());
+        }
+        self.admin.post("/admin/groups/change", &order).await?;
+        Ok(())
+    }
+
     /// Makes something go wrong for an account; `more` adds to the kind (`{"code": 401}`, `{"ms": 200}`…).
     pub async fn fault(&self, phone: &Phone, kind: &str, more: Value) -> Result<()> {
         let mut fault = json!({"pn": phone.pn, "kind": kind});
@@ -255,6 +266,8 @@ mod tests {
         let alice = whatsapp.phone("4915110000002", "Alice").await.unwrap();
         let owner = whatsapp.phone("4915110000001", "Owner").await.unwrap();
         whatsapp.group("120363000000000001@g.us", "Family", &[&owner, &alice]).await.unwrap();
+        let renamed = json!({"change": "subject", "subject": "The family"});
+        whatsapp.change_group("120363000000000001@g.us", &alice, renamed).await.unwrap();
         whatsapp.fault(&owner, "fail-login", json!({"code": 401, "times": 1})).await.unwrap();
         assert_eq!(whatsapp.state().await.unwrap()["companions"], json!([]));
         assert_eq!(alice.texts().await.unwrap(), Vec::<String>::new());

@@ -3,8 +3,9 @@
 //!
 //! | call | body | answer |
 //! |---|---|---|
-//! | `POST /admin/accounts` | `{pn, lid, pushName}` | |
+//! | `POST /admin/accounts` | `{pn, lid, pushName, addressing?: "pn" or "lid"}` | |
 //! | `POST /admin/groups` | `{jid, subject, members: [pn], addressing?: "pn" or "lid"}` | |
+//! | `POST /admin/groups/change` | `{jid, by?: pn, …}` with the fields of a [`GroupChange`] | |
 //! | `POST /admin/scan?pn=` | the QR code's text | `{device}`, once the device is linked |
 //! | `POST /admin/enter-code?pn=` | the code | `{device}`, once the device is linked |
 //! | `POST /admin/send` | `{from: pn, to: pn, group JID or LID JID, text, id?}` | `{id}` |
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 
 use crate::directory::Addressing;
 use crate::faults::Fault;
+use crate::groups::GroupChange;
 use crate::panel;
 use crate::server::World;
 use crate::stanza::lock;
@@ -45,6 +47,7 @@ pub(crate) fn routes(world: Arc<World>) -> Router {
         .route("/ws/chat", get(chat))
         .route("/admin/accounts", post(accounts))
         .route("/admin/groups", post(groups))
+        .route("/admin/groups/change", post(change_group))
         .route("/admin/scan", post(scan))
         .route("/admin/enter-code", post(enter_code))
         .route("/admin/send", post(send))
@@ -79,6 +82,7 @@ impl IntoResponse for Refusal {
 
 pub(crate) type Answer = Result<Json<Value>, Refusal>;
 type Shared = State<Arc<World>>;
+type Fields = serde_json::Map<String, Value>;
 pub(crate) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 #[derive(Deserialize)]
@@ -92,6 +96,7 @@ struct NewAccount {
     pn: String,
     lid: String,
     push_name: String,
+    addressing: Option<Addressing>,
 }
 
 #[derive(Deserialize)]
@@ -135,14 +140,27 @@ async fn chat(State(world): Shared, upgrade: WebSocketUpgrade) -> Response {
 }
 
 async fn accounts(State(world): Shared, body: Bytes) -> Answer {
-    let NewAccount { pn, lid, push_name } = read(&body)?;
-    lock(&world.directory).add_account(&pn, &lid, &push_name)?;
+    let NewAccount { pn, lid, push_name, addressing } = read(&body)?;
+    let mut directory = lock(&world.directory);
+    directory.add_account(&pn, &lid, &push_name)?;
+    if let Some(addressing) = addressing {
+        directory.account_mut(&pn)?.addressing = addressing;
+    }
     done()
 }
 
 async fn groups(State(world): Shared, body: Bytes) -> Answer {
     let NewGroup { jid, subject, members, addressing } = read(&body)?;
     world.put_group(&jid, &subject, members, addressing)?;
+    done()
+}
+
+async fn change_group(State(world): Shared, body: Bytes) -> Answer {
+    let mut order: Fields = read(&body)?;
+    let jid = take(&mut order, "jid")?;
+    let by = order.contains_key("by").then(|| take(&mut order, "by")).transpose()?;
+    let change: GroupChange = serde_json::from_value(Value::Object(order)).context("not a change of a group")?;
+    world.change_group(&jid, by.as_deref(), &change).await?;
     done()
 }
 
@@ -175,8 +193,8 @@ async fn received(State(world): Shared, asked: Asked<Since>) -> Result<Response,
 }
 
 async fn fault(State(world): Shared, body: Bytes) -> Answer {
-    let mut order: serde_json::Map<String, Value> = read(&body)?;
-    let pn = order.remove("pn").and_then(|pn| pn.as_str().map(str::to_owned)).context("missing field `pn`")?;
+    let mut order: Fields = read(&body)?;
+    let pn = take(&mut order, "pn")?;
     let fault: Fault = serde_json::from_value(Value::Object(order)).context("not a fault that this server knows")?;
     world.fault(&pn, &fault)?;
     done()
@@ -202,6 +220,12 @@ pub(crate) fn done() -> Answer {
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     Ok(serde_json::from_slice(body).context("the body can't be read")?)
+}
+
+/// Takes a text field out, so that the rest is an order of its own.
+fn take(order: &mut Fields, name: &str) -> anyhow::Result<String> {
+    let value = order.remove(name).and_then(|value| value.as_str().map(str::to_owned));
+    value.with_context(|| format!("missing field `{name}`"))
 }
 
 pub(crate) fn query<T>(asked: Asked<T>) -> Result<T, Refusal> {

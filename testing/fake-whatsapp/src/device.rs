@@ -186,6 +186,11 @@ impl SignalDevice {
         Ok(message.serialized().to_vec())
     }
 
+    /// Writes to the group with a new key from the next `distribution` on, for those who are members then.
+    pub(crate) fn forget_sender_key(&mut self, group: &str, me: &Address) {
+        self.sender_keys.0.remove(sender_key_name(group, me).cache_key());
+    }
+
     pub(crate) async fn learn_distribution(&mut self, group: &str, from: &Address, message: &[u8]) -> Result<()> {
         let message = SenderKeyDistributionMessage::try_from(message).map_err(signal)?;
         process_sender_key_distribution_message(&sender_key_name(group, from), &message, &mut self.sender_keys)

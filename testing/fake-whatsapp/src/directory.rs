@@ -48,6 +48,8 @@ pub(crate) struct Account {
     pub(crate) pn: String,
     pub(crate) lid: String,
     pub(crate) push_name: String,
+    /// How its direct texts name it.
+    pub(crate) addressing: Addressing,
     pub(crate) phone: Arc<Phone>,
     pub(crate) companions: BTreeMap<u16, Arc<Companion>>,
     next_device: u16,
@@ -67,13 +69,23 @@ impl Account {
     }
 }
 
-/// How a group names its members on the wire.
+/// How accounts are named on the wire: in a group its members, in a direct chat the sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Addressing {
     #[default]
     Pn,
     Lid,
+}
+
+impl Addressing {
+    /// The value of `addressing_mode`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pn => "pn",
+            Self::Lid => "lid",
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -115,6 +127,7 @@ impl Directory {
                 pn: pn.to_owned(),
                 lid: lid.to_owned(),
                 push_name: push_name.to_owned(),
+                addressing: Addressing::Pn,
                 phone: Arc::new(phone),
                 companions: BTreeMap::new(),
                 next_device: 1,
@@ -139,6 +152,10 @@ impl Directory {
 
     pub(crate) fn account_mut(&mut self, pn: &str) -> Result<&mut Account> {
         self.accounts.get_mut(pn).with_context(|| format!("there is no account {pn:?}"))
+    }
+
+    pub(crate) fn group_mut(&mut self, jid: &Jid) -> Result<&mut Group> {
+        self.groups.get_mut(&jid.to_string()).with_context(|| format!("there is no group {jid}"))
     }
 
     pub(crate) fn group(&self, jid: &Jid) -> Result<&Group> {

@@ -11,6 +11,7 @@ mod bounded;
 mod device;
 mod directory;
 mod faults;
+mod groups;
 mod iq;
 mod journal;
 mod panel;
@@ -23,5 +24,6 @@ mod transport;
 
 pub use directory::Addressing;
 pub use faults::Fault;
+pub use groups::GroupChange;
 pub use journal::{Item, ItemKind, Received};
 pub use server::{CompanionState, Server, State};

@@ -14,14 +14,15 @@ use tokio::task::JoinHandle;
 use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
 
-use crate::directory::{Addressing, Companion, Directory, Group};
+use crate::admin;
+use crate::directory::{Addressing, Companion, Directory};
 use crate::faults::{Fault, Faults, LoginFailure};
+use crate::groups::GroupChange;
 use crate::journal::{Journal, Received};
 use crate::phone::pairing::Offers;
 use crate::stanza::{lock, node, unix_seconds};
 use crate::transport::noise::ServerIdentity;
 use crate::transport::{Connection, Link};
-use crate::{admin, iq};
 
 /// Everything that one running server knows.
 pub(crate) struct World {
@@ -107,10 +108,22 @@ impl Server {
         lock(&self.world.directory).add_account(pn, lid, push_name)
     }
 
-    /// Adds a group, or changes it. `jid` is `…@g.us`; the first member is its owner. Linked devices are told.
+    /// How the account's direct texts name it from now on: by number with the LID beside it, or the other way round.
+    pub fn set_addressing(&self, pn: &str, addressing: Addressing) -> Result<()> {
+        lock(&self.world.directory).account_mut(pn)?.addressing = addressing;
+        Ok(())
+    }
+
+    /// Adds a group, or changes it. `jid` is `…@g.us`; the first member is its owner. Of a
+    /// new group linked devices are told, of one in the place of another its new subject alone.
     pub fn add_group(&self, jid: &str, subject: &str, members: &[&str], addressing: Addressing) -> Result<()> {
         let members = members.iter().map(|member| (*member).to_owned()).collect();
         self.world.put_group(jid, subject, members, addressing)
+    }
+
+    /// A member (its owner if `None`) changes a group; the devices of those who were, are or become members are told.
+    pub async fn change_group(&self, jid: &str, by: Option<&str>, change: &GroupChange) -> Result<()> {
+        self.world.change_group(jid, by, change).await
     }
 
     /// The account's phone scans a QR code's text. Returns the number of the linked device.
@@ -220,20 +233,6 @@ impl World {
             Some(companion) => companion.mailbox.detach(&connection.link),
             None => self.end_pairing(connection),
         }
-    }
-
-    pub(crate) fn put_group(
-        &self,
-        jid: &str,
-        subject: &str,
-        members: Vec<String>,
-        addressing: Addressing,
-    ) -> Result<()> {
-        let jid: Jid = jid.parse().map_err(|_| anyhow::anyhow!("{jid:?} is not a JID"))?;
-        let group = Group { jid, subject: subject.to_owned(), members, addressing };
-        let before = lock(&self.directory).put_group(group.clone())?;
-        iq::groups::announce(self, before.as_ref(), &group);
-        Ok(())
     }
 
     pub(crate) fn fault(&self, pn: &str, fault: &Fault) -> Result<()> {

@@ -62,10 +62,18 @@ impl Drop for Program {
 fn calls_are_answered_in_json() {
     let program = Program::start();
     for (pn, lid, name) in [("1555", "9555", "Owner"), ("1666", "9666", "Alice")] {
-        assert_eq!(program.post("/admin/accounts", &json!({"pn": pn, "lid": lid, "pushName": name})).0, 200);
+        let account = json!({"pn": pn, "lid": lid, "pushName": name, "addressing": "lid"});
+        assert_eq!(program.post("/admin/accounts", &account).0, 200);
     }
     let group = json!({"jid": "1@g.us", "subject": "Family", "members": ["1666", "1555"], "addressing": "lid"});
     assert_eq!(program.post("/admin/groups", &group), (200, json!({})));
+    for change in [
+        json!({"jid": "1@g.us", "change": "subject", "subject": "The family"}),
+        json!({"jid": "1@g.us", "by": "1555", "change": "remove", "members": ["1666"]}),
+        json!({"jid": "1@g.us", "change": "add", "members": ["1666"]}),
+    ] {
+        assert_eq!(program.post("/admin/groups/change", &change), (200, json!({})), "{change}");
+    }
     let sent = json!({"from": "1666", "to": "1@g.us", "text": "hello", "id": "ABC"});
     assert_eq!(program.post("/admin/send", &sent), (200, json!({"id": "ABC"})));
     let own = program.post("/admin/own-phone", &json!({"owner": "1555", "chat": "1666", "text": "hello"}));
@@ -112,6 +120,8 @@ fn a_call_that_is_wrong_says_why() {
         ("/admin/accounts", json!({"pn": "1"}), 400, "missing field"),
         ("/admin/groups", json!({"jid": "1@g.us", "subject": "x", "members": ["3"]}), 400, "no account"),
         ("/admin/groups", json!({"jid": "1555", "subject": "x", "members": ["1555"]}), 400, "not a"),
+        ("/admin/groups/change", json!({"jid": "9@g.us", "change": "leave", "member": "1555"}), 400, "no group"),
+        ("/admin/groups/change", json!({"jid": "9@g.us", "change": "melt"}), 400, "unknown variant"),
         ("/admin/send", text("1666", "1555"), 400, "no account"),
         ("/admin/send", text("1555", "1666"), 400, "no account"),
         ("/admin/send", text("1555", "9@g.us"), 400, "no group"),

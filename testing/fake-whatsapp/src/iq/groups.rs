@@ -1,16 +1,15 @@
-//! What a device may ask about groups, and what it is told when one is made or renamed.
-use anyhow::Result;
+//! What a device may ask about groups, and do to them.
+use anyhow::{Context, Result};
 use wacore_binary::{Jid, Node};
 
-use crate::directory::{Address, Addressing, Directory, Group};
-use crate::queue::{Key, Stanza};
+use crate::groups::{GroupChange, describe};
 use crate::server::World;
-use crate::stanza::{attr, lock, node, stanza_id, unix_seconds};
+use crate::stanza::{attr, children, content, lock, node};
 use crate::transport::Connection;
 
 impl World {
     /// All groups of the account (`participating`), or one (`query`).
-    pub(super) fn on_group_request(&self, connection: &Connection, iq: &Node, tag: &str) -> Result<()> {
+    pub(super) fn on_group_question(&self, connection: &Connection, iq: &Node, tag: &str) -> Result<()> {
         let pn = &connection.companion()?.address.pn;
         let directory = lock(&self.directory);
         if tag == "participating" {
@@ -27,56 +26,40 @@ impl World {
         }
         Ok(())
     }
-}
 
-/// Tells the linked devices of the members that a group was made or renamed.
-pub(crate) fn announce(world: &World, before: Option<&Group>, group: &Group) {
-    let directory = lock(&world.directory);
-    let change = match before {
-        Some(before) if before.subject == group.subject => return,
-        Some(_) => node("subject").attr("subject", group.subject.as_str()).attr("s_t", unix_seconds()).build(),
-        None => match describe(&directory, group) {
-            Ok(description) => node("create").attr("type", "new").children([description]).build(),
-            Err(_) => return,
-        },
-    };
-    let Some(owner) = group.members.first() else { return };
-    for member in &group.members {
-        for companion in directory.companions_of(member) {
-            let id = stanza_id();
-            let notification = node("notification")
-                .attr("from", &group.jid)
-                .attr("type", "w:gp2")
-                .attr("id", id.as_str())
-                .attr("participant", Address::phone(owner).jid())
-                .attr("t", unix_seconds())
-                .children([change.clone()])
-                .build();
-            let key = Key { class: "notification", sender: group.jid.to_string(), id };
-            companion.mailbox.put(Stanza::new(key, notification));
-        }
-    }
-}
-
-fn describe(directory: &Directory, group: &Group) -> Result<Node> {
-    let mut members = Vec::new();
-    for (index, member) in group.members.iter().enumerate() {
-        let account = directory.account(member)?;
-        let participant = node("participant").attr("jid", account.jid_in(group, 0));
-        let participant = match group.addressing {
-            Addressing::Pn => participant.attr("lid", account.lid_jid()),
-            Addressing::Lid => participant.attr("phone_number", Address::phone(member).jid()),
+    /// A change by a member: members come or go, the subject changes, or the member leaves.
+    pub(super) async fn on_group_change(&self, connection: &Connection, iq: &Node, order: &Node) -> Result<()> {
+        let pn = connection.companion()?.address.pn.clone();
+        let named = || -> Vec<String> {
+            let directory = lock(&self.directory);
+            let jids = children(order, "participant").filter_map(|member| attr(member, "jid").parse::<Jid>().ok());
+            jids.filter_map(|jid| Some(directory.resolve(&jid)?.pn)).collect()
         };
-        let participant = if index == 0 { participant.attr("type", "superadmin") } else { participant };
-        members.push(participant.build());
+        let to = attr(iq, "to");
+        let (jid, change) = match order.tag.as_ref() {
+            "add" => (to, GroupChange::Add { members: named() }),
+            "remove" => (to, GroupChange::Remove { members: named() }),
+            "subject" => {
+                (to, GroupChange::Subject { subject: String::from_utf8_lossy(&content(Some(order))).into_owned() })
+            }
+            "leave" => {
+                let group = order.get_optional_child("group").context("no group to leave")?;
+                (attr(group, "id"), GroupChange::Leave { member: pn.clone() })
+            }
+            _ => {
+                self.refuse(connection, iq, 501, "feature-not-implemented");
+                return Ok(());
+            }
+        };
+        if let Err(error) = self.change_group(&jid, Some(&pn), &change).await {
+            tracing::debug!("a change of a group was refused: {error:#}");
+            self.refuse(connection, iq, 403, "forbidden");
+            return Ok(());
+        }
+        let answered =
+            children(order, "participant").map(|member| node("participant").attr("jid", attr(member, "jid")));
+        let done = node(["add", "remove"].into_iter().find(|tag| *tag == order.tag).unwrap_or("group"));
+        self.answer(connection, iq, [done.children(answered.map(|member| member.build()).collect::<Vec<_>>()).build()]);
+        Ok(())
     }
-    let owner = group.members.first().map(|owner| Address::phone(owner).jid());
-    let description = node("group")
-        .attr("id", group.jid.user.as_str())
-        .attr("subject", group.subject.as_str())
-        .attr("s_t", unix_seconds())
-        .attr("creation", unix_seconds())
-        .attr("addressing_mode", if group.addressing == Addressing::Lid { "lid" } else { "pn" });
-    let description = owner.into_iter().fold(description, |node, owner| node.attr("creator", owner));
-    Ok(description.children(members).build())
 }

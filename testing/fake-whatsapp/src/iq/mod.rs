@@ -1,6 +1,6 @@
 //! Requests of a linked device and their answers. Each answer is what clients need to go on; a request that is not known
 //! gets an error, and a line in the log.
-pub(crate) mod groups;
+mod groups;
 pub(crate) mod keys;
 mod usync;
 
@@ -38,7 +38,10 @@ impl World {
                 let list = self.usync(child.context("an empty request")?)?;
                 self.answer(connection, iq, [list]);
             }
-            ("w:g2", "get", "participating" | "query") => return self.on_group_request(connection, iq, tag),
+            ("w:g2", "get", "participating" | "query") => return self.on_group_question(connection, iq, tag),
+            ("w:g2", "set", _) => {
+                return self.on_group_change(connection, iq, child.context("an empty request")?).await;
+            }
             ("passive", "set", "active") => {
                 self.answer(connection, iq, []);
                 let companion = connection.companion()?;

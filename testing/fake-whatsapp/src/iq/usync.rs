@@ -25,7 +25,9 @@ impl World {
             for protocol in &protocols {
                 answers.extend(answer(protocol, account)?);
             }
-            users.push(node("user").attr("jid", jid.to_non_ad()).children(answers).build());
+            let user = node("user").attr("jid", jid.to_non_ad()).children(answers);
+            let pn = account.filter(|_| jid.is_lid()).map(|account| account.phone.address.jid());
+            users.push(pn.into_iter().fold(user, |user, pn| user.attr("pn_jid", pn)).build());
         }
         let results = protocols.iter().filter_map(|protocol| match *protocol {
             "devices" => Some(node("devices").build()),

@@ -30,6 +30,7 @@ struct Letter {
     push_name: String,
     pn: Jid,
     lid: Jid,
+    addressing: Addressing,
 }
 
 impl World {
@@ -50,6 +51,7 @@ impl World {
                 push_name: account.push_name.clone(),
                 pn: Address::phone(from).jid(),
                 lid: account.lid_jid(),
+                addressing: account.addressing,
             };
             (account.phone.clone(), letter)
         };
@@ -64,17 +66,17 @@ impl World {
     }
 
     async fn send_direct(&self, phone: &Phone, with: &mut Conversations, letter: &Letter, to: &Jid) -> Result<()> {
-        let (own, theirs) = {
+        let (own, theirs, contact) = {
             let directory = lock(&self.directory);
             let contact = directory.resolve(to).with_context(|| format!("there is no account {to}"))?;
             let own = directory.companions_of(&phone.address.pn);
             let theirs = if contact.pn == phone.address.pn { Vec::new() } else { directory.companions_of(&contact.pn) };
-            (own, theirs)
+            (own, theirs, Address::phone(&contact.pn).jid())
         };
         let text = wa::Message { conversation: Some(letter.text.clone()), ..Default::default() };
         for companion in theirs {
             let envelope = letter.envelope();
-            let envelope = if to.is_lid() {
+            let envelope = if to.is_lid() || letter.addressing == Addressing::Lid {
                 envelope.attr("from", &letter.lid).attr("sender_pn", &letter.pn).attr("addressing_mode", "lid")
             } else {
                 envelope.attr("from", &letter.pn).attr("sender_lid", &letter.lid)
@@ -88,8 +90,9 @@ impl World {
         };
         let copy = wa::Message { device_sent_message: MessageField::some(sent), ..Default::default() };
         for companion in own {
-            let envelope = letter.envelope().attr("from", &letter.pn).attr("recipient", to).build();
-            self.send_one(phone, with, &companion, copy.clone(), envelope).await?;
+            let envelope = letter.envelope().attr("from", &letter.pn).attr("recipient", to);
+            let envelope = if to.is_lid() { envelope.attr("peer_recipient_pn", &contact) } else { envelope };
+            self.send_one(phone, with, &companion, copy.clone(), envelope.build()).await?;
         }
         Ok(())
     }

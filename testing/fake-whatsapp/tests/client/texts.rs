@@ -1,10 +1,8 @@
 //! Linking, texts in both directions, and what waits for a device that is away.
-use std::time::Duration;
-
-use fake_whatsapp::{Addressing, ItemKind};
+use fake_whatsapp::ItemKind;
 use whatsapp_rust::types::events::Event;
 
-use crate::linked::{ALICE, ALICE_LID, BOB, FAMILY, ME, WORK, World, jid};
+use crate::linked::{ALICE, BOB, FAMILY, ME, World, jid};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn direct_texts_go_both_ways() {
@@ -23,29 +21,6 @@ async fn direct_texts_go_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn group_texts_go_both_ways_in_both_addressings() {
-    let world = World::start().await;
-    let client = world.linked("a").await;
-    let groups = client.client.groups().get_participating().await.unwrap();
-    assert_eq!(groups.len(), 2);
-    for group in [FAMILY, WORK] {
-        for round in ["first", "second"] {
-            world.server.send(ALICE, group, round, None).await.unwrap();
-            let seen = client.text().await;
-            assert_eq!((seen.chat.as_str(), seen.text.as_str()), (group, round));
-            let answer = format!("answer to {round} in {group}");
-            client.send(group, &answer).await;
-            for contact in [ALICE, BOB] {
-                assert_eq!(world.text_at(contact, &answer).await.chat, group);
-            }
-        }
-    }
-    let page = world.server.received(0, Duration::ZERO).await;
-    let texts = page.items.iter().filter(|item| item.kind == ItemKind::Text);
-    assert_eq!(texts.count(), 8, "once per receiving account, and not on the owner's own phone");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_owners_phone_writes_too() {
     let world = World::start().await;
     let client = world.linked("a").await;
@@ -57,20 +32,6 @@ async fn the_owners_phone_writes_too() {
     client.send(&jid(ME), "a note to self").await;
     assert_eq!(world.text_at(ME, "a note to self").await.chat, jid(ME));
     world.until(|state| state.queued.is_empty()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_text_may_come_from_a_lid() {
-    let world = World::start().await;
-    let client = world.linked("a").await;
-    world.server.send(ALICE, "100000000000001@lid", "from a lid", None).await.unwrap();
-    let seen = client.text().await;
-    assert_eq!(seen.text, "from a lid");
-    client.send(&seen.chat, "to a lid").await;
-    assert_eq!(world.text_at(ALICE, "to a lid").await.chat, jid(ALICE));
-    let lid = format!("{ALICE_LID}@lid").parse().unwrap();
-    let known = client.client.get_lid_pn_entry(&lid).await.unwrap().unwrap();
-    assert_eq!(&*known.phone_number, ALICE);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,25 +140,6 @@ async fn a_text_may_follow_the_scan_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_that_is_made_or_renamed_is_told() {
-    let world = World::start().await;
-    let client = world.linked("a").await;
-    for subject in ["New", "Renamed"] {
-        world.server.add_group("120363000000000009@g.us", subject, &[BOB, ME], Addressing::Pn).unwrap();
-        let group = client
-            .event("a group update", |event| match event {
-                Event::GroupUpdate(update) => Some(update.group_jid.to_string()),
-                _ => None,
-            })
-            .await;
-        assert_eq!(group, "120363000000000009@g.us");
-    }
-    let groups = client.client.groups().get_participating().await.unwrap();
-    assert!(groups.values().any(|group| group.subject == "Renamed"));
-    world.until(|state| state.queued.is_empty()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_has_forgotten_a_device_says_so() {
     let world = World::start().await;
     world.linked("a").await.handle.shutdown().await;
@@ -207,21 +149,4 @@ async fn a_server_that_has_forgotten_a_device_says_so() {
     let world = World { stores, ..World::start().await };
     let client = world.client("a").await;
     assert!(client.event("logged out at login", logged_out).await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_text_to_a_group_that_the_account_has_left_is_refused() {
-    let world = World::start().await;
-    let client = world.linked("a").await;
-    client.send(FAMILY, "still in").await;
-    world.server.add_group(FAMILY, "Family", &[ALICE, BOB], Addressing::Pn).unwrap();
-    // The client still thinks that it is a member.
-    let id = client.send(FAMILY, "no longer in").await;
-    let error = client
-        .event("the refusal", |event| match event {
-            Event::ServerAck(ack) if ack.id == id => Some(ack.error.clone()),
-            _ => None,
-        })
-        .await;
-    assert_eq!(error.as_deref(), Some("403"));
 }
