@@ -19,6 +19,7 @@ pub mod present;
 pub mod problem;
 pub mod prompt;
 pub mod queue;
+pub mod redact;
 pub mod router;
 pub mod run;
 pub mod schedule;

@@ -54,6 +54,9 @@ pub enum Trouble {
     HomeInUse {
         home: String,
     },
+    NothingToImport {
+        path: String,
+    },
     NotRunning,
     /// `can_start`: something on this computer can start it.
     EngineAbsent {
@@ -229,6 +232,7 @@ impl Trouble {
             DatabaseLocked => "database-locked",
             DatabaseBroken { .. } => "database-broken",
             HomeInUse { .. } => "home-in-use",
+            NothingToImport { .. } => "nothing-to-import",
             NotRunning => "not-running",
             EngineAbsent { .. } => "engine-absent",
             EngineForbidden => "engine-forbidden",
@@ -331,6 +335,10 @@ impl Trouble {
             HomeInUse { home } => (
                 "NanoClaw is already running.".to_owned(),
                 format!("It has the folder {home}. Use the one that runs, or stop it first."),
+            ),
+            NothingToImport { path } => (
+                format!("There is no {path}."),
+                "Name the folder of the NanoClaw before this one, which holds store, groups and .env.".to_owned(),
             ),
             NotRunning => say("NanoClaw is not running.", "Start the app, or `nanoclawctl run`."),
             EngineAbsent { .. } => say(

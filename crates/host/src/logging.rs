@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use nanoclaw_core::{settings::Settings, status::rfc3339};
+use nanoclaw_core::{redact::without_numbers, settings::Settings, status::rfc3339};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -41,9 +41,6 @@ pub const RUN_LOGS_SHARE: u64 = 2;
 
 /// Bytes of a line; one event can't fill the log.
 const LONGEST_LINE: usize = 16 << 10;
-
-/// Digits in a row that may be a phone number.
-const PHONE: usize = 7;
 
 /// Starts logging for this process, also of panics. Once a process.
 ///
@@ -262,20 +259,6 @@ fn escaped(text: &str, quotes: bool) -> String {
         }
     }
     safe
-}
-
-/// Masks what may be a phone number.
-fn without_numbers(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, from) = rest.split_at(start);
-        let (digits, after) = from.split_at(from.find(|c: char| !c.is_ascii_digit()).unwrap_or(from.len()));
-        masked.push_str(before);
-        masked.push_str(if digits.len() < PHONE { digits } else { "***" });
-        rest = after;
-    }
-    masked + rest
 }
 
 #[cfg(test)]

@@ -63,6 +63,14 @@ pub fn get(home: &Home, name: Option<&str>) -> Result<Vec<Shown>, Trouble> {
     }
 }
 
+/// What settings.json holds, as it stands there.
+///
+/// # Errors
+/// It can't be read.
+pub fn stored(home: &Home) -> Result<Map<String, Value>, Trouble> {
+    read(&home.settings())
+}
+
 /// Writes one value; the other keys of the file stay as they are.
 ///
 /// # Errors

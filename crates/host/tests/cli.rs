@@ -110,6 +110,41 @@ async fn help_and_wrong_usage() {
 }
 
 #[tokio::test]
+async fn shells_and_man_know_every_word() {
+    let place = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = ctl(place.path(), &["completions", shell]).await;
+        assert!(script.code == Some(0) && script.stdout.contains("move-main"), "{script:?}");
+    }
+    let pages = place.path().join("man1");
+    assert_eq!(ctl(place.path(), &["man", pages.to_str().unwrap()]).await.code, Some(0));
+    let page = fs::read_to_string(pages.join("nanoclawctl-groups-register.1")).unwrap();
+    assert!(page.contains("no\\-trigger"), "{page}");
+}
+
+#[tokio::test]
+async fn the_doctor_looks_at_everything_and_changes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("home");
+    let told = ctl(&home, &["doctor", "--json"]).await;
+    let checks = told.json();
+    let of = |id: &str| checks.as_array().unwrap().iter().find(|check| check["id"] == id).unwrap().clone();
+    for id in
+        ["home", "settings", "kiro-cli", "docker", "whatsapp", "chats", "main", "allowlist", "old-service", "nanoclaw"]
+    {
+        let check = of(id);
+        let is_good = check["outcome"] == "good";
+        assert_eq!(check["problem"].is_null(), is_good, "{check}");
+        assert!(is_good || !check["problem"]["cure"].as_str().unwrap().is_empty(), "{check}");
+    }
+    assert_eq!((of("kiro-cli")["outcome"].as_str(), told.code), (Some("bad"), Some(1)));
+    assert_eq!(of("nanoclaw")["problem"]["code"], "not-running");
+    assert!(!home.exists(), "it makes nothing");
+    let words = ctl(&home, &["doctor"]).await.stdout;
+    assert!(words.contains("✗ kiro-cli was not found") && words.contains("  Install kiro-cli"), "{words}");
+}
+
+#[tokio::test]
 async fn without_a_running_nanoclaw() {
     let place = tempfile::tempdir().unwrap();
     for words in [

@@ -41,7 +41,7 @@ pub fn extra(groups: &[Group], places: &Places, sockets: &[PathBuf], live: &[Pat
     if asking.is_empty() {
         return BTreeMap::new();
     }
-    let allowlist = match read(places) {
+    let allowlist = match self::allowlist(places) {
         Ok(allowlist) => allowlist,
         Err(trouble) => {
             let none = Extra { mounts: Vec::new(), troubles: vec![trouble] };
@@ -112,7 +112,11 @@ fn folder(wanted: &Wanted) -> Result<PathBuf, Refusal> {
     if path.is_dir() && path.to_str().is_some() { Ok(path) } else { Err(Refusal::Missing) }
 }
 
-fn read(places: &Places) -> Result<Allowlist, Trouble> {
+/// The mount allowlist as it is now (X1).
+///
+/// # Errors
+/// There is none, or it can't be used.
+pub fn allowlist(places: &Places) -> Result<Allowlist, Trouble> {
     let path = places.user.join(allowlist::FILE);
     let shown = path.display().to_string();
     let invalid = |reason: String| Trouble::AllowlistInvalid { path: shown.clone(), reason };

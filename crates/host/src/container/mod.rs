@@ -26,7 +26,7 @@
 
 mod connection;
 pub mod discovery;
-mod extra;
+pub(crate) mod extra;
 mod folders;
 pub mod image;
 mod image_log;

@@ -10,6 +10,7 @@
 pub mod chats;
 pub mod cursors;
 pub mod groups;
+pub mod import;
 pub mod messages;
 pub mod outbox;
 mod reserve;

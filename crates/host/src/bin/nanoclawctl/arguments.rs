@@ -1,8 +1,9 @@
 //! The words and flags (design, nanoclawctl). They become core's commands in `ask`.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, path::PathBuf};
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap_complete::Shell;
 use nanoclaw_protocol::ipc::AdditionalMount;
 
 use crate::{image::ImageWords, tasks::TasksWords};
@@ -89,6 +90,31 @@ pub enum Words {
     Pause,
     /// Go on after a pause
     Resume,
+    /// Look at all that NanoClaw needs, and tell what helps
+    Doctor,
+    /// Pack what helps to find a fault into a file, without what people wrote and who they are
+    Diagnostics {
+        /// The file to make
+        #[arg(long, value_name = "FILE", default_value = "nanoclaw-diagnostics.tar")]
+        out: PathBuf,
+    },
+    /// Print what makes a shell complete these words
+    Completions { shell: Shell },
+    /// Write the manual, a page for each command
+    Man {
+        /// The folder, as ~/.local/share/man/man1
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Take over from the NanoClaw of Node.js: chats, messages, tasks, folders and settings
+    Import {
+        /// Its folder; it is only read
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// Only tell what would come over
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// What can be set; used from the next start on
     Settings {
         #[command(subcommand)]

@@ -8,7 +8,10 @@
 mod arguments;
 mod ask;
 mod codes;
+mod diagnostics;
+mod doctor;
 mod image;
+mod import;
 mod kiro;
 mod logs;
 mod out;
@@ -47,12 +50,23 @@ fn main() -> ExitCode {
 }
 
 async fn act(words: Words, out: &mut Out) -> Result<(), Failure> {
+    match &words {
+        Words::Completions { shell } => return out.completions(*shell, Arguments::command()),
+        Words::Man { folder } => {
+            std::fs::create_dir_all(folder)?;
+            return Ok(clap_mangen::generate_to(Arguments::command(), folder)?);
+        }
+        _ => {}
+    }
     let home = Home::find()?;
     match words {
         Words::Run { verbose } => Box::pin(run::run(home, verbose, out)).await,
         Words::Status { watch: true } => status::watch(&home, out).await,
         Words::Pair { phone, cancel: false, yes } => pair::pair(&home, phone, yes, out).await,
         Words::Logs { run, follow } => logs::logs(&home, run, follow, out).await,
+        Words::Doctor => doctor::doctor(&home, out).await,
+        Words::Diagnostics { out: file } => diagnostics::diagnostics(&home, &file, out).await,
+        Words::Import { from, dry_run } => import::import(&home, &from, dry_run, out).await,
         Words::Settings { words: SettingsWords::Get { key } } => settings::get(&home, key.as_deref(), out),
         Words::Settings { words: SettingsWords::Set { key, value } } => settings::set(&home, &key, &value, out),
         Words::Image { words } => image::image(&home, words, out).await,

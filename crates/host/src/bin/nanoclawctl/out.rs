@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use clap_complete::Shell;
 use jiff::{Timestamp, tz::TimeZone};
 use nanoclaw_core::{command::CommandError, problem::Trouble};
 use serde::Serialize;
@@ -17,6 +18,8 @@ pub enum Failure {
     Said(CommandError),
     /// Said on stderr alone: stdout holds a stream of another kind.
     Aside(CommandError),
+    /// The answer itself says it.
+    Told,
     /// The reader of stdout is gone (`| head`): nobody is left to tell.
     Unread,
 }
@@ -81,6 +84,13 @@ impl Out {
         self.line(text)
     }
 
+    /// For the shell's own folder of completions.
+    pub fn completions(&mut self, shell: Shell, mut words: clap::Command) -> Result<(), Failure> {
+        let (name, mut script) = (words.get_name().to_owned(), Vec::new());
+        clap_complete::generate(shell, &mut words, name, &mut script);
+        self.text(&String::from_utf8_lossy(&script))
+    }
+
     /// Columns under their heads, or `none` where there are no rows.
     pub fn table<const N: usize>(
         &mut self,
@@ -115,6 +125,7 @@ impl Out {
     pub fn end(&mut self, done: Result<(), Failure>) -> ExitCode {
         let (error, on_stdout) = match done {
             Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
+            Err(Failure::Told) => return ExitCode::FAILURE,
             Err(Failure::Said(error)) => (error, self.json),
             Err(Failure::Aside(error)) => (error, false),
         };

@@ -1,0 +1,263 @@
+//! Looks at all that NanoClaw needs, one thing after the other, each with what helps: the checks of the old setup's steps
+//! (facts of the original). It changes nothing, and works whether NanoClaw runs or not.
+//!
+//! Called by `nanoclawctl doctor`.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use nanoclaw_core::{
+    command::Command,
+    kiro::{SignIn, Whoami},
+    problem::{Problem, Trouble},
+    settings::{Runtime, Settings},
+    status::ImageState,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    container::{extra, image, process},
+    control::{Client, HomeLock},
+    kiro,
+    paths::Home,
+    settings,
+    store::{self, Store},
+};
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Good,
+    /// NanoClaw works without it, or it can't be told.
+    Warning,
+    Bad,
+}
+
+/// One thing looked at: `{id, outcome, text, problem}`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    pub id: &'static str,
+    pub outcome: Outcome,
+    /// What is, in a sentence; where it isn't good, what is wrong.
+    pub text: String,
+    /// What is wrong and what helps.
+    pub problem: Option<Problem>,
+}
+
+fn good(id: &'static str, text: impl Into<String>) -> Check {
+    Check { id, outcome: Outcome::Good, text: text.into(), problem: None }
+}
+
+fn not_good(id: &'static str, outcome: Outcome, trouble: &Trouble) -> Check {
+    let problem = trouble.problem();
+    Check { id, outcome, text: problem.text.clone(), problem: Some(problem) }
+}
+
+fn bad(id: &'static str, trouble: &Trouble) -> Check {
+    not_good(id, Outcome::Bad, trouble)
+}
+
+/// All checks, in the order in which a start needs them.
+pub async fn examine(home: &Home) -> Vec<Check> {
+    let (settings, troubles) = settings::load(home);
+    let mut checks = vec![place(home)];
+    checks.extend(troubles.iter().map(|trouble| not_good("settings", Outcome::Warning, trouble)));
+    if troubles.is_empty() {
+        checks.push(good("settings", "All settings can be used."));
+    }
+    checks.extend(kiro_cli(home, &settings).await);
+    checks.extend(runtime(&settings).await);
+    let known = Known::of(home).await;
+    checks.extend(known.checks(home));
+    checks.push(allowlist(home, &known));
+    checks.push(old_service(home));
+    checks.push(match &known.status {
+        None => not_good("nanoclaw", Outcome::Warning, &Trouble::NotRunning),
+        Some(status) => running(status),
+    });
+    checks
+}
+
+fn place(home: &Home) -> Check {
+    let shown = home.root().display();
+    if !home.root().exists() {
+        return good("home", format!("{shown} is made at the first start."));
+    }
+    match tempfile::tempfile_in(home.root()) {
+        Ok(_) => good("home", format!("{shown} is there and can be written.")),
+        Err(error) => bad("home", &Trouble::Internal { reason: format!("{shown} can't be written: {error}") }),
+    }
+}
+
+async fn kiro_cli(home: &Home, settings: &Settings) -> Vec<Check> {
+    let places = home.places();
+    let Some(program) = kiro::find(settings, &places) else { return vec![bad("kiro-cli", &Trouble::KiroMissing)] };
+    let Whoami { state, text, .. } = kiro::whoami(&program).await;
+    let signed_in = match state {
+        SignIn::SignedIn => good("kiro-sign-in", text),
+        SignIn::SignedOut => bad("kiro-sign-in", &Trouble::KiroSignedOut),
+        SignIn::Unknown | SignIn::Missing => {
+            Check { id: "kiro-sign-in", outcome: Outcome::Warning, text, problem: None }
+        }
+    };
+    let agent = match kiro::agent_name(&kiro::folder(&places, settings), settings) {
+        Some(name) => good("kiro-agent", format!("The agent {name} is used.")),
+        None => good("kiro-agent", "An agent is made at the first start."),
+    };
+    vec![good("kiro-cli", format!("kiro-cli is {}.", program.display())), signed_in, agent]
+}
+
+async fn runtime(settings: &Settings) -> Vec<Check> {
+    if settings.runtime == Runtime::Host {
+        let runner = match process::find_runner() {
+            Some(runner) => good("runner", format!("Agents are run by {}.", runner.display())),
+            None => bad("runner", &Trouble::RunnerMissing),
+        };
+        return vec![not_good("docker", Outcome::Warning, &Trouble::Unprotected), runner];
+    }
+    let name = || settings.agent_image.clone();
+    match image::status(settings).await {
+        Err(trouble) => vec![bad("docker", &trouble)],
+        Ok(image) => {
+            let image = match image.state {
+                ImageState::Ready | ImageState::Building => good("image", format!("The image {} is there.", name())),
+                ImageState::Stale => not_good("image", Outcome::Warning, &Trouble::ImageStale { image: name() }),
+                ImageState::Missing | ImageState::Failed => bad("image", &Trouble::ImageMissing { image: name() }),
+            };
+            vec![good("docker", "Docker answers."), image]
+        }
+    }
+}
+
+/// What the NanoClaw that runs tells, or else its files.
+pub(crate) struct Known {
+    status: Option<Value>,
+    /// `None` where it can't be told.
+    chats: Option<Value>,
+    groups: Option<Value>,
+}
+
+impl Known {
+    pub(crate) async fn of(home: &Home) -> Self {
+        if let Ok(mut client) = Client::connect(home).await {
+            let mut ask = async |command| client.ask(&command).await.ok();
+            let (chats, groups) = (ask(Command::Chats {}).await, ask(Command::GroupsList {}).await);
+            return Known { status: ask(Command::Status {}).await, chats, groups };
+        }
+        let (chats, groups) = Self::stored(home).await.unzip();
+        Known { status: None, chats, groups }
+    }
+
+    async fn stored(home: &Home) -> Option<(Value, Value)> {
+        if !home.database().exists() {
+            return None;
+        }
+        let _lock = HomeLock::take(home).ok()?;
+        let store = Store::open(&home.database()).ok()?;
+        let (chats, groups) = store.read(|db| Ok((store::chats::list(db)?, store::groups::list(db)?))).await.ok()?;
+        let groups: Vec<Value> = groups
+            .iter()
+            .map(|group| json!({"name": group.name, "isMain": group.is_main(), "mounts": group.mounts}))
+            .collect();
+        Some((serde_json::to_value(chats).ok()?, groups.into()))
+    }
+
+    fn checks(&self, home: &Home) -> Vec<Check> {
+        let list = |value: &Option<Value>| value.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
+        let (chats, groups) = (list(&self.chats), list(&self.groups));
+        let linked = match &self.status {
+            Some(status) if status["whatsapp"]["state"] == "connected" => good("whatsapp", "Connected to WhatsApp."),
+            Some(status) => warning("whatsapp", text(status, "/whatsapp/text"), "See `nanoclawctl status`."),
+            None if home.auth().exists() => good("whatsapp", "There is a sign-in; it is tried at the start."),
+            None => warning("whatsapp", "WhatsApp is not linked yet.", "Start NanoClaw and run `nanoclawctl pair`."),
+        };
+        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        for chat in &chats {
+            *names.entry(chat["name"].as_str().unwrap_or_default()).or_default() += 1;
+        }
+        let twice: Vec<&str> =
+            names.into_iter().filter(|(name, count)| !name.is_empty() && *count > 1).map(|(name, _)| name).collect();
+        let known = match (chats.len(), twice.as_slice()) {
+            (0, _) => warning("chats", "No chats are known yet.", "They come with the link to WhatsApp."),
+            (count, []) => good("chats", format!("{count} chats are known.")),
+            (_, twice) => warning(
+                "chats",
+                format!("Several chats have the same name: {}.", twice.join(", ")),
+                "Tell them apart by their addresses, which `nanoclawctl chats` shows.",
+            ),
+        };
+        let main = groups.iter().find(|group| group["isMain"] == true);
+        let registered = match main {
+            Some(main) => {
+                good("main", format!("{} is the main chat, of {} registered.", text(main, "/name"), groups.len()))
+            }
+            None => warning(
+                "main",
+                "No main chat is registered.",
+                "Choose your own private chat with `nanoclawctl groups register --folder main`.",
+            ),
+        };
+        vec![linked, known, registered]
+    }
+
+    /// The names of chats, the longest first, without those too short to be told from other words.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let lists = [&self.chats, &self.groups].into_iter().flatten().filter_map(Value::as_array).flatten();
+        let mut names: Vec<String> = lists.map(|chat| text(chat, "/name")).filter(|name| name.len() > 2).collect();
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        names
+    }
+
+    fn asks_for_mounts(&self) -> bool {
+        let groups = self.groups.as_ref().and_then(Value::as_array);
+        groups.into_iter().flatten().any(|group| group["mounts"].as_array().is_some_and(|mounts| !mounts.is_empty()))
+    }
+}
+
+/// A warning that is no trouble of a running NanoClaw's.
+fn warning(id: &'static str, text: impl Into<String>, cure: &str) -> Check {
+    let text = text.into();
+    let problem = Problem { code: id.to_owned(), text: text.clone(), cure: cure.to_owned(), command: None };
+    Check { id, outcome: Outcome::Warning, text, problem: Some(problem) }
+}
+
+fn text(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn allowlist(home: &Home, known: &Known) -> Check {
+    match extra::allowlist(&home.places()) {
+        Ok(allowlist) => good("allowlist", format!("{} folders may be mounted.", allowlist.roots.len())),
+        Err(Trouble::AllowlistMissing { .. }) if !known.asks_for_mounts() => {
+            good("allowlist", "No extra folders are asked for, and none may be mounted.")
+        }
+        Err(trouble) => not_good("allowlist", Outcome::Warning, &trouble),
+    }
+}
+
+/// The service that this NanoClaw replaces: it would answer the same chats.
+fn old_service(home: &Home) -> Check {
+    let user = home.places().user;
+    let units: [PathBuf; 2] =
+        [user.join("Library/LaunchAgents/com.nanoclaw.plist"), user.join(".config/systemd/user/nanoclaw.service")];
+    let old = units.into_iter().find(|unit| {
+        fs::read_to_string(unit).is_ok_and(|entry| entry.contains("dist/index.js") || entry.contains("node"))
+    });
+    match old {
+        Some(unit) => {
+            not_good("old-service", Outcome::Warning, &Trouble::OldService { program: unit.display().to_string() })
+        }
+        None => good("old-service", "No older NanoClaw is set to start."),
+    }
+}
+
+fn running(status: &Value) -> Check {
+    let problems = status["problems"].as_array().map_or(0, Vec::len);
+    match problems {
+        0 => good("nanoclaw", format!("NanoClaw runs. {}", text(status, "/headline/text"))),
+        count => {
+            warning("nanoclaw", format!("NanoClaw runs, and tells of {count} problems."), "See `nanoclawctl status`.")
+        }
+    }
+}
