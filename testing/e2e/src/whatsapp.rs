@@ -147,6 +147,12 @@ impl Phone {
         Ok(())
     }
 
+    /// Lets a code that NanoClaw shows be over: turned down on the phone (`by_hand`), or too old.
+    pub async fn ends_code(&self, by_hand: bool) -> Result<()> {
+        self.admin.post(&format!("/admin/end-code?pn={}&by_hand={by_hand}", self.pn), &json!({})).await?;
+        Ok(())
+    }
+
     /// Unlinks all companions in the phone's own settings.
     pub async fn unlinks(&self) -> Result<()> {
         self.admin.post(&format!("/admin/revoke?pn={}", self.pn), &json!({})).await?;

@@ -3,11 +3,13 @@
 //!
 //! | call | body | answer |
 //! |---|---|---|
-//! | `POST /admin/accounts` | `{pn, lid, pushName, addressing?: "pn" or "lid"}` | |
+//! | `POST /admin/accounts` | `{pn, lid, pushName, addressing?: "pn" or "lid", passkey?: bool}` | |
 //! | `POST /admin/groups` | `{jid, subject, members: [pn], addressing?: "pn" or "lid"}` | |
 //! | `POST /admin/groups/change` | `{jid, by?: pn, …}` with the fields of a [`GroupChange`] | |
 //! | `POST /admin/scan?pn=` | the QR code's text | `{device}`, once the device is linked |
 //! | `POST /admin/enter-code?pn=` | the code | `{device}`, once the device is linked |
+//! | `POST /admin/end-code?pn=&by_hand=` (true, false) | | |
+//! | `GET /admin/passkey?pn=` | | `{code}` that the phone shows while a device is linked, or null |
 //! | `POST /admin/send` | `{from: pn, to: pn, group JID or LID JID, text, id?}` | `{id}` |
 //! | `POST /admin/own-phone` | `{owner: pn, chat: pn or JID, text, id?}` | `{id}` |
 //! | `GET /admin/received?since=&wait=` (ms) | | [`crate::Received`]; `next` is the next `since` |
@@ -50,6 +52,8 @@ pub(crate) fn routes(world: Arc<World>) -> Router {
         .route("/admin/groups/change", post(change_group))
         .route("/admin/scan", post(scan))
         .route("/admin/enter-code", post(enter_code))
+        .route("/admin/end-code", post(end_code))
+        .route("/admin/passkey", get(passkey))
         .route("/admin/send", post(send))
         .route("/admin/own-phone", post(own_phone))
         .route("/admin/received", get(received))
@@ -97,6 +101,7 @@ struct NewAccount {
     lid: String,
     push_name: String,
     addressing: Option<Addressing>,
+    passkey: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +133,13 @@ struct OwnText {
 }
 
 #[derive(Deserialize)]
+struct EndedCode {
+    pn: String,
+    #[serde(default)]
+    by_hand: bool,
+}
+
+#[derive(Deserialize)]
 struct Since {
     #[serde(default)]
     since: u64,
@@ -140,12 +152,12 @@ async fn chat(State(world): Shared, upgrade: WebSocketUpgrade) -> Response {
 }
 
 async fn accounts(State(world): Shared, body: Bytes) -> Answer {
-    let NewAccount { pn, lid, push_name, addressing } = read(&body)?;
+    let NewAccount { pn, lid, push_name, addressing, passkey } = read(&body)?;
     let mut directory = lock(&world.directory);
     directory.add_account(&pn, &lid, &push_name)?;
-    if let Some(addressing) = addressing {
-        directory.account_mut(&pn)?.addressing = addressing;
-    }
+    let account = directory.account_mut(&pn)?;
+    account.addressing = addressing.unwrap_or(account.addressing);
+    account.wants_passkey = passkey.unwrap_or(account.wants_passkey);
     done()
 }
 
@@ -172,6 +184,16 @@ async fn scan(State(world): Shared, asked: Asked<Pn>, body: Bytes) -> Answer {
 async fn enter_code(State(world): Shared, asked: Asked<Pn>, body: Bytes) -> Answer {
     let device = world.enter_code(&query(asked)?.pn, &String::from_utf8_lossy(&body)).await?;
     Ok(Json(json!({ "device": device })))
+}
+
+async fn end_code(State(world): Shared, asked: Asked<EndedCode>) -> Answer {
+    let EndedCode { pn, by_hand } = query(asked)?;
+    world.end_code(&pn, by_hand)?;
+    done()
+}
+
+async fn passkey(State(world): Shared, asked: Asked<Pn>) -> Answer {
+    Ok(Json(json!({ "code": world.passkey_code(&query(asked)?.pn) })))
 }
 
 async fn send(State(world): Shared, body: Bytes) -> Answer {

@@ -50,6 +50,8 @@ pub(crate) struct Account {
     pub(crate) push_name: String,
     /// How its direct texts name it.
     pub(crate) addressing: Addressing,
+    /// Devices are linked with a passkey only.
+    pub(crate) wants_passkey: bool,
     pub(crate) phone: Arc<Phone>,
     pub(crate) companions: BTreeMap<u16, Arc<Companion>>,
     next_device: u16,
@@ -128,6 +130,7 @@ impl Directory {
                 lid: lid.to_owned(),
                 push_name: push_name.to_owned(),
                 addressing: Addressing::Pn,
+                wants_passkey: false,
                 phone: Arc::new(phone),
                 companions: BTreeMap::new(),
                 next_device: 1,

@@ -67,6 +67,12 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The next requests for a pairing code are refused with this error: 400, 403, 429, 452 or 500.
+    RefuseCode {
+        code: u16,
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// The connection stays open and nothing passes in either direction, for `ms` or as long as it lives.
     Silence { ms: Option<u64> },
     /// At the next logins the connection breaks after so many stanzas of the backlog, half of them if absent.
@@ -103,6 +109,7 @@ impl Fault {
             | Self::Duplicate { times }
             | Self::Reorder { times, .. }
             | Self::Refuse { times, .. }
+            | Self::RefuseCode { times, .. }
             | Self::CutBacklog { times, .. }
             | Self::StallBacklog { times, .. } => Some(times),
             Self::EndStream { .. } | Self::Replace {} | Self::Drop {} | Self::Silence { .. } => None,
@@ -197,6 +204,14 @@ impl Faults {
     pub(crate) fn next_refusal(&self, pn: &str) -> Option<u16> {
         self.take(pn, |fault| match *fault {
             Fault::Refuse { code, .. } => Some(code),
+            _ => None,
+        })
+    }
+
+    /// The error that the next request for a pairing code is refused with.
+    pub(crate) fn next_code_refusal(&self, pn: &str) -> Option<u16> {
+        self.take(pn, |fault| match *fault {
+            Fault::RefuseCode { code, .. } => Some(code),
             _ => None,
         })
     }

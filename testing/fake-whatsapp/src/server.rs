@@ -136,6 +136,23 @@ impl Server {
         self.world.enter_code(pn, code).await
     }
 
+    /// The code that a device shows for this number is over: the phone has turned it down (`by_hand`, and the device should
+    /// wait for a person before it asks for another), or it is too old.
+    pub fn end_code(&self, pn: &str, by_hand: bool) -> Result<()> {
+        self.world.end_code(pn, by_hand)
+    }
+
+    /// From now on devices are linked to this account with a passkey only, or again without.
+    pub fn want_passkey(&self, pn: &str, wanted: bool) -> Result<()> {
+        lock(&self.world.directory).account_mut(pn)?.wants_passkey = wanted;
+        Ok(())
+    }
+
+    /// The code that the phone shows while a device is linked with a passkey; the device shows the same.
+    pub fn passkey_code(&self, pn: &str) -> Option<String> {
+        self.world.passkey_code(pn)
+    }
+
     /// A contact writes to a number, a group's JID, or a LID's JID. Returns the message's id.
     pub async fn send(&self, from: &str, to: &str, text: &str, id: Option<&str>) -> Result<String> {
         self.world.send_text(from, to, text, id).await

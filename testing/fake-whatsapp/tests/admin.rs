@@ -62,7 +62,7 @@ impl Drop for Program {
 fn calls_are_answered_in_json() {
     let program = Program::start();
     for (pn, lid, name) in [("1555", "9555", "Owner"), ("1666", "9666", "Alice")] {
-        let account = json!({"pn": pn, "lid": lid, "pushName": name, "addressing": "lid"});
+        let account = json!({"pn": pn, "lid": lid, "pushName": name, "addressing": "lid", "passkey": true});
         assert_eq!(program.post("/admin/accounts", &account).0, 200);
     }
     let group = json!({"jid": "1@g.us", "subject": "Family", "members": ["1666", "1555"], "addressing": "lid"});
@@ -88,6 +88,7 @@ fn calls_are_answered_in_json() {
         json!({"pn": "1555", "kind": "cut-backlog", "after": 3}),
         json!({"pn": "1555", "kind": "stall-backlog"}),
         json!({"pn": "1555", "kind": "cut-frame"}),
+        json!({"pn": "1555", "kind": "refuse-code", "code": 429}),
         json!({"pn": "1555", "kind": "end-stream", "code": 401, "conflict": "device_removed"}),
         json!({"pn": "1555", "kind": "corrupt", "times": 2}),
         json!({"pn": "1555", "kind": "duplicate"}),
@@ -95,6 +96,7 @@ fn calls_are_answered_in_json() {
     ] {
         assert_eq!(program.post("/admin/fault", &order), (200, json!({})), "{order}");
     }
+    assert_eq!(program.call("GET", "/admin/passkey?pn=1555", ""), (200, json!({"code": null})));
     assert_eq!(program.call("POST", "/admin/drop?pn=1555", ""), (200, json!({})));
     assert_eq!(program.call("POST", "/admin/revoke?pn=1555", ""), (200, json!({})));
     let empty = json!({"companions": [], "queued": {}, "duplicates": 0, "undecryptable": 0});
@@ -131,6 +133,7 @@ fn a_call_that_is_wrong_says_why() {
         ("/admin/fault", json!({"pn": "1555", "kind": "fail-login", "code": 7}), 400, "from 400 to 599"),
         ("/admin/scan?pn=1555", json!("no code"), 400, "at least four parts"),
         ("/admin/enter-code?pn=1555", json!("ABCD-EFGH"), 400, "no device has asked"),
+        ("/admin/end-code?pn=1555&by_hand=true", json!(null), 400, "no device has asked"),
         ("/admin/revoke", json!(null), 400, "pn"),
         ("/admin/state", json!(null), 405, "another method"),
         ("/admin/nothing", json!(null), 404, "no such admin call"),

@@ -26,6 +26,10 @@ impl World {
             ("md", "set", "link_code_companion_reg") => {
                 return self.on_link_code(connection, iq, child.context("an empty request")?);
             }
+            ("md", "get", "ref" | "passkey_request_options")
+            | ("md", "set", "passkey_prologue" | "companion_nonce" | "encrypted_pairing_request") => {
+                return self.on_passkey_step(connection, iq, child.context("an empty request")?);
+            }
             ("md", "set", "remove-companion-device") => {
                 self.answer(connection, iq, []);
                 let address = &connection.companion()?.address;

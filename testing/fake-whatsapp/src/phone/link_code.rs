@@ -1,5 +1,7 @@
 //! Linking a device by an eight-letter code: the device and the phone agree on a secret under the code, which then takes
 //! the place of the QR's. Owns the crypto of that exchange; the rest is `pairing`.
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -13,12 +15,16 @@ use crate::server::World;
 use crate::stanza::{USER_DOMAIN, attr, content, lock, node, rng, stanza_id, unix_seconds};
 use crate::transport::Connection;
 
+/// How long a code can be typed in.
+const CODE_TIME: Duration = Duration::from_secs(180);
+
 /// What the device has asked for, and what the phone has answered.
 pub(crate) struct LinkCode {
     pn: String,
     reference: Vec<u8>,
     /// The device's ephemeral key, encrypted under the code.
     wrapped: Vec<u8>,
+    since: Instant,
     agreed: Option<Agreed>,
 }
 
@@ -30,7 +36,7 @@ struct Agreed {
 
 impl World {
     /// The code is typed into the account's phone. Returns the linked device's number. Errors: no device asked for this
-    /// number, or the code is wrong.
+    /// number, or the code is wrong or too old.
     pub(crate) async fn enter_code(&self, pn: &str, code: &str) -> Result<u16> {
         let code: String = code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
         let phone = lock(&self.directory).account(pn)?.phone.clone();
@@ -39,7 +45,9 @@ impl World {
             let asked = |code: &LinkCode| code.pn == pn;
             let waiting = offers.iter().find(|(_, offer)| offer.link_code.as_ref().is_some_and(asked));
             let (key, offer) = waiting.with_context(|| format!("no device has asked for a code for {pn}"))?;
-            (*key, offer.link_code.as_ref().map(|code| code.wrapped.clone()).unwrap_or_default())
+            let link_code = offer.link_code.as_ref().context("the device has asked for another code")?;
+            ensure!(link_code.since.elapsed() < CODE_TIME, "the code has expired");
+            (*key, link_code.wrapped.clone())
         };
         // Deriving the key from the code is slow on purpose, so no lock is held over it.
         let (agreed, answer) = tokio::task::spawn_blocking(move || agree(&wrapped, &code)).await??;
@@ -50,6 +58,22 @@ impl World {
             Ok(())
         })?;
         outcome.finish().await
+    }
+
+    /// The code that a device shows for this number is over: the phone has turned it down (`by_hand`), or it is too old.
+    /// Errors: no device shows one.
+    pub(crate) fn end_code(&self, pn: &str, by_hand: bool) -> Result<()> {
+        let mut offers = lock(&self.offers);
+        let shown = offers.values_mut().find(|offer| offer.link_code.as_ref().is_some_and(|code| code.pn == pn));
+        let offer = shown.with_context(|| format!("no device has asked for a code for {pn}"))?;
+        if let Some(code) = offer.link_code.take() {
+            let step = node("link_code_companion_reg")
+                .attr("stage", "refresh_code")
+                .attr("force_manual_refresh", if by_hand { "true" } else { "false" })
+                .children([node("link_code_pairing_ref").bytes(code.reference).build()]);
+            offer.link.send(&notification(step.build()));
+        }
+        Ok(())
     }
 
     /// The device's two steps.
@@ -73,13 +97,18 @@ impl World {
 
     fn on_companion_hello(&self, connection: &Connection, iq: &Node, request: &Node) -> Result<()> {
         let phone: Jid = attr(request, "jid").parse()?;
+        if let Some(code) = self.faults.next_code_refusal(&phone.user) {
+            self.refuse(connection, iq, code, refusal(code));
+            return Ok(());
+        }
         let reference = rand::random::<[u8; 16]>().to_vec();
         let wrapped = content(request.get_optional_child("link_code_pairing_wrapped_companion_ephemeral_pub"));
         {
             let mut offers = lock(&self.offers);
             let offer = offers.get_mut(&connection.client_key).context("the device does not pair")?;
             let pn = phone.user.to_string();
-            offer.link_code = Some(LinkCode { pn, reference: reference.clone(), wrapped, agreed: None });
+            let since = Instant::now();
+            offer.link_code = Some(LinkCode { pn, reference: reference.clone(), wrapped, since, agreed: None });
         }
         let child = node("link_code_companion_reg")
             .attr("stage", "companion_hello")
@@ -121,13 +150,28 @@ fn primary_hello(phone: &Phone, reference: &[u8], wrapped: Vec<u8>) -> Node {
         node("primary_identity_pub").bytes(identity).build(),
         node("link_code_pairing_ref").bytes(reference).build(),
     ]);
+    notification(step.build())
+}
+
+fn notification(step: Node) -> Node {
     node("notification")
         .attr("from", USER_DOMAIN)
         .attr("type", "link_code_companion_reg")
         .attr("id", stanza_id())
         .attr("t", unix_seconds())
-        .children([step.build()])
+        .children([step])
         .build()
+}
+
+/// The words that clients take together with these codes.
+fn refusal(code: u16) -> &'static str {
+    match code {
+        400 => "bad-request",
+        403 => "forbidden",
+        429 => "rate-overlimit",
+        452 => "feature-not-available",
+        _ => "internal-server-error",
+    }
 }
 
 /// Opens the device's key bundle (salt, nonce, sealed keys) and derives the ADV secret that both sides now share.

@@ -4,6 +4,7 @@ pub(crate) mod adv;
 pub(crate) mod app_state;
 pub(crate) mod link_code;
 pub(crate) mod pairing;
+pub(crate) mod passkey;
 
 use std::collections::HashSet;
 

@@ -2,9 +2,9 @@
 //! Owns what is known of devices that are not linked yet. The code way (`link_code`) ends in the same `introduce`.
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use tokio::sync::{oneshot, watch};
@@ -12,6 +12,7 @@ use wacore_binary::{Jid, Node};
 
 use super::adv;
 use super::link_code::LinkCode;
+use super::passkey::Gate;
 use crate::directory::{Address, Companion};
 use crate::queue::{Key, Mailbox, Stanza};
 use crate::server::{World, end_stream};
@@ -19,6 +20,8 @@ use crate::stanza::{USER_DOMAIN, attr, content, lock, node, stanza_id, unix_seco
 use crate::transport::{Connection, Link};
 
 const REFS: usize = 6;
+const FIRST_REF: Duration = Duration::from_secs(60);
+const NEXT_REF: Duration = Duration::from_secs(20);
 /// How long the device has to sign after the phone has agreed.
 const SIGN_TIME: Duration = Duration::from_secs(15);
 /// The form in which newer clients wrap the QR's text.
@@ -28,7 +31,10 @@ const QR_PREFIX: &str = "https://wa.me/settings/linked_devices#";
 pub(crate) struct Offer {
     pub(crate) link: Link,
     refs: Vec<String>,
+    since: Instant,
     pub(crate) link_code: Option<LinkCode>,
+    /// A passkey is asked for.
+    pub(crate) gate: Option<Gate>,
     introduced: Option<Introduced>,
     /// Who waits for the outcome.
     pub(crate) outcome: Option<oneshot::Sender<Result<u16>>>,
@@ -58,7 +64,15 @@ impl World {
             .attr("xmlns", "md")
             .children([node("pair-device").children(nodes).build()])
             .build();
-        let offer = Offer { link: link.clone(), refs, link_code: None, introduced: None, outcome: None };
+        let offer = Offer {
+            link: link.clone(),
+            refs,
+            since: Instant::now(),
+            link_code: None,
+            gate: None,
+            introduced: None,
+            outcome: None,
+        };
         lock(&self.offers).insert(client_key, offer);
         link.send(&iq);
     }
@@ -74,7 +88,10 @@ impl World {
         let (noise_key, identity) = (key(noise_key)?, key(identity)?);
         let secret = BASE64_STANDARD.decode(secret).context("the secret is not base64")?;
         let outcome = self.await_outcome(&noise_key, |offer| {
-            offer.refs.iter().any(|known| known == reference).then_some(()).context("this QR code is not valid here")
+            let place =
+                offer.refs.iter().position(|known| known == reference).context("this QR code is not valid here")?;
+            ensure!(offer.since.elapsed() < lifetime(place), "this QR code has expired");
+            Ok(())
         })?;
         self.introduce(pn, noise_key, &identity, &secret)?;
         outcome.finish().await
@@ -94,8 +111,24 @@ impl World {
         Ok(Outcome(receiver))
     }
 
-    /// Tells the device whose it is; it answers with its signature.
+    /// Tells the device whose it is, at once or when it has shown a passkey of the account.
     pub(crate) fn introduce(&self, pn: &str, noise_key: [u8; 32], identity: &[u8; 32], secret: &[u8]) -> Result<()> {
+        if !lock(&self.directory).account(pn)?.wants_passkey {
+            return self.send_introduction(pn, noise_key, identity, secret);
+        }
+        let mut offers = lock(&self.offers);
+        self.ask_for_passkey(pn, offers.get_mut(&noise_key).context("the device has gone")?);
+        Ok(())
+    }
+
+    /// Tells the device whose it is; it answers with its signature.
+    pub(super) fn send_introduction(
+        &self,
+        pn: &str,
+        noise_key: [u8; 32],
+        identity: &[u8; 32],
+        secret: &[u8],
+    ) -> Result<()> {
         let (phone, lid, device) = {
             let mut directory = lock(&self.directory);
             let device = directory.reserve_device(pn)?;
@@ -210,6 +243,11 @@ impl Outcome {
             Err(_) => Err(anyhow!("the device did not answer in {} s", SIGN_TIME.as_secs())),
         }
     }
+}
+
+/// How long after the offer a device may show its ref in this place: the first for a minute, each other for 20 s.
+fn lifetime(place: usize) -> Duration {
+    FIRST_REF + NEXT_REF * u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 fn key(base64: &str) -> Result<[u8; 32]> {

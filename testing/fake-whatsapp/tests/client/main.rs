@@ -8,4 +8,6 @@ mod faults;
 mod groups;
 mod linked;
 mod load;
+mod pairing;
+mod passkey;
 mod texts;

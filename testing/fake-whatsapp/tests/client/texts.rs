@@ -82,44 +82,6 @@ fn logged_out(event: &Event) -> Option<bool> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_is_linked_by_code() {
-    let world = World::start().await;
-    let client = world.client_by_code("a").await;
-    let code = client
-        .event("a pairing code", |event| match event {
-            Event::PairingCode(code) => Some(code.code.clone()),
-            _ => None,
-        })
-        .await;
-    let wrong = if code.starts_with('A') { "BBBB-BBBB" } else { "AAAA-AAAA" };
-    let error = world.server.enter_code(ME, wrong).await.unwrap_err();
-    assert!(format!("{error:#}").contains("the code is wrong"), "{error:#}");
-    let device = world.server.enter_code(ME, &code).await.unwrap();
-    client.connected().await;
-    world.server.send(ALICE, ME, "hello", None).await.unwrap();
-    assert_eq!(client.text().await.text, "hello");
-    let state = world.server.state();
-    assert_eq!((state.companions[0].pn.as_str(), state.companions[0].device), (ME, device));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_qr_is_refused() {
-    let world = World::start().await;
-    let client = world.client("a").await;
-    let qr = client.qr().await;
-    let other_ref = format!("2@other,{}", qr.split_once(',').unwrap().1);
-    for (pn, qr, why) in [
-        (ME, "not a code", "at least four parts"),
-        (ME, other_ref.as_str(), "not valid here"),
-        ("1", qr.as_str(), "no account"),
-    ] {
-        let error = world.server.scan(pn, qr).await.unwrap_err();
-        assert!(format!("{error:#}").contains(why), "{error:#}");
-    }
-    world.server.scan(ME, &qr).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn two_devices_of_one_account_see_each_other() {
     let world = World::start().await;
     let (first, second) = (world.linked("a").await, world.linked("b").await);
@@ -128,15 +90,6 @@ async fn two_devices_of_one_account_see_each_other() {
     first.send(&jid(ALICE), "from the first").await;
     let seen = second.text().await;
     assert_eq!((seen.text.as_str(), seen.from_me, seen.chat), ("from the first", true, jid(ALICE)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_text_may_follow_the_scan_at_once() {
-    let world = World::start().await;
-    let client = world.client("a").await;
-    world.server.scan(ME, &client.qr().await).await.unwrap();
-    world.server.send(ALICE, ME, "so soon", None).await.unwrap();
-    assert_eq!(client.text().await.text, "so soon");
 }
 
 #[tokio::test(flavor = "multi_thread")]
