@@ -52,12 +52,16 @@ pub enum Command {
     GroupsList {},
     #[serde(rename = "groups.register")]
     GroupsRegister(Registration),
-    /// Sets a chat's container settings, from its next run on; what is not given stays. `target` is a JID or a folder.
-    /// `mounts`: instead of those before, `[]` for none. `timeout`: milliseconds, 0 for CONTAINER_TIMEOUT's. `tools`: instead
+    /// Sets how a chat is answered, and its container settings from its next run on; what is not given stays. `target` is a
+    /// JID or a folder. `trigger`: empty for the assistant's name. `mounts`: instead of those before, `[]` for none. `timeout`: milliseconds, 0 for CONTAINER_TIMEOUT's. `tools`: instead
     /// of those before; with `default_tools` those of its trust again.
     #[serde(rename = "groups.set")]
     GroupsSet {
         target: String,
+        #[serde(default)]
+        trigger: Option<String>,
+        #[serde(default)]
+        requires_trigger: Option<bool>,
         #[serde(default)]
         mounts: Option<Vec<AdditionalMount>>,
         #[serde(default)]
@@ -89,6 +93,15 @@ pub enum Command {
         #[serde(default)]
         run: Option<String>,
     },
+    /// Answers with `{path, from, end, text}`: what the log asked for says in whole lines from byte `from` to `end`, or its last
+    /// part where there is no `from`, or the file has become another one.
+    #[serde(rename = "logs.tail")]
+    LogsTail {
+        #[serde(default)]
+        run: Option<String>,
+        #[serde(default)]
+        from: Option<u64>,
+    },
     /// Answers with `{id}`, the message id, once the text is in the outbox (M13).
     #[serde(rename = "send")]
     Send {
@@ -111,6 +124,9 @@ pub enum Command {
         #[serde(default)]
         context: Context,
     },
+    /// Answers with `{zone, times: [{at, text}]}`: the next five times that a schedule would be due, and in words.
+    #[serde(rename = "tasks.preview")]
+    TasksPreview { schedule: String, value: String },
     #[serde(rename = "tasks.pause")]
     TasksPause { id: String },
     /// Its next time is reckoned from now: what was missed in the pause stays so.
@@ -184,6 +200,15 @@ pub enum Command {
         #[serde(default)]
         key: Option<Secret>,
     },
+    /// Answers with `[{name, value, source, default, allowed, meaning}]`: all settings, or the one called `key`.
+    #[serde(rename = "settings.get")]
+    SettingsGet {
+        #[serde(default)]
+        key: Option<String>,
+    },
+    /// Answers with the setting as it is then; it is used from the next start on.
+    #[serde(rename = "settings.set")]
+    SettingsSet { key: String, value: String },
     #[serde(rename = "pause")]
     Pause {},
     #[serde(rename = "resume")]

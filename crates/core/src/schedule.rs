@@ -163,6 +163,23 @@ pub fn next(kind: &str, value: &str, zone: &TimeZone, after: Timestamp) -> Resul
     schedule.next(zone, after).ok_or_else(|| ScheduleError::Never(value.to_owned()))
 }
 
+/// The next moments of a schedule after `after`, at most `most`; never none.
+///
+/// # Errors
+/// What is wrong with it, also that it is never due after `after`.
+pub fn upcoming(
+    kind: &str,
+    value: &str,
+    zone: &TimeZone,
+    after: Timestamp,
+    most: usize,
+) -> Result<Vec<Timestamp>, ScheduleError> {
+    let schedule = Schedule::parse(kind, value)?;
+    let times = std::iter::successors(schedule.next(zone, after), |last| schedule.next(zone, *last));
+    let times: Vec<Timestamp> = times.take(most).collect();
+    if times.is_empty() { Err(ScheduleError::Never(value.to_owned())) } else { Ok(times) }
+}
+
 fn parse_cron(value: &str) -> Result<Schedule, String> {
     let fields: Vec<&str> = value.split_whitespace().collect();
     let [_, hours, ..] = fields.as_slice() else { return Err("it has too few fields".to_owned()) };
@@ -197,6 +214,22 @@ fn instant(local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_times_before_it_is_planned() {
+        // I5, S5
+        let (zone, now) = (TimeZone::get("Europe/Berlin").unwrap(), "2026-03-27T12:00:00Z".parse().unwrap());
+        for (kind, value, expect) in [
+            ("cron", "0 8 * * *", "03-28T07:00 03-29T06:00 03-30T06:00"),
+            ("interval", "3600000", "03-27T13:00 03-27T14:00 03-27T15:00"),
+            ("once", "2026-04-01T09:00:00", "04-01T07:00"),
+        ] {
+            let times = upcoming(kind, value, &zone, now, 3).unwrap();
+            let told = times.iter().map(|at| at.strftime("%m-%dT%H:%M").to_string()).collect::<Vec<_>>();
+            assert_eq!(told.join(" "), expect, "{kind} {value}");
+        }
+        assert!(matches!(upcoming("once", "2020-01-01T09:00:00", &zone, now, 3), Err(ScheduleError::Never(_))));
+    }
 
     fn zone(name: &str) -> TimeZone {
         TimeZone::get(name).unwrap()

@@ -254,6 +254,8 @@ async fn words_become_commands() {
             &["groups", "set", "f", "--mount", "~/a:ro", "--timeout", "0", "--default-tools"],
             Command::GroupsSet {
                 target: text("f"),
+                trigger: None,
+                requires_trigger: None,
                 mounts: Some(vec![mount("~/a", None, true)]),
                 timeout: Some(0),
                 tools: None,
@@ -264,6 +266,8 @@ async fn words_become_commands() {
             &["groups", "set", "f", "--no-mounts"],
             Command::GroupsSet {
                 target: text("f"),
+                trigger: None,
+                requires_trigger: None,
                 mounts: Some(vec![]),
                 timeout: None,
                 tools: None,

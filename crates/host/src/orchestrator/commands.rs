@@ -7,12 +7,14 @@ use nanoclaw_core::{
     command::{Answer, Command},
     group::{Folder, Group, Registration},
     link::{LinkState, phone_digits},
+    present::words::moment,
     problem::Trouble,
     prompt,
     queue::{Event, RunId},
-    run,
-    status::{EngineState, GroupStatus, Wanted},
+    run, schedule,
+    status::{EngineState, GroupStatus, Wanted, rfc3339},
 };
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
@@ -20,8 +22,14 @@ use super::{State, live::Stopped, now};
 use crate::{
     kiro,
     ports::{ToChannel, ToEngine},
+    settings,
     store::{chats, groups, outbox::Outgoing, tasks},
 };
+
+/// Characters of a chat's name or trigger.
+const LONGEST_NAME: usize = 200;
+/// How many of a schedule's next times are shown before it is kept.
+const PREVIEW: usize = 5;
 
 impl State {
     pub(super) async fn obey(&mut self, command: Command) -> Answer {
@@ -42,8 +50,15 @@ impl State {
             Command::Chats {} => json_of(&self.kept(self.store.read(chats::list).await)?),
             Command::GroupsList {} => json_of(&self.groups.values().map(GroupStatus::from).collect::<Vec<_>>()),
             Command::GroupsRegister(registration) => self.register(registration).await,
-            Command::GroupsSet { target, mounts, timeout, tools, default_tools } => {
+            Command::GroupsSet { target, trigger, requires_trigger, mounts, timeout, tools, default_tools } => {
                 let mut group = self.group_named(&target)?.clone();
+                if let Some(trigger) = trigger.as_deref().map(str::trim) {
+                    if trigger.chars().count() > LONGEST_NAME {
+                        return Err(Trouble::BadName);
+                    }
+                    group.trigger = (!trigger.is_empty()).then(|| trigger.to_owned());
+                }
+                group.requires_trigger = requires_trigger.unwrap_or(group.requires_trigger) && !group.is_main();
                 if group.broken.take().is_some() {
                     group.tools = None;
                 }
@@ -66,12 +81,14 @@ impl State {
             Command::ContainersStop { target } => self.stop(&target, Stopped::Dropped),
             Command::ContainersRestart { target } => self.stop(&target, Stopped::Restart),
             Command::Logs { run } => self.log_path(run),
+            Command::LogsTail { run, from } => self.log_tail(run, from),
             Command::Send { to, text, any } => self.send(to, &text, any).await,
             Command::TasksList {} => json_of(&self.kept(self.store.read(tasks::list).await)?),
             Command::TasksAdd { group, prompt, schedule, value, context } => {
                 let group = self.group_named(&group)?.clone();
                 json_of(&self.add_task(group, &prompt, schedule, value, context).await?)
             }
+            Command::TasksPreview { schedule, value } => self.preview(&schedule, &value),
             Command::TasksPause { id } => self.pause_task(&id).await.and_then(|()| done()),
             Command::TasksResume { id } => self.resume_task(&id).await.and_then(|()| done()),
             Command::TasksCancel { id } => self.cancel_task(&id).await.and_then(|()| done()),
@@ -91,6 +108,8 @@ impl State {
             | Command::KiroLogout { .. }
             | Command::KiroMode { .. }
             | Command::KiroKey { .. } => Err(Trouble::BadCommand { reason: "this version can't do it yet".to_owned() }),
+            Command::SettingsGet { key } => json_of(&settings::get(&self.home, key.as_deref())?),
+            Command::SettingsSet { key, value } => self.set_setting(&key, &value),
             Command::Pause {} => self.want(Wanted::Paused).await,
             Command::Resume {} => self.want(Wanted::Running).await,
             Command::Quit {} => {
@@ -99,6 +118,24 @@ impl State {
                 done()
             }
         }
+    }
+
+    fn preview(&self, schedule: &str, value: &str) -> Answer {
+        let zone = &self.settings.zone;
+        let now = now();
+        let times = schedule::upcoming(schedule, value, zone, now, PREVIEW)
+            .map_err(|error| Trouble::BadTask { reason: error.to_string() })?;
+        let local = now.to_zoned(zone.clone());
+        let told = |at: &Timestamp| json!({"at": rfc3339(*at), "text": moment(&at.to_zoned(zone.clone()), &local)});
+        Ok(json!({"zone": zone.iana_name(), "times": times.iter().map(told).collect::<Vec<_>>()}))
+    }
+
+    /// What was wrong with it in the file is so no more.
+    fn set_setting(&mut self, key: &str, value: &str) -> Answer {
+        let shown = settings::set(&self.home, key, value)?;
+        let is_mended = |trouble: &Trouble| matches!(trouble, Trouble::BadSetting { key: bad, .. } if bad == key);
+        self.recorded.retain(|trouble| !is_mended(trouble));
+        json_of(&shown)
     }
 
     fn start_engine(&mut self) -> Answer {
@@ -145,7 +182,7 @@ impl State {
             return Err(Trouble::UnknownChat { jid: jid.to_string() });
         }
         let name = name.trim().to_owned();
-        let fits = |text: &str| !text.is_empty() && text.chars().count() <= 200;
+        let fits = |text: &str| !text.is_empty() && text.chars().count() <= LONGEST_NAME;
         if !fits(&name) || trigger.as_deref().is_some_and(|trigger| !fits(trigger.trim())) {
             return Err(Trouble::BadName);
         }

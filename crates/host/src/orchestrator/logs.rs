@@ -5,17 +5,19 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     path::Path,
 };
 
 use nanoclaw_core::{command::Answer, group::Folder, problem::Trouble};
 use rustix::fs::{Mode, OFlags, openat};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{State, live::stamp_of};
 use crate::container::enter;
 
+/// Bytes of a log that are given at once.
+const MOST_AT_ONCE: u64 = 256 << 10;
 /// Bytes of a run's log that are shown; its parts are bounded where it is written (R6).
 const MOST: u64 = 64 << 20;
 
@@ -37,6 +39,33 @@ impl State {
         })?;
         Ok(json!({ "path": shown }))
     }
+
+    /// `{path, from, end, text}` of the log that [`State::log_path`] names.
+    pub(super) fn log_tail(&self, run: Option<String>, from: Option<u64>) -> Answer {
+        let path = match run {
+            None => self.home.log(),
+            run => self.log_path(run)?["path"].as_str().unwrap_or_default().into(),
+        };
+        tail(&path, from)
+            .map_err(|error| Trouble::Internal { reason: format!("the log {} can't be read: {error}.", path.display()) })
+    }
+}
+
+/// A log's whole lines from `from` on, at most `MOST_AT_ONCE`.
+fn tail(path: &Path, from: Option<u64>) -> io::Result<Value> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let from = from.filter(|from| *from <= length && length - from <= MOST_AT_ONCE);
+    let start = from.unwrap_or_else(|| length.saturating_sub(MOST_AT_ONCE));
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(MOST_AT_ONCE).read_to_end(&mut bytes)?;
+    bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1));
+    let end = start + bytes.len() as u64;
+    let text = String::from_utf8_lossy(&bytes);
+    // Where it begins in the middle of a line, that line is left out.
+    let whole = if from.is_none() && start > 0 { text.split_once('\n').map_or("", |(_, rest)| rest) } else { &text };
+    Ok(json!({"path": path, "from": start, "end": end, "text": whole}))
 }
 
 /// Copies a log that lies in `logs` below a chat's folder. Of those copied before, none is kept.
@@ -57,9 +86,28 @@ fn copy(group: &Path, log: &Path, to: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{io::Write, os::unix::fs::symlink};
 
     use super::*;
+
+    #[test]
+    fn a_log_is_read_on_in_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nanoclaw.log");
+        fs::write(&path, "one\ntwo\nthr").unwrap();
+        let read = |from| {
+            let answer = tail(&path, from).unwrap();
+            (answer["text"].as_str().unwrap().to_owned(), answer["end"].as_u64().unwrap())
+        };
+        assert_eq!(read(None), ("one\ntwo\n".to_owned(), 8));
+        assert_eq!(read(Some(8)), (String::new(), 8));
+        File::options().append(true).open(&path).unwrap().write_all(b"ee\n").unwrap();
+        assert_eq!(read(Some(8)), ("three\n".to_owned(), 14));
+        fs::write(&path, "new\n").unwrap();
+        assert_eq!(read(Some(14)), ("new\n".to_owned(), 4), "another file has taken its place");
+        fs::write(&path, format!("{}\nlast\n", "x".repeat(300 << 10))).unwrap();
+        assert_eq!(read(None).0, "last\n", "a line that was begun before is left out");
+    }
 
     #[test]
     fn only_a_plain_file_is_shown() {

@@ -54,7 +54,7 @@ pub fn add(connection: &Connection, group: &Group, at: Timestamp) -> Result<()> 
     cursors::set(connection, &group.jid, seen)
 }
 
-/// Keeps a registered chat's container settings anew.
+/// Keeps how a registered chat is answered, and its container settings, anew.
 ///
 /// # Errors
 /// What SQLite says.
@@ -63,7 +63,10 @@ pub fn configure(connection: &Connection, group: &Group) -> Result<()> {
     let before = "SELECT container_config FROM registered_groups WHERE jid = ?1";
     let before: Option<String> = connection.query_row(before, [jid], |row| row.get(0)).optional()?.flatten();
     let config = stored(group, before.as_deref())?;
-    connection.execute("UPDATE registered_groups SET container_config = ?2 WHERE jid = ?1", params![jid, config])?;
+    connection.execute(
+        "UPDATE registered_groups SET container_config = ?2, trigger_pattern = ?3, requires_trigger = ?4 WHERE jid = ?1",
+        params![jid, config, group.trigger, group.requires_trigger],
+    )?;
     Ok(())
 }
 

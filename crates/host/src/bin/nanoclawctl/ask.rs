@@ -84,7 +84,8 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Groups { words: GroupsWords::Set { target, container, no_mounts, default_tools } } => {
             let ContainerSettings { mount, timeout, tool } = container;
             let mounts = if no_mounts { Some(Vec::new()) } else { given(mount) };
-            Command::GroupsSet { target, mounts, timeout, tools: given(tool), default_tools }
+            let tools = given(tool);
+            Command::GroupsSet { target, trigger: None, requires_trigger: None, mounts, timeout, tools, default_tools }
         }
         Words::Groups { words: GroupsWords::Remove { target } } => Command::GroupsRemove { target },
         Words::Groups { words: GroupsWords::MoveMain { jid } } => Command::GroupsMoveMain { jid: Jid::new(jid) },
