@@ -2,7 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=src-tauri/capabilities");
-    let commands = tauri_build::AppManifest::new().commands(&["status", "command"]);
+    let commands = tauri_build::AppManifest::new().commands(&["status", "command", "act"]);
     let attributes = tauri_build::Attributes::new()
         .app_manifest(commands)
         .capabilities_path_pattern("./src-tauri/capabilities/**/*.json");

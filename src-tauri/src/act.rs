@@ -1,7 +1,18 @@
-//! Does what a row of the tray says. What goes wrong is a notification: the menu has closed by then.
+//! Does what a row of the tray says, or a button of the window that only the desktop can. What goes wrong with a row is a
+//! notification: the menu has closed by then.
 
-use nanoclaw_core::{command::Command, present::tray::Action, problem::Trouble};
-use nanoclaw_host::ports::{Ask, Desktop};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nanoclaw_core::{
+    command::Command,
+    group::Folder,
+    present::tray::{Action, Website},
+    problem::Trouble,
+};
+use nanoclaw_host::{
+    paths::Home,
+    ports::{Ask, Desktop},
+};
 use serde_json::Value;
 use tauri::{AppHandle, Manager};
 use tauri_plugin_notification::NotificationExt;
@@ -10,25 +21,37 @@ use tokio::sync::watch;
 
 use crate::{autostart, commands::Reach, tray, window};
 
+/// Whether NanoClaw starts again when it has ended. Kept by Tauri.
+#[derive(Default)]
+pub struct Again(pub AtomicBool);
+
 pub fn act(app: &AppHandle, action: Action) {
-    match action {
-        Action::Open(page) => window::open(app, page),
-        Action::StartAtLogin(on) => start_at_login(app, on),
-        Action::Command(command) => {
-            let app = app.clone();
-            tauri::async_runtime::spawn(async move {
-                if let Err(trouble) = ask(&app, command).await {
-                    tell(&app, &trouble);
-                }
-            });
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if let Err(trouble) = done(&app, action).await {
+            tell(&app, &trouble);
         }
-        Action::ShowLog(run) => {
-            let app = app.clone();
-            tauri::async_runtime::spawn(async move {
-                if let Err(trouble) = show_log(&app, run).await {
-                    tell(&app, &trouble);
-                }
-            });
+    });
+}
+
+/// # Errors
+/// Why it could not be done.
+pub async fn done(app: &AppHandle, action: Action) -> Result<(), Trouble> {
+    match action {
+        Action::Open(page) => {
+            let shown = app.clone();
+            drop(app.run_on_main_thread(move || window::open(&shown, page)));
+            Ok(())
+        }
+        Action::StartAtLogin(on) => start_at_login(app, on),
+        Action::Command(command) => ask(app, command).await.map(drop),
+        Action::ShowLog(run) => show_log(app, Some(run)).await,
+        Action::OpenLog => show_log(app, None).await,
+        Action::OpenFolder(folder) => open_folder(app, &folder),
+        Action::OpenWebsite(website) => open_website(app, website),
+        Action::Restart => {
+            app.state::<Again>().0.store(true, Ordering::Relaxed);
+            ask(app, Command::Quit {}).await.map(drop)
         }
     }
 }
@@ -60,20 +83,41 @@ async fn ask(app: &AppHandle, command: Command) -> Result<Value, Trouble> {
 }
 
 /// A run's own log is written at its end (R7); until then what it does is in the one log.
-async fn show_log(app: &AppHandle, run: String) -> Result<(), Trouble> {
-    let answer = match ask(app, Command::Logs { run: Some(run) }).await {
+async fn show_log(app: &AppHandle, run: Option<String>) -> Result<(), Trouble> {
+    let answer = match ask(app, Command::Logs { run }).await {
         Err(Trouble::UnknownRun { .. }) => ask(app, Command::Logs { run: None }).await?,
         answer => answer?,
     };
-    let path = answer["path"].as_str().unwrap_or_default();
-    app.opener().open_path(path, None::<&str>).map_err(|error| Trouble::Internal { reason: format!("{error}.") })
+    opened(app.opener().open_path(answer["path"].as_str().unwrap_or_default(), None::<&str>))
 }
 
-fn start_at_login(app: &AppHandle, on: bool) {
-    if let Err(error) = autostart::set(app, on) {
-        tell(app, &Trouble::Internal { reason: format!("{error:#}.") });
-    }
+/// Only what a chat has; the folder's name comes from the menu or the page.
+fn open_folder(app: &AppHandle, folder: &str) -> Result<(), Trouble> {
+    let folder = Folder::new(folder).map_err(|error| Trouble::BadFolder { reason: error.to_string() })?;
+    opened(app.opener().open_path(app.state::<Home>().group(&folder).to_string_lossy(), None::<&str>))
+}
+
+fn open_website(app: &AppHandle, website: Website) -> Result<(), Trouble> {
+    let address = match website {
+        Website::Docker => "https://docs.docker.com/get-started/get-docker/".to_owned(),
+        Website::Kiro => "https://kiro.dev/docs/cli/installation/".to_owned(),
+        Website::KiroSignIn => {
+            let login = app.state::<Reach>().status.borrow().kiro.login.clone();
+            login.and_then(|login| login.url).ok_or(Trouble::KiroNoLogin)?
+        }
+    };
+    opened(app.opener().open_url(address, None::<&str>))
+}
+
+fn opened(done: Result<(), tauri_plugin_opener::Error>) -> Result<(), Trouble> {
+    done.map_err(|error| Trouble::Internal { reason: format!("{error}.") })
+}
+
+fn start_at_login(app: &AppHandle, on: bool) -> Result<(), Trouble> {
+    let set = autostart::set(app, on).map_err(|error| Trouble::Internal { reason: format!("{error:#}.") });
     tell_autostart(app);
     // The desktop has turned the tick over already: it is drawn as it is.
-    tray::draw(app, &app.state::<Reach>().status.borrow());
+    let drawn = app.clone();
+    drop(app.run_on_main_thread(move || tray::draw(&drawn, &drawn.state::<Reach>().status.borrow())));
+    set
 }

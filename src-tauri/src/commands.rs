@@ -1,19 +1,24 @@
 //! What the window's page may call. Must only translate: a command of the control socket goes in, its answer comes out.
 //!
-//! The capability file lets the page call these two and nothing else of the app.
+//! The capability file lets the page call these three and nothing else of the app.
 
 use std::sync::Arc;
 
 use nanoclaw_core::{
     command::{Command, CommandError},
-    present::window::{WindowView, window},
+    present::{
+        tray::Action,
+        window::{WindowView, window},
+    },
     problem::Trouble,
     status::AppStatus,
 };
 use nanoclaw_host::ports::Ask;
 use serde_json::Value;
-use tauri::State;
+use tauri::{AppHandle, State};
 use tokio::sync::{mpsc, watch};
+
+use crate::act;
 
 /// The orchestrator, as the page and the tray reach it.
 pub struct Reach {
@@ -34,21 +39,31 @@ pub async fn command(reach: State<'_, Reach>, name: String, args: Value) -> Resu
     Ask::send(&reach.commands, command).await.map_err(|trouble| CommandError::from(&trouble))
 }
 
-/// A page that is not what it seems must not send messages, register chats or end the app.
+/// Does what only the desktop can: opens a file or an address that is known, starts at login, restarts.
+///
+/// # Errors
+/// Why it could not be done, in a person's words.
+#[tauri::command]
+pub async fn act(app: AppHandle, action: Action) -> Result<(), CommandError> {
+    // What a command may is `command`'s to say.
+    let done = match action {
+        Action::Command(_) => Err(Trouble::BadCommand { reason: "that is no act of the desktop".to_owned() }),
+        action => act::done(&app, action).await,
+    };
+    done.map_err(|trouble| CommandError::from(&trouble))
+}
+
+/// A page that is not what it seems must not send messages, end the app, or say what the image is made of.
 fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
     use Command::*;
     match Command::parse(name, Some(args))? {
-        command @ (Pair { .. } | Logout { .. } | Reconnect {} | Pause {} | Resume {}) => Ok(command),
-        command @ (KiroRemoveEntry {} | EngineStart {}) => Ok(command),
-        command @ (ContainersList {} | ContainersStart { .. } | ContainersStop { .. } | ContainersRestart { .. }) => {
-            Ok(command)
+        Status {} | Send { .. } | Quit {} => {
+            Err(Trouble::BadCommand { reason: format!("the window can't ask for {name}") })
         }
-        // What the image is made of is not the page's to say.
         ImageBuild { build_args, .. } if !build_args.is_empty() => {
             Err(Trouble::BadCommand { reason: "the window's build takes no arguments".to_owned() })
         }
-        command @ (ImageBuild { .. } | ImageCancel {}) => Ok(command),
-        _ => Err(Trouble::BadCommand { reason: format!("the window can't ask for {name}") }),
+        command => Ok(command),
     }
 }
 
@@ -66,13 +81,16 @@ mod tests {
             ("containers.stop", json!({"target": "main"}), true),
             ("containers.list", json!({}), true),
             ("kiro.remove-entry", json!({}), true),
-            ("groups.set", json!({"target": "main", "mounts": []}), false),
+            ("groups.set", json!({"target": "main", "mounts": []}), true),
             ("image.build", json!({}), true),
             ("image.build", json!({"buildArgs": {"BASE_IMAGE": "evil"}}), false),
             ("image.cancel", json!({}), true),
             ("engine.start", json!({}), true),
             ("send", json!({"to": "1@g.us", "text": "hi", "any": true}), false),
-            ("groups.register", json!({"jid": "1@g.us", "name": "x", "folder": "x"}), false),
+            ("groups.register", json!({"jid": "1@g.us", "name": "x", "folder": "x"}), true),
+            ("settings.set", json!({"key": "TZ", "value": ""}), true),
+            ("kiro.key", json!({"key": "not-a-real-key"}), true),
+            ("tasks.preview", json!({"schedule": "cron", "value": "0 8 * * *"}), true),
             ("quit", json!({}), false),
             ("status", json!({}), false),
             ("pause", json!({"evil": 1}), false),

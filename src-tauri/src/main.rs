@@ -54,7 +54,7 @@ fn main() -> Result<()> {
         .plugin(tauri_plugin_log::Builder::new().skip_logger().build())
         .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_opener::init())
-        .invoke_handler(tauri::generate_handler![commands::status, commands::command])
+        .invoke_handler(tauri::generate_handler![commands::status, commands::command, commands::act])
         .setup(|app| Ok(start(app, home, settings)?))
         .build(tauri::generate_context!())?
         .run(on_event);
@@ -69,6 +69,7 @@ fn start(app: &mut App, home: Home, settings: Settings) -> Result<()> {
     #[cfg(target_os = "macos")]
     app.set_activation_policy(tauri::ActivationPolicy::Accessory);
     let pictures = home.tray();
+    app.manage(home.clone());
     // Boxed: it holds all that a start does.
     match tauri::async_runtime::block_on(Box::pin(Orchestrator::start(home))) {
         Ok(orchestrator) => live(app.handle(), orchestrator, settings, pictures),
@@ -86,6 +87,7 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
     let Orchestrator { status, commands, desktop, .. } = &orchestrator;
     app.manage(Reach { status: status.clone(), commands: commands.clone() });
     app.manage(desktop.clone());
+    app.manage(act::Again::default());
     act::tell_autostart(app);
     tray::start(app, &status.borrow(), settings.zone, pictures)?;
     tracing::info!("The tray is there");
@@ -96,6 +98,9 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
         let ended = orchestrator.ended().await;
         if ended.is_err() {
             last_words("NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.").await;
+        }
+        if ended.is_ok() && ending.state::<act::Again>().0.load(std::sync::atomic::Ordering::Relaxed) {
+            return ending.request_restart();
         }
         ending.exit(ended.is_err().into());
     });

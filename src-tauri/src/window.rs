@@ -11,11 +11,8 @@ const MAIN: &str = "main";
 
 /// Shows the window on a page.
 pub fn open(app: &AppHandle, page: Page) {
-    let fragment = match page {
-        Page::Overview => "overview",
-        Page::Whatsapp => "whatsapp",
-        Page::Containers => "containers",
-    };
+    let fragment = serde_json::to_value(page).ok();
+    let fragment = fragment.as_ref().and_then(|page| page.as_str()).unwrap_or_default();
     let shown = match app.get_webview_window(MAIN) {
         Some(window) => turn_to(&window, fragment).and_then(|()| show(&window)),
         None => build(app, &format!("index.html#{fragment}"), (960.0, 680.0), |window| window),

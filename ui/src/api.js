@@ -1,4 +1,4 @@
-// The only place that knows how the page reaches the app: one event, two commands.
+// The only place that knows how the page reaches the app: one event, three commands.
 
 /** @import { WindowView } from "../types" */
 
@@ -22,27 +22,30 @@ function tauri() {
  */
 export async function follow(show) {
   await tauri().event.listen("status", (event) => show(event.payload));
-  await ask(show);
-}
-
-/** @param {(view: WindowView) => void} show */
-export async function ask(show) {
   show(await tauri().core.invoke("status"));
 }
 
 /**
- * Does a command of the control socket.
+ * Does a command of the control socket; `value` is what it answers.
  *
  * @param {string} name
  * @param {Record<string, unknown>} args
- * @returns {Promise<Trouble | null>}
  */
-export async function command(name, args) {
+export function command(name, args) {
+  return tried(tauri().core.invoke("command", { name, args }));
+}
+
+/** Does what only the desktop can: open a file, start at login. @param {unknown} action */
+export function desktop(action) {
+  return tried(tauri().core.invoke("act", { action }));
+}
+
+/** @param {Promise<any>} work @returns {Promise<{ value: any, trouble: null } | { value: null, trouble: Trouble }>} */
+async function tried(work) {
   try {
-    await tauri().core.invoke("command", { name, args });
-    return null;
+    return { value: await work, trouble: null };
   } catch (error) {
     const { code = "internal", message = String(error), cure = "" } = /** @type {Partial<Trouble>} */ (error ?? {});
-    return { code, message, cure };
+    return { value: null, trouble: { code, message, cure } };
   }
 }

@@ -1,7 +1,10 @@
 // The parts that pages are made of. A state is told by a shape and a word before it is told by a colour.
 
-/** @import { Act, Button, Chat, Detail, Line, Mark, Page as PageName, Panel, Progress, State } from "../types" */
+/** @import { Act, Button, Chat, Confirm, Detail, Line, Mark, Page as PageName, Panel, Progress, State } from "../types" */
+/** @import { Answer } from "./answers.js" */
+/** @import { Trouble } from "./api.js" */
 /** @import { Child } from "./dom.js" */
+/** @import { Tail } from "./tail.js" */
 
 import { h } from "./dom.js";
 import { WORDS, left, said } from "./words.js";
@@ -10,17 +13,37 @@ import { WORDS, left, said } from "./words.js";
  * What every part may know and do.
  * @typedef {object} Page
  * @property {number} now Milliseconds since 1970.
- * @property {(act: Act) => boolean} isDoing Whether a command has not answered yet.
+ * @property {(act: Act | string) => boolean} isDoing Whether a command, or a form's, has not answered yet.
  * @property {(button: Button) => void} press
  * @property {(page: PageName) => void} go
  * @property {(text: string) => void} copy
  * @property {(at: string) => number} whole How many seconds there were until a moment when it was first heard of.
+ * @property {(key: string, initial?: any) => any} get What was chosen or typed in some place.
+ * @property {(key: string, value: any) => void} set
+ * @property {(command: string, args?: Record<string, unknown>) => Answer} ask What a command answers; asked again when something changes.
+ * @property {(key: string, command: string, args: Record<string, unknown>) => Promise<any>} submit Does a form's command; `null` where that went wrong.
+ * @property {(key: string) => Trouble | null} trouble What was wrong with a form's command.
+ * @property {(confirm: Confirm, yes: () => void) => void} confirm
+ * @property {Tail} tail
  */
 
 const ICONS = {
   overview: "M2.5 7.2 8 2.8l5.5 4.4M4 6.5v6.7h8V6.5M6.7 13.2V9.6h2.6v3.6",
   whatsapp: "M5.2 1.8h5.6a1.2 1.2 0 0 1 1.2 1.2v10a1.2 1.2 0 0 1-1.2 1.2H5.2A1.2 1.2 0 0 1 4 13V3a1.2 1.2 0 0 1 1.2-1.2ZM7 12h2",
   containers: "M8 1.8 13.5 4.8v6.4L8 14.2l-5.5-3V4.8ZM2.7 4.9 8 7.8l5.3-2.9M8 7.8v6.2",
+  kiro: "M10.3 9.3a3.6 3.6 0 1 0-3.5-2.7L2 11.4V14h2.6v-1.7h1.7v-1.6l1.6-1.6a3.6 3.6 0 0 0 2.4.2ZM11 5.3v.01",
+  chats: "M8 2.5c3.3 0 6 2.2 6 5s-2.7 5-6 5a7 7 0 0 1-2-.3L3 13.5l.4-2.6A4.5 4.5 0 0 1 2 7.5c0-2.8 2.7-5 6-5Z",
+  tasks: "M8 2.2a5.8 5.8 0 1 1 0 11.6A5.8 5.8 0 0 1 8 2.2ZM8 4.8V8l2.2 1.6",
+  logs: "M3 4h10M3 8h10M3 12h6",
+  settings: "M2.5 4.5h6M12 4.5h1.5M2.5 11.5H4M7.5 11.5h6M10.2 2.7a1.8 1.8 0 1 1 0 3.6 1.8 1.8 0 0 1 0-3.6ZM5.8 9.7a1.8 1.8 0 1 1 0 3.6 1.8 1.8 0 0 1 0-3.6Z",
+  about: "M8 2.2a5.8 5.8 0 1 1 0 11.6A5.8 5.8 0 0 1 8 2.2ZM8 7.4v3.4M8 5.2v.01",
+  setup: "M8 1.9 13 3.8v4c0 3-2 5.1-5 6.3-3-1.2-5-3.3-5-6.3v-4Z",
+  back: "M10 3.5 5.5 8l4.5 4.5",
+  plus: "M8 3v10M3 8h10",
+  open: "M9.2 2.8h4v4M13 3 7.6 8.4M11.5 9.2v4H2.8V4.5h4",
+  search: "M7 2.6a4.4 4.4 0 1 1 0 8.8 4.4 4.4 0 0 1 0-8.8ZM10.3 10.3l3.4 3.4",
+  folder: "M2 4.2h4.2l1.3 1.5H14v7H2Z",
+  laptop: "M3.5 3.5h9v6.8h-9ZM1.8 12.6h12.4",
   more: "m6 3.5 4.5 4.5L6 12.5",
   close: "m4 4 8 8M12 4l-8 8",
   quiet: "M13.2 9.6A5.6 5.6 0 0 1 6.4 2.8a5.6 5.6 0 1 0 6.8 6.8Z",
@@ -43,7 +66,20 @@ const COMMAND_ICONS = {
   "containers.restart": "reconnect",
   "image.build": "containers",
   "image.cancel": "close",
+  "kiro.check": "reconnect",
+  "kiro.login": "kiro",
 };
+
+/** @type {Record<string, keyof typeof ICONS>} */
+const DESKTOP_ICONS = { OpenFolder: "folder", OpenLog: "open", OpenWebsite: "open", Restart: "reconnect" };
+
+/** @param {Act} act @returns {keyof typeof ICONS | undefined} */
+function pictureOf(act) {
+  if (act.kind === "command") return COMMAND_ICONS[act.command];
+  if (act.kind === "page") return undefined;
+  const [what] = typeof act.action === "string" ? [act.action] : Object.keys(/** @type {object} */ (act.action));
+  return DESKTOP_ICONS[what];
+}
 
 /** @param {string} name @param {number} [size] @returns {Child} */
 export function icon(name, size = 16) {
@@ -84,7 +120,7 @@ export function markOf(mark, size = 16) {
  */
 export function buttonOf(page, button, { big, icon: bare } = {}) {
   const off = button.off || page.isDoing(button.act);
-  const picture = button.act.kind === "command" && button.look !== "quiet" ? COMMAND_ICONS[button.act.command] : undefined;
+  const picture = button.look === "quiet" ? undefined : pictureOf(button.act);
   const attrs = { type: "button", "aria-disabled": off && "true", onclick: () => off || page.press(button) };
   if (bare && picture) {
     const look = button.look === "danger" && "danger";

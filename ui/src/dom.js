@@ -144,7 +144,7 @@ function set(node, name, before, value) {
   if (name.startsWith("on")) {
     // One listener for good, which calls the handler of the moment.
     const names = heard.get(node) ?? new Set();
-    if (names.has(name)) return;
+    if (value === null || value === undefined || names.has(name)) return;
     heard.set(node, names.add(name));
     node.addEventListener(name.slice(2), (event) => known.get(node)?.attrs[name]?.(event));
     return;

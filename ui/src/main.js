@@ -1,38 +1,38 @@
 // Starts the page: hears of each new view, draws it, and does what is pressed.
 
-/** @import { Act, Button, Page as PageName, PhoneForm, WindowView } from "../types" */
-/** @import { Trouble } from "./api.js" */
+/** @import { Act, Button, Confirm, Page as PageName, WindowView } from "../types" */
 /** @import { Page } from "./components.js" */
 /** @import { Child } from "./dom.js" */
 /** @import { Toast } from "./shell.js" */
-/** @import { Linking } from "./views/whatsapp.js" */
 
 import * as api from "./api.js";
+import { Answers, PATIENCE_MS } from "./answers.js";
 import { patch } from "./dom.js";
 import { alone, focusMain, question, shell, toastList } from "./shell.js";
-import { containers } from "./views/containers.js";
-import { overview } from "./views/overview.js";
-import { whatsapp } from "./views/whatsapp.js";
+import { Tail } from "./tail.js";
+import { VIEWS } from "./views.js";
 import { WORDS, left } from "./words.js";
 
-/** Nothing is shown for so long before it is said that we wait. */
-const PATIENCE_MS = 400;
 const TOAST_MS = 2600;
-/** How often containers are measured on their page. */
-const LOOK_MS = 2000;
+/** How often containers are measured on their page, and the log is read on. */
+const LOOK_MS = { containers: 2000, logs: 1000 };
 
 /** What the page knows beside the view: nothing here outlives the window. */
 const ui = {
   /** @type {WindowView | null} */ view: null,
   /** @type {"quiet" | "waiting" | "lost"} */ contact: "quiet",
   /** @type {PageName} */ page: "overview",
-  /** @type {"qr" | "phone"} */ way: "qr",
+  /** What was chosen and typed, by the place it belongs to. @type {Map<string, any>} */ memory: new Map(),
   /** @type {Set<string>} */ doing: new Set(),
-  /** @type {Button | null} */ asked: null,
-  /** @type {Trouble | null} */ phoneTrouble: null,
+  /** @type {{ confirm: Confirm, yes: () => void } | null} */ asked: null,
   /** @type {Toast[]} */ toasts: [],
   /** @type {Map<string, number>} */ wholes: new Map(),
 };
+const answers = new Answers(api.command, draw);
+const tail = new Tail(api.command);
+
+/** The app has asked for a page other than its first. */
+let turned = false;
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 const toasts = /** @type {HTMLElement} */ (document.getElementById("toasts"));
@@ -40,9 +40,11 @@ const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("confir
 
 function draw() {
   const { view } = ui;
-  patch(root, view ? [shell(page(), view, ui.page, body(view))] : before());
+  answers.begin();
+  patch(root, view ? [shell(page, view, ui.page, VIEWS[ui.page])] : before());
+  answers.forget();
   patch(toasts, toastList(ui.toasts, drop));
-  const confirm = ui.asked?.act.kind === "command" ? ui.asked.act.confirm : null;
+  const confirm = ui.asked?.confirm;
   patch(dialog, confirm ? question(confirm, answer) : []);
   if (confirm && !dialog.open) dialog.showModal();
   if (!confirm && dialog.open) dialog.close();
@@ -54,32 +56,39 @@ function before() {
   return ui.contact === "waiting" ? [alone("busy", WORDS.waitTitle, WORDS.waitText)] : [];
 }
 
-/** @param {WindowView} view @returns {Child[]} */
-function body(view) {
-  if (ui.page === "whatsapp") return whatsapp(page(), view, linking());
-  return ui.page === "containers" ? containers(page(), view) : overview(page(), view);
-}
-
-/** @returns {Page} */
-function page() {
-  return { now: Date.now(), isDoing: (act) => ui.doing.has(keyOf(act)), press, go, copy, whole };
-}
-
-/** @returns {Linking} */
-function linking() {
-  const choose = (/** @type {"qr" | "phone"} */ way) => {
-    ui.way = way;
+/** What every part may know and do. @type {Page} */
+const page = {
+  get now() {
+    return Date.now();
+  },
+  isDoing: (act) => ui.doing.has(typeof act === "string" ? act : keyOf(act)),
+  press,
+  go,
+  copy,
+  whole,
+  get: (key, initial) => (ui.memory.has(key) ? ui.memory.get(key) : initial),
+  set(key, value) {
+    ui.memory.set(key, value);
     draw();
-  };
-  return { way: ui.way, choose, asking: ui.doing.has("phone"), trouble: ui.phoneTrouble, give };
-}
+  },
+  ask: (command, args) => answers.get(command, args),
+  submit,
+  trouble: (key) => ui.memory.get(`trouble ${key}`) ?? null,
+  confirm(confirm, yes) {
+    ui.asked = { confirm, yes };
+    draw();
+  },
+  tail,
+};
 
 /** @param {WindowView} view */
 function show(view) {
   if (ui.view && view.at < ui.view.at) return;
-  if (view.whatsapp.code && !ui.view?.whatsapp.code) ui.way = "phone";
+  if (view.whatsapp.code && !ui.view?.whatsapp.code) ui.memory.set("whatsapp.way", "phone");
+  if (!ui.view && !turned && view.setup.isFirst) ui.page = "setup";
   ui.view = view;
   draw();
+  answers.again();
 }
 
 /** @param {PageName} to */
@@ -87,22 +96,23 @@ function go(to) {
   ui.page = to;
   draw();
   focusMain();
+  look();
 }
 
 /** The app chooses a page by the address; once done it is forgotten, so that the same one can be chosen again. */
 function turn() {
   const to = location.hash.slice(1);
-  if (to !== "overview" && to !== "whatsapp" && to !== "containers") return;
+  if (!Object.hasOwn(VIEWS, to)) return;
+  turned = to !== "overview";
   history.replaceState(null, "", "#");
-  go(to);
+  go(/** @type {PageName} */ (to));
 }
 
 /** @param {Button} button */
-function press(button) {
-  if (button.act.kind === "page") return go(button.act.page);
-  if (!button.act.confirm) return void perform(button.act);
-  ui.asked = button;
-  draw();
+function press({ act }) {
+  if (act.kind === "page") return go(act.page);
+  if (act.kind === "command" && act.confirm) return page.confirm(act.confirm, () => void perform(act));
+  void perform(act);
 }
 
 /** @param {boolean} yes */
@@ -110,20 +120,24 @@ function answer(yes) {
   const asked = ui.asked;
   ui.asked = null;
   draw();
-  if (yes && asked) void perform(asked.act);
+  if (yes && asked) asked.yes();
 }
 
 /** @param {Act} act */
 async function perform(act) {
-  if (act.kind !== "command") return;
-  const trouble = await during(keyOf(act), () => api.command(act.command, act.args));
-  if (trouble) toast({ key: `${act.command} ${trouble.code}`, mark: "note", title: trouble.message, text: trouble.cure });
+  if (act.kind === "page") return;
+  const work = () => (act.kind === "command" ? api.command(act.command, act.args) : api.desktop(act.action));
+  const { trouble } = await during(keyOf(act), work);
+  if (trouble) toast({ key: `${keyOf(act)} ${trouble.code}`, mark: "note", title: trouble.message, text: trouble.cure });
 }
 
-/** @param {PhoneForm} form @param {string} phone */
-async function give(form, phone) {
-  ui.phoneTrouble = await during("phone", () => api.command(form.command, { phone }));
+/** Does a form's command; what is wrong stands at the form. @type {Page["submit"]} */
+async function submit(key, command, args) {
+  ui.memory.delete(`trouble ${key}`);
+  const { value, trouble } = await during(key, () => api.command(command, args));
+  ui.memory.set(`trouble ${key}`, trouble);
   draw();
+  return trouble ? null : (value ?? {});
 }
 
 /** Remembers that something is being done for as long as it takes. @template T @param {string} key @param {() => Promise<T>} work @returns {Promise<T>} */
@@ -132,13 +146,15 @@ async function during(key, work) {
   draw();
   const done = await work();
   ui.doing.delete(key);
+  answers.again(true);
   draw();
   return done;
 }
 
 /** @param {Act} act */
 function keyOf(act) {
-  return JSON.stringify(act.kind === "command" ? [act.command, act.args] : [act.page]);
+  if (act.kind === "command") return JSON.stringify([act.command, act.args]);
+  return JSON.stringify(act.kind === "page" ? [act.page] : act.action);
 }
 
 /** @param {string} text */
@@ -171,6 +187,13 @@ function whole(at) {
   return known;
 }
 
+/** What no event tells is looked at, only while somebody sees it. */
+function look() {
+  if (document.visibilityState !== "visible") return;
+  if (ui.page === "containers" && ui.view?.containers.running.length) void api.command("containers.list", {});
+  if (ui.page === "logs") void tail.more().then((changed) => changed && draw());
+}
+
 async function start() {
   try {
     await api.follow(show);
@@ -199,10 +222,7 @@ setTimeout(() => {
   if (ui.contact === "quiet") ui.contact = "waiting";
   if (!ui.view) draw();
 }, PATIENCE_MS);
-// What containers take is measured only while somebody looks.
-setInterval(() => {
-  if (ui.page === "containers" && ui.view?.containers.running.length && document.visibilityState === "visible") void api.command("containers.list", {});
-}, LOOK_MS);
+for (const [of, every] of Object.entries(LOOK_MS)) setInterval(() => ui.page === of && look(), every);
 // Ages and countdowns go on by themselves; a window that nobody sees needs none.
 setInterval(() => {
   if (ui.view && document.visibilityState === "visible") draw();

@@ -3,16 +3,22 @@
 /** @import { Confirm, Mark, Page as PageName, WindowView } from "../types" */
 /** @import { Page } from "./components.js" */
 /** @import { Child } from "./dom.js" */
+/** @import { View } from "./views.js" */
 
 import { buttonOf, icon, markOf } from "./components.js";
 import { h } from "./dom.js";
 import { WORDS } from "./words.js";
 
+/** Before these the sidebar leaves a gap. @type {Set<PageName>} */
+const GAPS = new Set(["whatsapp", "containers", "logs"]);
+
 /** @typedef {{ key: string, mark: Mark | null, title: string, text: string }} Toast Those with a mark stay until they are closed. */
 
-/** @param {Page} page @param {WindowView} view @param {PageName} current @param {Child[]} body @returns {Child} */
-export function shell(page, view, current, body) {
+/** @param {Page} page @param {WindowView} view @param {PageName} current @param {View} what @returns {Child} */
+export function shell(page, view, current, what) {
+  if (what.layout === "alone") return h("div.app.first", { key: current }, ...what.body(page, view));
   const label = view.tabs.find((tab) => tab.page === current)?.label ?? "";
+  const head = what.head?.(page, view) ?? { end: [] };
   const skip = (/** @type {Event} */ event) => {
     event.preventDefault();
     focusMain();
@@ -36,8 +42,8 @@ export function shell(page, view, current, body) {
     h(
       "main.main",
       { id: "main", tabindex: "-1", key: current, "aria-label": label },
-      current === "overview" ? null : h("header.head", null, h("h1", null, label), current === "whatsapp" && view.whatsapp.cancel ? buttonOf(page, view.whatsapp.cancel) : null),
-      h("div.body", null, h("div.col", null, ...body)),
+      current === "overview" ? null : h("header.head", null, h("h1", null, head.title ?? label), ...head.end),
+      what.layout === "panes" ? h("div.panes", { class: current }, ...what.body(page, view)) : h("div.body", null, h("div.col", null, ...what.body(page, view))),
     ),
   );
 }
@@ -46,7 +52,7 @@ export function shell(page, view, current, body) {
 function entry(page, { page: to, label, flag, count }, isCurrent) {
   return h(
     "button",
-    { key: to, type: "button", "aria-current": isCurrent && "page", onclick: () => page.go(to) },
+    { key: to, class: GAPS.has(to) && "gap", "data-page": to, type: "button", "aria-current": isCurrent && "page", onclick: () => page.go(to) },
     icon(to, 17),
     h("span.lbl", null, label),
     flag ? h("span.flag", null, markOf(flag.mark, 14), h("span.sr", null, ` ${flag.word}`)) : count ? h("span.count", null, count, h("span.sr", null, ` ${WORDS.runningCount}`)) : null,

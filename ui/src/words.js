@@ -36,6 +36,235 @@ export const WORDS = {
   copyByHand: "Select it and copy it by hand.",
   cancel: "Cancel",
   close: "Close",
+  save: "Save",
+  loading: "Loading",
+};
+
+export const KIRO = {
+  places: "Who is signed in",
+  looked: (/** @type {string} */ ago) => `looked ${ago}`,
+  modes: (/** @type {string} */ name) => `How ${name} signs in`,
+  how: "Sign in with",
+  begin: "Sign in",
+  browser: "In this computer’s browser, without a code",
+  copyCode: "Copy the code",
+  address: "Or open this address on any device",
+  left: (/** @type {string} */ span) => `${span} left`,
+  shown: "A code to confirm in the browser is shown.",
+  startUrl: "Start URL",
+  startUrlHint: "Your organisation has it.",
+  region: "Region",
+  regionHint: "Such as eu-central-1.",
+};
+
+export const CHATS = {
+  own: "You (message yourself)",
+  ownText: "Your notes to yourself",
+  nameless: "Chat without a name",
+  none: "No chat is chosen",
+  noneText: (/** @type {string} */ name) => `Choose one to see whether ${name} listens there.`,
+  empty: "No chats yet",
+  emptyText: "They come from your phone once WhatsApp is linked.",
+  search: (/** @type {number} */ count) => `Search ${count} chats`,
+  noMatch: "No chat is called so",
+  listens: (/** @type {string} */ name) => `${name} listens`,
+  others: "Other chats",
+  more: (/** @type {number} */ count) => `${count} more. Search to find them.`,
+  silent: "Nothing written yet",
+  twin: (/** @type {string} */ tail) => `Same name as another · ${tail}`,
+  twinTitle: "Another chat has the same name",
+  twinText: (/** @type {string} */ tail) => `This is the one with ${tail}. Look closely before you choose.`,
+  main: "Your private channel",
+  group: "Group",
+  self: "Your chat with yourself",
+  direct: "Direct chat",
+  last: (/** @type {string} */ ago) => `last message ${ago}`,
+  back: "Back to the chats",
+  answers: "Answers",
+  called: "When called",
+  every: "Every message",
+  calledBy: "Called by",
+  calledHint: "At the start of a message. Leave it empty for the usual one.",
+  folder: "Folder",
+  folderHint: "Its notes and files. Small letters, digits and dashes; it can’t be changed later.",
+  trust: "What it may do",
+  folders: "More folders of this computer",
+  foldersHint: "They count from the next container on. Which folders may be given at all stands in ~/.config/nanoclaw/mount-allowlist.json.",
+  read: "Only read",
+  write: "Read and change, where that is allowed",
+  takeAway: (/** @type {string} */ path) => `Take away ${path}`,
+  addFolder: "Add a folder…",
+  add: "Add",
+  path: "Folder on this computer",
+  pathHint: "Its whole path. Keys and passwords are never given, wherever they lie.",
+  mayWrite: "It may be changed",
+  tools: "Tools",
+  ownTools: "A list of its own",
+  ownToolsText: "Off: what works inside its container, and NanoClaw’s own tools.",
+  toolList: "Tools that it may use",
+  toolHint: "As Kiro calls them, with spaces between. An empty list allows none.",
+  notHere: (/** @type {string} */ name) => `${name} does not listen here. Of this chat only the name and the time of its last message are known.`,
+  listen: (/** @type {string} */ name) => `Let ${name} listen here`,
+  mainTitle: "Or make it your private channel",
+  mainText: (/** @type {string} */ name) => `There ${name} answers everything and may act for all chats. Only you should write there.`,
+  makeMain: "Make this my private channel",
+  moveHere: "Make this my private channel…",
+  moveMain: (/** @type {string} */ chat, /** @type {string} */ name) => ({ title: `Make “${chat}” your private channel?`, text: `${name} then answers everything there and may act for all chats. The one before is listened in no more.`, label: "Move" }),
+};
+
+export const TASKS = {
+  add: "New task",
+  newTitle: "New task",
+  empty: "Nothing is planned",
+  emptyText: (/** @type {string} */ name) => `A task is something that ${name} does by itself, once or again and again, and then writes what came of it.`,
+  howTitle: "Another way to plan one",
+  howText: (/** @type {string} */ name) => `Write in a chat: “@${name} every weekday at 8, list what is still open.”`,
+  planned: "Planned",
+  paused: "Paused",
+  done: "Done",
+  isPaused: "Paused",
+  isDone: "Done",
+  next: (/** @type {string} */ when) => `Next ${when}.`,
+  remembers: "It remembers the chat.",
+  fresh: "It starts fresh each time.",
+  run: "Run now",
+  pause: "Pause",
+  resume: "Resume",
+  cancel: "Cancel the task…",
+  cancelAsk: (/** @type {string} */ prompt) => ({ title: "Cancel this task?", text: `“${prompt.slice(0, 120)}” and its history are removed.`, label: "Cancel the task" }),
+  history: "What came of it",
+  never: "It has not run yet.",
+  took: (/** @type {string} */ span) => `done in ${span}`,
+  failed: "failed",
+  late: "late, as NanoClaw was not running then",
+  silent: "Nothing was to be said.",
+  what: (/** @type {string} */ name) => `What should ${name} do?`,
+  whatHint: "Read yesterday’s messages and list what is still open",
+  where: "In which chat?",
+  when: "When?",
+  kinds: /** @type {[string, string][]} */ ([["once", "Once"], ["days", "On days"], ["often", "Every so often"], ["cron", "Cron"]]),
+  days: "Days",
+  dayNames: [["M", "Monday"], ["T", "Tuesday"], ["W", "Wednesday"], ["T", "Thursday"], ["F", "Friday"], ["S", "Saturday"], ["S", "Sunday"]],
+  date: "Day",
+  dateHint: "Such as 2030-01-31.",
+  time: "Time",
+  timeHint: "Such as 08:00.",
+  every: "Every",
+  everyHint: "A number above 0.",
+  unit: "Unit",
+  units: /** @type {[string, string][]} */ ([["min", "minutes"], ["h", "hours"], ["day", "days"]]),
+  cron: "Cron expression",
+  cronHint: "Minute, hour, day, month, weekday.",
+  nextTimes: "Next times",
+  nextTimesIn: (/** @type {string} */ zone) => `Next times, in ${zone}`,
+  noTimes: "No times yet",
+  incomplete: "Fill in when it should run.",
+  remember: "Remember the chat",
+  rememberText: (/** @type {string} */ name) => `On: ${name} knows what was said before. Off: it starts fresh each time.`,
+  create: "Create the task",
+};
+
+export const LOGS = {
+  search: "Search the log",
+  level: "Level",
+  all: "All",
+  problems: "Problems",
+  chat: "Chat",
+  everyChat: "All chats",
+  run: "Run",
+  everyRun: "NanoClaw’s log",
+  live: "Live",
+  lines: "Log lines, the newest last",
+  none: "Nothing in the log says so",
+  levels: /** @type {Record<string, string>} */ ({ error: "Error", warn: "Warn", info: "Info", debug: "Debug", trace: "Trace" }),
+};
+
+const MINUTES = /** @type {[string, number]} */ (["minutes", 60_000]);
+const MIB = /** @type {[string, number]} */ (["MiB", 1 << 20]);
+
+export const SETTINGS = {
+  computer: "This computer",
+  atLogin: "Start at login",
+  atLoginText: "So that it answers also after a restart.",
+  cantTell: "Can’t tell",
+  saved: "Saved",
+  savedText: "It counts from NanoClaw’s next start on. Running work gets a moment to finish.",
+  environment: "The environment sets it.",
+  others: "Others",
+  reset: (/** @type {string} */ title) => `${title}: back to the usual value`,
+  cantBe: (/** @type {string} */ value) => `It can’t be “${value}”.`,
+  mustBe: (/** @type {string} */ allowed) => `It must be ${allowed}.`,
+  number: (/** @type {string} */ least, /** @type {string} */ most, /** @type {string} */ unit) => `from ${least} to ${most}${unit ? ` ${unit}` : ""}`,
+  unprotected: { title: "Run agents without containers?", text: "They then run as programs of this computer, and can read and change all that you can.", label: "Run unprotected" },
+  groups: /** @type {[string, string[]][]} */ ([
+    ["Assistant", ["ASSISTANT_NAME", "ASSISTANT_HAS_OWN_NUMBER", "TZ", "MESSAGE_RETENTION_DAYS"]],
+    ["Work", ["MAX_CONCURRENT_CONTAINERS", "IDLE_TIMEOUT", "CONTAINER_TIMEOUT", "AGENT_ONE_SHOT", "CONTAINER_MAX_OUTPUT_SIZE"]],
+    ["Containers", ["AGENT_RUNTIME", "AGENT_IMAGE", "CONTAINER_MEMORY", "CONTAINER_CPUS", "PIDS_LIMIT", "ENGINE_SOCKET"]],
+    ["Kiro", ["KIRO_MODE", "KIRO_AGENT_NAME", "KIRO_MODEL", "KIRO_CLI_PATH"]],
+    ["Log", ["LOG_LEVEL", "LOG_MAX_BYTES"]],
+  ]),
+  /** What a setting is called, and what it means. @type {Record<string, [string, string]>} */
+  words: {
+    ASSISTANT_NAME: ["Name", "People call it with @ and this name."],
+    ASSISTANT_HAS_OWN_NUMBER: ["Has its own phone number", "Off: its answers start with its name, because you share the number."],
+    TZ: ["Time zone", "For tasks, and for what the agent thinks the time is."],
+    MESSAGE_RETENTION_DAYS: ["Keep messages", "0 keeps them for ever."],
+    MAX_CONCURRENT_CONTAINERS: ["Containers at once", "More chats than these wait for their turn."],
+    IDLE_TIMEOUT: ["Wait for follow-ups", "How long a container waits after its last answer."],
+    CONTAINER_TIMEOUT: ["Longest work", "Without a result for so long, a run is stopped."],
+    AGENT_ONE_SHOT: ["End after the first answer", "Each message then starts a container of its own."],
+    CONTAINER_MAX_OUTPUT_SIZE: ["Output that is kept", "Of each run, for its log."],
+    AGENT_RUNTIME: ["Where agents run", "In containers they see only what you allow."],
+    AGENT_IMAGE: ["Agent image", "What containers start from."],
+    CONTAINER_MEMORY: ["Memory", "What a container may use at most."],
+    CONTAINER_CPUS: ["Processors", "What a container may use at most; 0 for all."],
+    PIDS_LIMIT: ["Processes", "How many a container may have."],
+    ENGINE_SOCKET: ["Docker’s address", "Empty: it is found by itself."],
+    KIRO_MODE: ["Whose sign-in", "The page Kiro says what each exposes, and changes it at once."],
+    KIRO_AGENT_NAME: ["Kiro’s agent", "Empty: what agent_config.json names."],
+    KIRO_MODEL: ["Model", "Empty: Kiro chooses."],
+    KIRO_CLI_PATH: ["Where kiro-cli is", "Empty: it is found by itself."],
+    LOG_LEVEL: ["How much is logged", "From debug on, messages stand in the log."],
+    LOG_MAX_BYTES: ["Size of all logs", "The oldest go first."],
+  },
+  units: /** @type {Record<string, [string, number]>} */ ({ IDLE_TIMEOUT: MINUTES, CONTAINER_TIMEOUT: MINUTES, CONTAINER_MAX_OUTPUT_SIZE: MIB, CONTAINER_MEMORY: MIB, LOG_MAX_BYTES: MIB, MESSAGE_RETENTION_DAYS: ["days", 1] }),
+  placeholders: /** @type {Record<string, string>} */ ({ TZ: "The system’s", KIRO_MODEL: "Kiro’s choice", KIRO_AGENT_NAME: "By itself", KIRO_CLI_PATH: "By itself", ENGINE_SOCKET: "By itself" }),
+  choices: /** @type {Record<string, string>} */ ({ docker: "In containers", host: "On this computer, unprotected", shared: "This computer’s", own: "Its own", "api-key": "An API key", error: "Errors", warn: "Warnings", info: "The usual", debug: "Much", trace: "Everything" }),
+};
+
+export const ABOUT = {
+  copy: "Copy these",
+  open: "NanoClaw is free software under the MIT licence, and made of free software: its lock files name all of it, each with its version.",
+};
+
+export const SETUP = {
+  step: (/** @type {number} */ at, /** @type {number} */ of) => `Step ${at} of ${of}`,
+  done: "done",
+  begin: "Begin",
+  next: "Continue",
+  back: "Back",
+  later: "Do this later",
+  leave: "Leave for now",
+  open: "Open NanoClaw",
+  choose: "Use this chat",
+  unfinished: "Setting up is not finished",
+  unfinishedText: "It goes on where you left it.",
+  goOn: "Go on",
+  chosen: "Your private channel is chosen",
+  show: "Show",
+  which: "Your private channel",
+  help: "Not installed yet?",
+  ownText: "Best: only you read and write there",
+  atLogin: "Start at login",
+  atLoginText: "So that it answers also after a restart.",
+  ready: (/** @type {string} */ name) => `${name} is ready`,
+  readyText: (/** @type {string} */ name) => `Write in your private channel, or choose more chats in which ${name} listens.`,
+  points: (/** @type {string} */ name) =>
+    /** @type {[string, string, string][]} */ ([
+      ["yes", "It reads only the chats that you choose", "Of all others it knows the name, and when something was last written."],
+      ["yes", "It works in a box", `${name} runs in a container and sees no file of yours but those that you give it.`],
+      ["yes", "It thinks with Kiro", "What is said in these chats goes to Kiro, with your sign-in."],
+    ]),
 };
 
 /** "14 s", "3 min", "4 h 24 min", "1 day 22 h". @param {number} seconds */
@@ -83,4 +312,30 @@ export function said(line, now) {
     if (kind === "when") return moment(at, now);
     return seconds > 0 ? `in ${span(seconds)}` : "now";
   });
+}
+
+/** "just now", "3 min ago", "2 days ago". @param {string} at @param {number} now */
+export function ago(at, now) {
+  const seconds = (now - Date.parse(at)) / 1000;
+  return seconds < 60 ? "just now" : `${age(at, now)} ago`;
+}
+
+/** "12:30:05", in this computer's zone. @param {string} at */
+export function clock(at) {
+  return new Date(at).toLocaleTimeString("en-GB");
+}
+
+const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+
+/** How often a task runs: "Mon–Fri at 08:00", "every 4 h", or the expression itself. @param {{ schedule: string, value: string }} task */
+export function scheduled({ schedule, value }) {
+  if (schedule === "once") return "once";
+  if (schedule === "interval") return `every ${span(Number(value) / 1000)}`;
+  const [, minute, hour, days] = /^(\d{1,2}) (\d{1,2}) \* \* (\*|[0-6](?:[,-][0-6])*)$/.exec(value.trim()) ?? [];
+  if (days === undefined) return value;
+  const at = `${hour.padStart(2, "0")}:${minute.padStart(2, "0")}`;
+  if (days === "*") return `every day at ${at}`;
+  if (days === "1-5" || days === "1,2,3,4,5") return `Mon–Fri at ${at}`;
+  const named = days.replace(/\d/g, (day) => DAYS[Number(day)]).replaceAll(",", ", ").replaceAll("-", "–");
+  return `${named} at ${at}`;
 }

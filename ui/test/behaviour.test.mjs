@@ -187,7 +187,7 @@ inTab("a command that could not be done is told with what helps, until it is clo
 
 inTab("pages are reached by keys, and the focus goes with them", all.ready, async (page) => {
   // T4
-  await page.press("3", CONTROL);
+  await page.press("4", CONTROL);
   assert.equal(await page.text("h1"), "Containers");
   assert.equal(await page.get("document.activeElement.id"), "main");
   await page.press("2", CONTROL);

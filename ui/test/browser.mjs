@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { answers } from "./answers.mjs";
+
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const ARTEFACTS = here("../../target/artefacts/ui");
 /** What the app itself lets the page do. */
@@ -85,16 +87,16 @@ export class Browser {
     return new Promise((resolve, reject) => this.#answers.set(id, { resolve, reject }));
   }
 
-  /** A tab with the page, which starts with `view`. `start: false` leaves the app silent. */
-  async open(view, { start = true } = {}) {
+  /** A tab with the page, which starts with `view`. `start: false` leaves the app silent; `known`: what commands answer. */
+  async open(view, { start = true, known = {} } = {}) {
     const { targetId } = await this.call("Target.createTarget", { url: "about:blank", newWindow: true });
     const { sessionId } = await this.call("Target.attachToTarget", { targetId, flatten: true });
-    const page = new Page(this, sessionId);
+    const page = new Page(this, sessionId, targetId);
     this.#listeners.push((message) => message.sessionId === sessionId && page.hear(message));
     await Promise.all([
       ...["Page.enable", "Runtime.enable", "Log.enable"].map((method) => page.call(method)),
       page.call("Emulation.setTimezoneOverride", { timezoneId: "Europe/Berlin" }),
-      page.call("Page.addScriptToEvaluateOnNewDocument", { source: `(${app})(${JSON.stringify(start ? view : null)}, ${Date.parse(view.at)})` }),
+      page.call("Page.addScriptToEvaluateOnNewDocument", { source: `(${app})(${JSON.stringify(start ? view : null)}, ${Date.parse(view.at)}, ${JSON.stringify({ ...(await answers()), ...known })})` }),
     ]);
     await page.look({});
     const address = { url: `http://127.0.0.1:${this.#server.address().port}/` };
@@ -119,9 +121,10 @@ export class Page {
   /** Errors and refusals that the page has put on its console. */
   complaints = [];
 
-  constructor(browser, session) {
+  constructor(browser, session, target) {
     this.browser = browser;
     this.session = session;
+    this.target = target;
   }
 
   call(method, params) {
@@ -150,6 +153,15 @@ export class Page {
     if (!found) throw new Error(`never came true: ${expression}`);
   }
 
+  /** All that was asked for is answered and drawn. */
+  settled() {
+    return this.get("new Promise((done) => setTimeout(() => requestAnimationFrame(() => setTimeout(done, 0)), 50))");
+  }
+
+  close() {
+    return this.browser.call("Target.closeTarget", { targetId: this.target });
+  }
+
   async look({ width = 900, height = 640, dark = false, features = [] }) {
     await this.call("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: false });
     const scheme = { name: "prefers-color-scheme", value: dark ? "dark" : "light" };
@@ -162,9 +174,11 @@ export class Page {
     return this.get(`app.emit(${JSON.stringify(view)})`);
   }
 
-  /** Shows a page by its entry in the sidebar. */
-  go(name) {
-    return this.click(`.nav button:nth-of-type(${["overview", "whatsapp", "containers"].indexOf(name) + 1})`);
+  /** Shows a page: by its entry in the sidebar, or as the app does. */
+  async go(name) {
+    if (await this.get(`Boolean(document.querySelector('.nav [data-page="${name}"]'))`)) return this.click(`.nav [data-page="${name}"]`);
+    await this.get(`location.hash = "${name}"`);
+    await this.until("!location.hash");
   }
 
   click(selector) {
@@ -176,6 +190,12 @@ export class Page {
     const event = { key, modifiers, windowsVirtualKeyCode: codes[key] ?? key.charCodeAt(0), text: key === "Enter" ? "\r" : key.length === 1 && !modifiers ? key : undefined };
     await this.call("Input.dispatchKeyEvent", { type: event.text ? "keyDown" : "rawKeyDown", ...event });
     await this.call("Input.dispatchKeyEvent", { type: "keyUp", ...event });
+  }
+
+  /** Types into a field as a person does, in place of what stands there. */
+  async fill(selector, text) {
+    await this.get(`(() => { const field = document.querySelector(${JSON.stringify(selector)}); field.focus(); field.select(); })()`);
+    await this.type(text);
   }
 
   type(text) {
@@ -198,9 +218,10 @@ export class Page {
   }
 }
 
-/** Stands in for the app, within the page: one event, two commands, and a clock that stands still. */
-function app(view, at) {
-  const stand = { asked: [], view, answer: () => null, now: at };
+/** Stands in for the app, within the page: one event, three commands, and a clock that stands still. */
+function app(view, at, known) {
+  // What is only asked for is answered from `known`, and not recorded.
+  const stand = { asked: [], acts: [], view, known, answer: () => null, now: at };
   let tell = () => {};
   stand.emit = (next) => {
     stand.view = next;
@@ -221,6 +242,8 @@ function app(view, at) {
     core: {
       async invoke(name, args) {
         if (name === "status" && stand.view) return stand.view;
+        if (name === "act") return void stand.acts.push(args.action);
+        if (name === "command" && args.name in stand.known) return stand.known[args.name];
         if (name !== "command") throw { code: "not-running", message: "NanoClaw is not running.", cure: "Start the app." };
         stand.asked.push(args);
         return stand.answer(args);

@@ -4,10 +4,34 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
+import { MANY, NOTHING } from "./answers.mjs";
 import { Browser, states } from "./browser.mjs";
 
 const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const PAGES = ["overview", "whatsapp", "containers"];
+const PAGES = ["overview", "whatsapp", "kiro", "containers", "setup"];
+/** Pages that show what was asked for, in which state, with what answers, and what is done on them first. */
+const ASKED = [
+  { name: "chats", state: "ready" },
+  { name: "chats-chosen", page: "chats", state: "ready", does: ["[data-key='120363000000000001@g.us'] button"] },
+  { name: "chats-main", page: "chats", state: "working", does: ["[data-key='4915110000001@s.whatsapp.net'] button"] },
+  { name: "chats-new", page: "chats", state: "ready", does: ["[data-key='120363000000000024@g.us'] button"] },
+  { name: "chats-folder", page: "chats", state: "ready", does: ["[data-key='120363000000000001@g.us'] button", ".detail .btn.quiet", ".detail .toggle"] },
+  { name: "chats-none", page: "chats", state: "nothing_registered", known: NOTHING },
+  { name: "chats-many", page: "chats", state: "many", known: MANY },
+  { name: "chats-hostile", page: "chats", state: "hostile_names" },
+  { name: "tasks", state: "ready" },
+  { name: "tasks-open", page: "tasks", state: "ready", does: [".tasks button.row"] },
+  { name: "tasks-none", page: "tasks", state: "nothing_registered", known: NOTHING },
+  { name: "tasks-new", page: "tasks", state: "ready", does: [".head .btn.primary"] },
+  ...["once", "often", "cron"].map((kind) => ({ name: `tasks-new-${kind}`, page: "tasks", state: "ready", does: [".head .btn.primary", `input[value=${kind}]`] })),
+  { name: "logs", state: "ready" },
+  { name: "logs-problems", page: "logs", state: "ready", does: ["input[value=problems]"] },
+  { name: "logs-none", page: "logs", state: "ready", known: NOTHING },
+  { name: "settings", state: "ready" },
+  { name: "about", state: "ready" },
+  { name: "kiro-identity-center", page: "kiro", state: "needs_you_kiro", does: ["input[value=identity-center]"] },
+  { name: "setup-main", page: "setup", state: "first_start_chat" },
+];
 /** Narrowest and widest, and where the layout changes. */
 const SIZES = [
   { name: "narrow", width: 480, height: 640, themes: ["light", "dark"] },
@@ -16,7 +40,7 @@ const SIZES = [
   { name: "wide", width: 1200, height: 800, themes: ["dark", "light"] },
 ];
 /** States pictured in every size and theme; of the others one theme a size will do. */
-const WHOLE = new Set(["ready", "two_running_one_queued", "not_paired", "many"]);
+const WHOLE = new Set(["ready", "two_running_one_queued", "not_paired", "many", "kiro_login", "first_start"]);
 
 let browser;
 before(async () => (browser = await Browser.start()));
@@ -35,7 +59,6 @@ async function inspect(share, seen) {
   const page = await browser.open(share[0][1]);
   await page.get(axe);
   const found = [];
-  const lookFor = async (what, where) => found.push(...(await page.get(`(${what})()`)).map((fault) => `${where}: ${fault}`));
   for (const [state, view] of share) {
     await page.emit(view);
     for (const name of PAGES) {
@@ -43,20 +66,44 @@ async function inspect(share, seen) {
       const drawn = await page.get("document.querySelector('main').outerHTML");
       if (seen.has(drawn)) continue;
       seen.add(drawn);
-      for (const size of SIZES) {
-        await page.look(size);
-        const where = `${state} ${name} ${size.name}`;
-        await lookFor(faults, where);
-        if (size.name === "wide") await lookFor(barriers, where);
-        for (const theme of WHOLE.has(state) ? size.themes : size.themes.slice(0, 1)) {
-          await page.look({ ...size, dark: theme === "dark" });
-          await page.picture(`${name}-${state}-${size.name}-${theme}`);
-        }
-      }
+      await regard(page, `${name}-${state}`, WHOLE.has(state), found);
     }
   }
   assert.deepEqual([...found, ...page.complaints], []);
 }
+
+/** Looks at what is shown, in every size and theme that it is to be seen in. */
+async function regard(page, where, whole, found) {
+  const lookFor = async (what, size) => found.push(...(await page.get(`(${what})()`)).map((fault) => `${where} ${size}: ${fault}`));
+  for (const size of SIZES) {
+    await page.look(size);
+    await lookFor(faults, size.name);
+    if (size.name === "wide") await lookFor(barriers, size.name);
+    for (const theme of whole ? size.themes : size.themes.slice(0, 1)) {
+      await page.look({ ...size, dark: theme === "dark" });
+      await page.picture(`${where}-${size.name}-${theme}`);
+    }
+  }
+}
+
+test("pages of what was asked for are whole, reachable and calm", { timeout: 180_000 }, async () => {
+  const found = [];
+  for (const { name, page: to = name, state, known, does = [] } of ASKED) {
+    const page = await browser.open(all[state], { known });
+    await page.get(axe);
+    await page.go(to);
+    await page.until("document.querySelector('main') && !document.querySelector('[aria-busy]')");
+    for (const selector of does) {
+      await page.until(`document.querySelector(${JSON.stringify(selector)})`);
+      await page.click(selector);
+    }
+    await page.settled();
+    await regard(page, name, true, found);
+    found.push(...page.complaints);
+    await page.close();
+  }
+  assert.deepEqual(found, []);
+});
 
 test("high contrast and forced colours show the same", async () => {
   const page = await browser.open(all.two_running_one_queued);
@@ -72,7 +119,7 @@ function faults() {
   const out = new Set();
   const root = document.documentElement;
   if (root.scrollWidth > innerWidth || root.scrollHeight > innerHeight) out.add("the window scrolls");
-  if (document.querySelectorAll("[style], main script, main img").length) out.add("markup or style from nowhere");
+  if (document.querySelectorAll("[style], main script, main img:not([src='mark.svg'])").length) out.add("markup or style from nowhere");
   if (document.querySelectorAll("h1").length !== 1) out.add("not one h1");
   for (const element of document.querySelectorAll("nav *, main *")) {
     const box = element.getBoundingClientRect();

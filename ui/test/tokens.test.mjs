@@ -14,7 +14,7 @@ const themes = {
 const TEXT = 4.5;
 const SHAPE = 3;
 const on = (names, backs, least) => names.flatMap((name) => backs.map((back) => [name, back, least]));
-const SOFT = ["bad-soft", "warn-soft", "accent-soft"];
+const SOFT = ["bad-soft", "warn-soft", "accent-soft", "ok-soft"];
 const PAIRS = [
   ...on(["text"], ["bg", "side-bg", "surface", "well", "hover", "press", "raised", "nav-on", "seg-on", ...SOFT], TEXT),
   ...on(["text-2"], ["bg", "side-bg", "surface", "well", "hover", "press", "raised", "seg-bg", ...SOFT], TEXT),
@@ -42,7 +42,7 @@ test("both themes name the same colours", () => {
 });
 
 test("rules use tokens alone", async () => {
-  const rules = (await read("style.css")).replace(/\/\*.*?\*\//gs, "");
+  const rules = `${await read("style.css")}${await read("pages.css")}`.replace(/\/\*.*?\*\//gs, "");
   const named = new Set([...css.matchAll(/--[\w-]+(?=:)/g)].map(([name]) => name));
   assert.deepEqual([...rules.matchAll(/var\((--[\w-]+)\)/g)].map(([, name]) => name).filter((name) => !named.has(name)), []);
   const colours = rules.split("\n").filter((line) => /#[0-9a-f]{3,8}\b|\brgba?\(|\bhsl/i.test(line) && !line.startsWith(".qr"));

@@ -200,7 +200,7 @@ pub enum Command {
         #[serde(default)]
         key: Option<Secret>,
     },
-    /// Answers with `[{name, value, source, default, allowed, meaning}]`: all settings, or the one called `key`.
+    /// Answers with `[{name, value, source, default, allowed, choices, range, meaning}]`: all settings, or the one called `key`.
     #[serde(rename = "settings.get")]
     SettingsGet {
         #[serde(default)]

@@ -29,6 +29,10 @@ pub struct Shown {
     pub default: Value,
     /// The rest of a sentence that begins "It must be".
     pub allowed: String,
+    /// The values that it may have, where they are few.
+    pub choices: &'static [&'static str],
+    /// The least and the most that it may be, where it is a number.
+    pub range: Option<[u64; 2]>,
     pub meaning: &'static str,
 }
 
@@ -108,7 +112,21 @@ fn shown(setting: &'static Setting, file: &Map<String, Value>) -> Shown {
         Some((value, source)) => (typed(setting, &value), source),
         None => (default.clone(), Source::Default),
     };
-    Shown { name: setting.name, value, source, default, allowed: setting.allowed(), meaning: setting.meaning }
+    let (choices, range) = match setting.accepts {
+        Accepts::Choice(choices) => (choices, None),
+        Accepts::Number { min, max, .. } => (&[] as &[_], Some([min, max])),
+        _ => (&[] as &[_], None),
+    };
+    Shown {
+        name: setting.name,
+        value,
+        source,
+        default,
+        allowed: setting.allowed(),
+        choices,
+        range,
+        meaning: setting.meaning,
+    }
 }
 
 /// A value as it stands in settings.json.

@@ -6,7 +6,8 @@
 
 import { avatar, banner, bar, buttonOf, empty, icon, markOf, pill, pillWhenNarrow, row, section, sentence, strange } from "../components.js";
 import { h } from "../dom.js";
-import { WORDS, age, said } from "../words.js";
+import { button } from "../fields.js";
+import { SETUP, WORDS, age, said } from "../words.js";
 
 /** More of a kind than these are shown on the Containers page. */
 const MOST = 5;
@@ -23,6 +24,7 @@ export function overview(page, view) {
       h("div.mid", null, h("h1", { dir: "auto" }, headline.title), h("p", null, ...sentence(headline.text, page.now)), headline.button ? h("div.btns", null, buttonOf(page, headline.button, { big: true })) : null),
     ),
     containers.progress ? bar(containers.progress) : null,
+    view.setup.isFirst && view.setup.isOpen ? h("div.banner.info", { key: "setup" }, markOf("off"), h("div.mid", null, h("b", null, SETUP.unfinished), h("p", null, SETUP.unfinishedText)), button({ label: SETUP.goOn, press: () => page.go("setup") })) : null,
     view.notices.length ? h("div.col.tight", { key: "notices" }, ...view.notices.map((notice) => banner(page, notice))) : null,
     h("div.card", { key: "vitals" }, h("div.vitals", null, ...view.vitals.map((vital) => vitalRow(page, vital)))),
     section(

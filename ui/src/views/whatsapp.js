@@ -3,7 +3,6 @@
 /** @import { Code, Panel, PhoneForm, Qr, WindowView } from "../../types" */
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
-/** @import { Trouble } from "../api.js" */
 
 import { buttonOf, heard, howto, icon, more, panelOf, ring, row } from "../components.js";
 import { h } from "../dom.js";
@@ -14,35 +13,36 @@ const QUIET_ZONE = 4;
 /** What the code should measure at most, in pixels; a module is a whole number of them, or cameras see uneven bars. */
 const QR_SIDE = 272;
 
-/**
- * How the person links, as far as they chose.
- * @typedef {object} Linking
- * @property {"qr" | "phone"} way
- * @property {(way: "qr" | "phone") => void} choose
- * @property {boolean} asking Whether a number was given and not answered yet.
- * @property {Trouble | null} trouble What was wrong with the number.
- * @property {(form: PhoneForm, phone: string) => void} give
- */
+/** @param {Page} page @param {WindowView} view */
+export function whatsappHead(page, view) {
+  return { end: [view.whatsapp.cancel ? buttonOf(page, view.whatsapp.cancel) : null] };
+}
 
-/** @param {Page} page @param {WindowView} view @param {Linking} linking @returns {Child[]} */
-export function whatsapp(page, view, linking) {
+/** @param {Page} page @param {WindowView} view @returns {Child[]} */
+export function whatsapp(page, view) {
   const { panel, qr, code, phone, facts, details, signOut } = view.whatsapp;
+  const scans = qr && wayOf(page) === "qr";
   return [
     panel ? panelOf(page, panel) : null,
-    qr ? waysTo(linking) : null,
-    qr && linking.way === "qr" ? scanning(page, qr) : null,
-    code && !(qr && linking.way === "qr") ? typing(page, code) : null,
-    phone && !code && !(qr && linking.way === "qr") ? byNumber(phone, linking, panel) : null,
+    qr ? waysTo(page) : null,
+    qr && scans ? scanning(page, qr) : null,
+    code && !scans ? typing(page, code) : null,
+    phone && !code && !scans ? byNumber(page, phone, panel) : null,
     facts.length ? h("ul.card", null, ...facts.map((fact) => row({ key: fact.title, tag: "li", title: h("span.t", null, fact.title), end: [h("span.num", null, fact.value)] }))) : null,
     h("div.col.tight", null, ...details.map((detail) => more(page, detail))),
     signOut ? h("div", null, buttonOf(page, signOut)) : null,
   ];
 }
 
-/** @param {Linking} linking @returns {Child} */
-function waysTo(linking) {
+/** How the person links. @param {Page} page @returns {"qr" | "phone"} */
+function wayOf(page) {
+  return page.get("whatsapp.way", "qr");
+}
+
+/** @param {Page} page @returns {Child} */
+function waysTo(page) {
   const way = (/** @type {"qr" | "phone"} */ value, /** @type {string} */ picture, /** @type {string} */ label) =>
-    h("label", null, h("input", { type: "radio", name: "way", value, checked: linking.way === value, onchange: () => linking.choose(value) }), h("span", null, icon(picture, 15), label));
+    h("label", null, h("input", { type: "radio", name: "way", value, checked: wayOf(page) === value, onchange: () => page.set("whatsapp.way", value) }), h("span", null, icon(picture, 15), label));
   return h("div.seg", { role: "radiogroup", "aria-label": WORDS.howToLink }, way("qr", "qr", WORDS.scan), way("phone", "number", WORDS.byPhone));
 }
 
@@ -79,19 +79,19 @@ function typing(page, code) {
   );
 }
 
-/** The form, under a heading where it is not the only way that is shown; what was typed outlives a code that ran out. @param {PhoneForm} form @param {Linking} linking @param {Panel | null} panel @returns {Child} */
-function byNumber(form, linking, panel) {
+/** The form, under a heading where it is not the only way that is shown; what was typed outlives a code that ran out. @param {Page} page @param {PhoneForm} form @param {Panel | null} panel @returns {Child} */
+function byNumber(page, form, panel) {
   const title = panel?.button ? WORDS.orByPhone : WORDS.byPhone;
-  return h("section.section", { key: "phone" }, panel ? h("h2", null, title) : null, numberForm(form, linking, !panel?.button));
+  return h("section.section", { key: "phone" }, panel ? h("h2", null, title) : null, numberForm(page, form, !panel?.button));
 }
 
-/** @param {PhoneForm} form @param {Linking} linking @param {boolean} first Whether this is the page's first choice. @returns {Child} */
-function numberForm(form, linking, first) {
-  const { trouble } = linking;
+/** @param {Page} page @param {PhoneForm} form @param {boolean} first Whether this is the page's first choice. @returns {Child} */
+function numberForm(page, form, first) {
+  const [trouble, asking] = [page.trouble("phone"), page.isDoing("phone")];
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const field = /** @type {HTMLFormElement} */ (event.currentTarget).elements.namedItem("phone");
-    if (!linking.asking) linking.give(form, /** @type {HTMLInputElement} */ (field).value);
+    if (!asking) void page.submit("phone", form.command, { phone: /** @type {HTMLInputElement} */ (field).value });
   };
   return h(
     "form.form",
@@ -104,6 +104,6 @@ function numberForm(form, linking, first) {
       h("input.in.big", { id: "phone", name: "phone", type: "tel", inputmode: "tel", autocomplete: "off", spellcheck: "false", dir: "ltr", "aria-describedby": "phone-hint", "aria-invalid": trouble && "true" }),
       h("span", { id: "phone-hint", class: trouble ? "err" : "hint", role: trouble && "alert" }, trouble ? `${trouble.message} ${trouble.cure}` : form.hint),
     ),
-    h("div", null, h("button.btn.big", { type: "submit", class: first ? "primary" : "plain", "aria-disabled": linking.asking && "true" }, form.button)),
+    h("div", null, h("button.btn.big", { type: "submit", class: first ? "primary" : "plain", "aria-disabled": asking && "true" }, form.button)),
   );
 }

@@ -15,8 +15,9 @@ use crate::{
     problem::Trouble,
     settings::{KiroMode, Runtime},
     status::{
-        AppStatus, BuildProgress, EngineState, EngineStatus, Facts, ImageState, ImageStatus, KiroStatus, NextTask,
-        QueueStatus, RunKind, RunState, RunStatus, SchedulerState, SchedulerStatus, SignInStatus, Wanted,
+        AppStatus, BuildProgress, EngineState, EngineStatus, Facts, ImageState, ImageStatus, KiroStatus, LoginState,
+        LoginStatus, NextTask, QueueStatus, RunKind, RunState, RunStatus, SchedulerState, SchedulerStatus,
+        SignInStatus, Wanted,
     },
 };
 
@@ -57,6 +58,18 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("two_running_one_queued", with(two_running_one_queued)),
         ("needs_you_kiro", with(needs_you_kiro)),
         ("kiro_unknown", with(|facts| kiro(facts, Whoami::unknown("Can't tell: no network.")))),
+        ("kiro_login", with(|facts| kiro_login(facts, LoginState::Waiting, "Waiting."))),
+        ("kiro_asking", with(|facts| kiro_login(facts, LoginState::Starting, "Starting."))),
+        ("kiro_login_failed", with(|facts| kiro_login(facts, LoginState::Failed, "Kiro could not be reached."))),
+        ("kiro_login_expired", with(|facts| kiro_login(facts, LoginState::Expired, "The code ran out."))),
+        ("kiro_not_in_containers", with(kiro_not_in_containers)),
+        ("kiro_missing", with(|facts| kiro(facts, Whoami::missing()))),
+        ("kiro_own", with(kiro_own)),
+        ("kiro_key_missing", with(|facts| facts.kiro.mode = KiroMode::ApiKey)),
+        ("kiro_key", with(kiro_key)),
+        ("first_start", with(first_start)),
+        ("first_start_chat", with(first_start_chat)),
+        ("first_start_hello", with(|facts| facts.groups.truncate(1))),
         ("docker_down", with(docker_down)),
         ("docker_forbidden", with(docker_forbidden)),
         ("image_missing", with(|facts| facts.engine.image = image(ImageState::Missing))),
@@ -161,6 +174,52 @@ fn two_running_one_queued(facts: &mut Facts) {
 fn needs_you_kiro(facts: &mut Facts) {
     kiro(facts, Whoami { state: SignIn::SignedOut, account: None, text: "Signed out.".to_owned(), way: None });
     facts.queue = vec![queued("main", 1), queued("ops", 1)];
+}
+
+fn kiro_login(facts: &mut Facts, state: LoginState, text: &str) {
+    needs_you_kiro(facts);
+    facts.kiro.parked = 2;
+    let waiting = state == LoginState::Waiting;
+    facts.kiro.login = Some(LoginStatus {
+        state,
+        url: waiting.then(|| "https://view.awsapps.com/start/#/device?user_code=WDJB-MJHT".to_owned()),
+        code: waiting.then(|| "WDJB-MJHT".to_owned()),
+        text: text.to_owned(),
+        expires_at: waiting.then(|| NOW + SignedDuration::from_secs(500)),
+    });
+}
+
+fn kiro_not_in_containers(facts: &mut Facts) {
+    needs_you_kiro(facts);
+    facts.kiro.host = sign_in(signed_in());
+}
+
+fn kiro_own(facts: &mut Facts) {
+    facts.kiro.mode = KiroMode::Own;
+    facts.kiro.container = Some(facts.kiro.host.clone());
+    facts.kiro.host =
+        sign_in(Whoami { state: SignIn::SignedOut, account: None, text: "Signed out.".to_owned(), way: None });
+}
+
+fn kiro_key(facts: &mut Facts) {
+    facts.kiro.mode = KiroMode::ApiKey;
+    facts.kiro.has_key = true;
+    let account = Some("API key".to_owned());
+    facts.kiro.container = Some(sign_in(Whoami { account, way: None, ..signed_in() }));
+}
+
+/// A fresh install, with Docker and Kiro ready.
+fn first_start(facts: &mut Facts) {
+    nothing_registered(facts);
+    facts.link = Link::Pairing { qr: Some(qr()), code: None };
+    facts.engine.image = image(ImageState::Missing);
+    facts.kiro.container = None;
+}
+
+fn first_start_chat(facts: &mut Facts) {
+    nothing_registered(facts);
+    facts.engine.image = image(ImageState::Missing);
+    facts.build = Build::Running(Some(BuildProgress { step: 15, of: 26, text: "fetching kiro-cli".to_owned() }));
 }
 
 fn docker_down(facts: &mut Facts) {

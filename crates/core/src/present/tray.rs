@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     window::Page,
-    words::{age, count, first_sentence, moment, name},
+    words::{age, count, first_sentence, moment, name, plain},
 };
 use crate::{
     command::Command,
@@ -21,8 +21,12 @@ use crate::{
     },
 };
 
-/// Containers that the menu itself shows; the window shows all.
-const MOST_RUNS: usize = 8;
+/// Containers that the menu itself shows; the others stand in a menu of their own.
+const MOST_RUNS: usize = 20;
+/// Problems beside the headline's that the menu shows; the window shows all.
+const MOST_PROBLEMS: usize = 3;
+/// Characters of a problem's sentence.
+const LONGEST_SENTENCE: usize = 70;
 /// Chats that "Start a container" lists.
 const MOST_CHATS: usize = 20;
 
@@ -63,8 +67,26 @@ pub enum Action {
     Open(Page),
     /// Shows the log of a run, by its id.
     ShowLog(String),
+    /// Shows the one log.
+    OpenLog,
+    /// Shows a chat's folder, by its name.
+    OpenFolder(String),
+    OpenWebsite(Website),
     /// Turns starting at login on or off (T5).
     StartAtLogin(bool),
+    /// Ends NanoClaw in order and starts it again.
+    Restart,
+}
+
+/// An address that is opened in the browser. No surface gives the address itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Website {
+    /// How to install Docker.
+    Docker,
+    /// How to install kiro-cli.
+    Kiro,
+    /// Where the sign-in to Kiro that is under way is confirmed: `kiro.login.url` of the status.
+    KiroSignIn,
 }
 
 /// Whether a menu with rows `old` becomes one with rows `new` by changing texts and ticks alone. A row that does
@@ -130,11 +152,35 @@ fn head(status: &AppStatus) -> Vec<Row> {
     rows.extend(cure);
     rows.extend(rest.filter(|_| !said).map(|rest| grey(rest.strip_suffix('.').unwrap_or(rest))));
     rows.extend(waiting(status).map(grey));
-    let others = status.problems.iter().filter(|problem| problem.text != status.headline.text).count() as u64;
-    if others > 0 {
-        rows.push(item(format!("{}…", count(others, "problem", "problems")), Action::Open(Page::Overview)));
+    rows.extend(others(status));
+    rows
+}
+
+/// The problems beside the headline's, each with what does something about it.
+fn others(status: &AppStatus) -> Vec<Row> {
+    let others: Vec<_> = status.problems.iter().filter(|problem| problem.text != status.headline.text).collect();
+    let mut rows = Vec::new();
+    for problem in others.iter().take(MOST_PROBLEMS) {
+        let said = short(first_sentence(&problem.text).0);
+        match problem.command.as_ref().and_then(offer) {
+            Some(cure) => rows.extend([grey(said), cure]),
+            None => rows.push(item(format!("{}…", said.trim_end_matches('…')), Action::Open(Page::Overview))),
+        }
+    }
+    let rest = others.len().saturating_sub(MOST_PROBLEMS) as u64;
+    if rest > 0 {
+        rows.push(item(format!("{}…", count(rest, "more problem", "more problems")), Action::Open(Page::Overview)));
     }
     rows
+}
+
+/// A sentence, as much of it as a menu has room for.
+fn short(sentence: &str) -> String {
+    let kept = plain(sentence);
+    match kept.char_indices().nth(LONGEST_SENTENCE) {
+        Some((end, _)) => format!("{}…", kept.get(..end).unwrap_or_default().trim_end()),
+        None => kept,
+    }
 }
 
 /// What helps against the headline's trouble, in the headline's own order.
@@ -165,6 +211,10 @@ fn cure(status: &AppStatus) -> Option<Row> {
 }
 
 fn offer(offer: &Offer) -> Option<Row> {
+    // Its code and address are seen in the window.
+    if offer.command == "kiro.login" {
+        return Some(item(format!("{}…", offer.label), Action::Open(Page::Kiro)));
+    }
     let command = Command::parse(&offer.command, Some(offer.args.clone())).ok()?;
     Some(item(&offer.label, Action::Command(command)))
 }
@@ -187,9 +237,9 @@ fn vitals(status: &AppStatus, now: &Zoned) -> [Row; 4] {
     let row = |label: &str, text: String, page| item(format!("{label}: {text}"), Action::Open(page));
     [
         row("WhatsApp", whatsapp(status), Page::Whatsapp),
-        row("Kiro", kiro(status).to_owned(), Page::Overview),
+        row("Kiro", kiro(status).to_owned(), Page::Kiro),
         row("Docker", docker(status), Page::Containers),
-        row("Tasks", tasks(status, now), Page::Overview),
+        row("Tasks", tasks(status, now), Page::Tasks),
     ]
 }
 
@@ -267,8 +317,11 @@ fn engine_serves(status: &AppStatus) -> bool {
 
 /// The runs with what can be done to them, and the chats that one can be started for (T3).
 fn containers(status: &AppStatus, now: &Zoned) -> Vec<Row> {
-    let mut rows: Vec<Row> = status.runs.iter().take(MOST_RUNS).map(|run| run_row(status, run, now)).collect();
-    rows.extend(more(status.runs.len(), MOST_RUNS));
+    let mut rows: Vec<Row> = status.runs.iter().map(|run| run_row(status, run, now)).collect();
+    if rows.len() > MOST_RUNS {
+        let rest = rows.split_off(MOST_RUNS);
+        rows.push(Row::Menu { text: "More…".to_owned(), rows: rest });
+    }
     let can_start = engine_serves(status) && status.wanted == Wanted::Running;
     if rows.is_empty() {
         rows.push(grey(if engine_serves(status) { "No containers running" } else { "No containers can run" }));
@@ -311,6 +364,7 @@ fn run_row(status: &AppStatus, run: &RunStatus, now: &Zoned) -> Row {
             act("Stop", Command::ContainersStop { target: run.container.clone() }),
             act("Restart", Command::ContainersRestart { target: run.container.clone() }),
             item("Show log", Action::ShowLog(run.id.clone())),
+            item("Open folder", Action::OpenFolder(run.group.clone())),
         ],
     }
 }

@@ -3,22 +3,29 @@
 //! All text about a state that people read in the window stands here and in the modules below. Must not tell one trouble
 //! twice: the worst problem is the headline, the others are notices. Called by the desktop for each new status.
 
+mod chats;
 mod containers;
+mod kiro;
+mod pages;
+mod setup;
 mod view;
 mod whatsapp;
 
 use serde_json::{Value, json};
 
+pub use pages::*;
 pub use view::*;
 
-use super::words::{first_sentence, plain as clean};
+use super::{
+    tray::Action,
+    words::{first_sentence, plain as clean},
+};
 use crate::{
     command::Command,
-    kiro::SignIn,
     link::LinkState,
     problem::Problem,
-    settings::{KiroMode, Runtime},
-    status::{AppStatus, ImageState, Level, SchedulerState, SignInStatus, Wanted, rfc3339},
+    settings::Runtime,
+    status::{AppStatus, ImageState, Level, SchedulerState, Wanted, rfc3339},
 };
 
 pub fn window(status: &AppStatus) -> WindowView {
@@ -30,9 +37,19 @@ pub fn window(status: &AppStatus) -> WindowView {
         pause: pause(status),
         headline: headline(status),
         notices: notices(status),
-        vitals: vec![whatsapp::vital(status), kiro(status), containers::vital(status), tasks(status)],
+        vitals: vec![whatsapp::vital(status), kiro::vital(status), containers::vital(status), tasks(status)],
         whatsapp: whatsapp::view(status),
+        kiro: kiro::view(status),
         containers: containers::view(status),
+        chats: chats::view(status),
+        setup: setup::view(status),
+        about: about(status),
+        autostart: status.autostart.map(|on| Switch {
+            on,
+            button: button("Start at login", Look::Plain, Act::Desktop { action: Action::StartAtLogin(!on) }),
+        }),
+        open_log: button("Open the file", Look::Plain, Act::Desktop { action: Action::OpenLog }),
+        restart: button("Restart NanoClaw", Look::Plain, Act::Desktop { action: Action::Restart }),
     }
 }
 
@@ -66,7 +83,13 @@ fn tabs(status: &AppStatus) -> Vec<Tab> {
     vec![
         tab(Page::Overview, "Overview", None, None),
         tab(Page::Whatsapp, "WhatsApp", flag(whatsapp::vital(status)), None),
+        tab(Page::Kiro, "Kiro", flag(kiro::vital(status)), None),
         tab(Page::Containers, "Containers", flag(containers::vital(status)), containers::count(status)),
+        tab(Page::Chats, "Chats", None, None),
+        tab(Page::Tasks, "Tasks", None, None),
+        tab(Page::Logs, "Logs", None, None),
+        tab(Page::Settings, "Settings", None, None),
+        tab(Page::About, "About", None, None),
     ]
 }
 
@@ -108,7 +131,9 @@ fn headline(status: &AppStatus) -> Panel {
             };
             say(Mark::Working, &title, listens(status), None)
         }
-        Level::Ready if status.groups.is_empty() => say(Mark::Ready, "Ready for a first chat", listens(status), None),
+        Level::Ready if status.groups.is_empty() => {
+            say(Mark::Ready, "Ready for a first chat", listens(status), Some(setup::way("Choose a chat")))
+        }
         Level::Ready if status.problems.is_empty() => say(Mark::Ready, "All is well", listens(status), None),
         Level::Ready => say(Mark::Ready, "Ready", listens(status), None),
     }
@@ -122,7 +147,7 @@ fn preparing(status: &AppStatus) -> Option<Panel> {
 fn listens(status: &AppStatus) -> String {
     let name = clean(&status.assistant);
     let listens = match status.groups.len() {
-        0 => return format!("{name} listens in no chat yet. Choose one with `nanoclawctl groups register`."),
+        0 => return format!("{name} listens in no chat yet."),
         1 => format!("{name} listens in one chat."),
         n => format!("{name} listens in {n} chats."),
     };
@@ -164,6 +189,13 @@ fn notices(status: &AppStatus) -> Vec<Panel> {
 
 /// What the Containers page tells too is told in its words.
 fn of_trouble(status: &AppStatus, problem: &Problem, mark: Mark, look: Look) -> Panel {
+    let of_sign_in = ["kiro-signed-out", "kiro-key-missing", "kiro-key-refused"].contains(&problem.code.as_str());
+    if of_sign_in {
+        let told = Some(kiro::panel(status)).filter(|panel| panel.mark == Mark::NeedsYou);
+        let told = told.unwrap_or_else(|| of_problem(problem, mark, look));
+        let label = if problem.code == "kiro-signed-out" { "Sign in to Kiro" } else { "Give a key" };
+        return Panel { mark, button: Some(button(label, look, go(Page::Kiro))), ..told };
+    }
     let is_told_there = matches!(problem.code.as_str(), "engine-absent" | "image-missing" | "image-stale");
     match containers::panel(status).filter(|_| is_told_there) {
         Some(told) => Panel { mark, button: told.button.map(|button| Button { look, ..button }), ..told },
@@ -183,26 +215,29 @@ fn of_problem(problem: &Problem, mark: Mark, look: Look) -> Panel {
     }
 }
 
-fn kiro(status: &AppStatus) -> Vital {
-    let kiro = &status.kiro;
-    let vital = |mark, text: String| Vital { title: "Kiro".to_owned(), mark, text: text.into(), page: None };
-    let of = |signed: &SignInStatus| match signed.state {
-        SignIn::SignedIn => vital(Mark::Ready, signed.account.as_deref().map_or("Signed in".to_owned(), clean)),
-        SignIn::SignedOut => vital(Mark::NeedsYou, "Signed out".to_owned()),
-        // K1
-        SignIn::Unknown => vital(Mark::Unknown, clean(signed.text.strip_suffix('.').unwrap_or(&signed.text))),
-        SignIn::Missing => vital(Mark::Note, "kiro-cli was not found".to_owned()),
+/// What is installed here.
+fn about(status: &AppStatus) -> AboutView {
+    let fact = |title: &str, value: String| Fact { title: title.to_owned(), value };
+    let engine = match (&status.engine.name, &status.engine.version) {
+        _ if runs_on_host(status) => "not used".to_owned(),
+        (Some(name), Some(version)) => format!("{} {}", clean(name), clean(version)),
+        (Some(name), None) => clean(name),
+        (None, _) => "not found".to_owned(),
     };
-    match (kiro.mode, &kiro.container) {
-        (KiroMode::Shared, _) => of(&kiro.host),
-        (KiroMode::Own, Some(container)) => of(container),
-        (KiroMode::Own, None) => vital(Mark::Unknown, "Its own sign-in, not checked yet".to_owned()),
-        (KiroMode::ApiKey, _) => vital(Mark::Ready, "Uses an API key".to_owned()),
+    let image = status.engine.image.id.as_deref().map(|id| id.trim_start_matches("sha256:").chars().take(12).collect());
+    AboutView {
+        text: "An agent on WhatsApp, from the menu bar.".into(),
+        facts: vec![
+            fact("NanoClaw", status.version.clone()),
+            fact("Docker", engine),
+            fact("Agent image", image.unwrap_or_else(|| "none".to_owned())),
+            fact("Licence", "MIT".to_owned()),
+        ],
     }
 }
 
 fn tasks(status: &AppStatus) -> Vital {
-    let vital = |mark, text: Line| Vital { title: "Tasks".to_owned(), mark, text, page: None };
+    let vital = |mark, text: Line| Vital { title: "Tasks".to_owned(), mark, text, page: Some(Page::Tasks) };
     match (status.scheduler.state, containers::obstacle(status), &status.scheduler.next) {
         (SchedulerState::Paused, _, _) => vital(Mark::Paused, "Paused".into()),
         (SchedulerState::Stopped, _, _) => vital(Mark::Off, "Stopped".into()),

@@ -1,6 +1,7 @@
 //! What a person asks for (core's `command`), done.
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use nanoclaw_core::{
     authorize::LONGEST_TEXT,
     chat::{Jid, is_ignored},
@@ -14,7 +15,6 @@ use nanoclaw_core::{
     run, schedule,
     status::{EngineState, GroupStatus, Wanted, rfc3339},
 };
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 

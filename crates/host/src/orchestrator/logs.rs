@@ -46,8 +46,9 @@ impl State {
             None => self.home.log(),
             run => self.log_path(run)?["path"].as_str().unwrap_or_default().into(),
         };
-        tail(&path, from)
-            .map_err(|error| Trouble::Internal { reason: format!("the log {} can't be read: {error}.", path.display()) })
+        tail(&path, from).map_err(|error| Trouble::Internal {
+            reason: format!("the log {} can't be read: {error}.", path.display()),
+        })
     }
 }
 

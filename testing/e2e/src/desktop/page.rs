@@ -91,6 +91,17 @@ impl Page {
         Ok(())
     }
 
+    /// Presses the button whose text begins so.
+    pub async fn press_with(&self, start: &str) -> Result<()> {
+        let button = format!(
+            "[...document.querySelectorAll('main button')].find((button) => button.innerText.split('\\n').some((line) => line.trim().startsWith({})))",
+            json!(start)
+        );
+        self.until(&format!("{button} && true")).await?;
+        self.run(&format!("{button}.click()")).await?;
+        Ok(())
+    }
+
     /// What is seen, as a PNG.
     pub async fn picture(&self) -> Result<Vec<u8>> {
         let answer = self.driver.get(&format!("/session/{}/screenshot", self.session)).await?;

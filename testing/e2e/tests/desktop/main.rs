@@ -4,6 +4,7 @@
 mod day;
 mod starts;
 mod troubles;
+mod window;
 
 use std::fs;
 

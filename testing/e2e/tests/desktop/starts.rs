@@ -28,7 +28,7 @@ async fn at_login_no_window_opens() -> Result<()> {
     // The window is made on demand and destroyed when it is closed; the app goes on.
     tray.choose(&["Open NanoClaw"]).await?;
     let page = desktop.page().await?;
-    page.reads("Overview").await?;
+    page.reads("Meet Andy").await?;
     assert_eq!(desktop.windows()?, ["NanoClaw"]);
     drop(page);
     desktop.close_windows().await?;
@@ -92,7 +92,7 @@ async fn a_second_start_shows_the_firsts_window() -> Result<()> {
     assert_eq!(desktop.windows()?.len(), 0);
     let third = scene.desktop_program(&desktop)?.status().await?;
     assert!(third.success(), "{third}");
-    desktop.page().await?.reads("Overview").await?;
+    desktop.page().await?.reads("Meet Andy").await?;
     assert_eq!(desktop.windows()?, ["NanoClaw"]);
     scene.end().await
 }
@@ -122,7 +122,7 @@ async fn the_page_can_call_no_more_than_its_commands() -> Result<()> {
     scene.start_desktop(&desktop, &["--show"]).await?;
     needs_you(&desktop).await?;
     let page = desktop.page().await?;
-    page.reads("Overview").await?;
+    page.reads("Meet Andy").await?;
     let check = async |body: &str, refusal: &str| -> Result<()> {
         let answer = page.run(body).await?;
         let error = answer["error"].as_str().with_context(|| format!("{body} was not refused: {answer}"))?;

@@ -148,7 +148,7 @@ fn found<'a>(status: &'a AppStatus, code: &str) -> Option<&'a Problem> {
     status.problems.iter().find(|problem| problem.code == code)
 }
 
-fn progress(status: &AppStatus) -> Option<Progress> {
+pub(super) fn progress(status: &AppStatus) -> Option<Progress> {
     let building = status.engine.image.state == ImageState::Building;
     let progress = status.engine.image.progress.as_ref().filter(|_| building)?;
     Some(Progress { step: progress.step, of: progress.of, text: clean(&progress.text) })
@@ -226,14 +226,32 @@ fn of_waiting(status: &AppStatus, waiting: &QueueStatus) -> Waiting {
     Waiting { chat: chat(status, &waiting.group), text }
 }
 
-fn of_startable(status: &AppStatus, group: &GroupStatus) -> Startable {
-    let chat = chat(status, &group.folder);
-    let text = match (&group.trigger, group.requires_trigger) {
+/// What a chat's agent answers to.
+pub(super) fn answers(status: &AppStatus, group: &GroupStatus) -> String {
+    match (&group.trigger, group.requires_trigger) {
         _ if group.is_main => "Your private channel".to_owned(),
         (_, false) => "Answers every message".to_owned(),
         (Some(trigger), true) => format!("Answers @{}", clean(trigger.trim_start_matches('@'))),
         (None, true) => format!("Answers @{}", clean(&status.assistant)),
-    };
+    }
+}
+
+/// What a chat's agent is at, where it is at work or waits for its turn.
+pub(super) fn state_of(status: &AppStatus, folder: &str) -> Option<State> {
+    let name = clean(&status.assistant);
+    let run = status.runs.iter().find(|run| run.group == folder && run.state != RunState::Idle);
+    match run {
+        Some(_) => Some(State { mark: Mark::Working, word: format!("{name} is working") }),
+        None if status.queue.iter().any(|waiting| waiting.group == folder) => {
+            Some(State { mark: Mark::Off, word: "Waits for its turn".to_owned() })
+        }
+        None => None,
+    }
+}
+
+fn of_startable(status: &AppStatus, group: &GroupStatus) -> Startable {
+    let chat = chat(status, &group.folder);
+    let text = answers(status, group);
     let start = Button {
         name: format!("Start a container for {}", quoted(&chat.name)),
         ..button("Start", Look::Quiet, ask("containers.start", json!({"target": group.folder}), None))
@@ -242,7 +260,7 @@ fn of_startable(status: &AppStatus, group: &GroupStatus) -> Startable {
 }
 
 /// The chat of a folder; one that is registered no more is called by its folder.
-fn chat(status: &AppStatus, folder: &str) -> Chat {
+pub(super) fn chat(status: &AppStatus, folder: &str) -> Chat {
     let group = status.groups.iter().find(|group| group.folder == folder);
     let name = group.map(|group| clean(&group.name)).filter(|name| !name.is_empty());
     Chat {

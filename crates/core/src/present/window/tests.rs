@@ -36,7 +36,8 @@ fn the_pages_types_are_current() {
         ($($shape:ident)*) => {{ [$($shape::decl(&config)),*] }};
     }
     let shapes = all!(WindowView Mark State Page Tab Line Panel Button Look Act Confirm Vital WhatsAppView Qr Code PhoneForm
-        Fact Detail ContainersView Progress Chat Run Folder Waiting Startable);
+        Fact Detail ContainersView Progress Chat Run Folder Waiting Startable Switch KiroView Place Login Way Organisation
+        Mode KeyForm ChatsView GroupView ExtraMount SetupView Step StepKey AboutView);
     let head = "// Made from crates/core/src/present/window/view.rs by its tests (UPDATE=1). Not to be edited.\n";
     let exported = shapes.map(|shape| format!("export {shape}\n"));
     is_current("types.d.ts", &format!("{head}{}", exported.concat()));
@@ -63,6 +64,9 @@ fn the_worst_is_the_headline_and_nothing_is_said_twice() {
         ("working", Mark::Working, "Working for one chat", 0),
         ("not_paired", Mark::NeedsYou, "WhatsApp is not linked", 0),
         ("needs_you_kiro", Mark::NeedsYou, "Kiro is signed out", 0),
+        ("kiro_not_in_containers", Mark::NeedsYou, "Containers don\u{2019}t see your sign-in", 0),
+        ("kiro_key_missing", Mark::NeedsYou, "There is no API key for Kiro", 0),
+        ("first_start_chat", Mark::Busy, "The agent image is being built", 0),
         ("docker_down", Mark::Offline, "Docker is not running", 0),
         ("docker_forbidden", Mark::NeedsYou, "You may not use the Docker of this computer", 0),
         ("offline", Mark::Offline, "No connection to WhatsApp", 0),
@@ -197,7 +201,97 @@ fn codes_and_numbers_stand_in_their_own_view_only() {
 fn cant_tell_is_never_signed_out() {
     // K1
     let kiro = window(&named("kiro_unknown")).vitals.into_iter().find(|vital| vital.title == "Kiro").unwrap();
-    assert_eq!((kiro.mark, kiro.text.text.as_str()), (Mark::Unknown, "Can't tell: no network"));
+    assert_eq!((kiro.mark, kiro.text.text.as_str()), (Mark::Unknown, "Can\u{2019}t tell"));
+    let KiroView { panel, places, methods, .. } = window(&named("kiro_unknown")).kiro;
+    assert_eq!(panel.unwrap().mark, Mark::Unknown);
+    assert!(places.iter().all(|place| place.mark == Mark::Unknown && place.text.contains("No network")), "{places:?}");
+    assert!(!methods.is_empty(), "a person may know better");
+}
+
+#[test]
+fn kiro_is_signed_in_by_a_code_in_its_own_view() {
+    // K2
+    let view = window(&named("kiro_login"));
+    let login = view.kiro.login.clone().unwrap();
+    assert_eq!(
+        (login.code.as_deref(), login.expires_at.as_deref()),
+        (Some("WDJB-MJHT"), Some("2026-05-12T10:38:20.000Z"))
+    );
+    assert!(
+        view.kiro.panel.is_none() && view.kiro.methods.is_empty() && login.open.is_some() && login.cancel.is_some()
+    );
+    let elsewhere = serde_json::to_string(&json!([view.headline, view.notices, view.vitals, view.setup])).unwrap();
+    assert!(!elsewhere.contains("WDJB") && !format!("{view:?}").contains("WDJB"));
+    for (name, ways, over) in [
+        ("kiro_login_failed", 4, true),
+        ("kiro_login_expired", 4, true),
+        ("needs_you_kiro", 4, false),
+        ("ready", 0, false),
+        ("kiro_key_missing", 0, false),
+        ("kiro_missing", 0, false),
+    ] {
+        let kiro = window(&named(name)).kiro;
+        assert_eq!((kiro.methods.len(), kiro.login.is_some()), (ways, over), "{name}");
+        assert!(kiro.login.is_none_or(|login| login.code.is_none() && login.cancel.is_none()), "{name}");
+    }
+}
+
+#[test]
+fn modes_say_what_they_expose_and_ask_first() {
+    // K4
+    let modes = window(&named("kiro_own")).kiro.modes;
+    assert_eq!(
+        modes.iter().map(|mode| (mode.mode.as_str(), mode.on)).collect::<Vec<_>>(),
+        [("shared", false), ("own", true), ("api-key", false)]
+    );
+    for mode in modes {
+        let Act::Command { args, confirm, .. } = &mode.choose.act else { panic!("{mode:?}") };
+        assert_eq!((&args["mode"], &args["yes"]), (&json!(mode.mode), &json!(true)));
+        assert!(confirm.as_ref().is_some_and(|confirm| confirm.text.contains(&mode.text)), "{confirm:?}");
+    }
+    for (name, whom) in [("ready", "this whole computer"), ("kiro_own", "not you")] {
+        let Some(Act::Command { confirm: Some(confirm), .. }) =
+            window(&named(name)).kiro.sign_out.map(|button| button.act)
+        else {
+            panic!("{name}")
+        };
+        assert!(confirm.text.contains(whom), "{name}: {}", confirm.text);
+    }
+    assert!(window(&named("kiro_key")).kiro.sign_out.is_none());
+}
+
+#[test]
+fn the_first_start_goes_on_where_it_stands() {
+    for (name, is_first, is_open, left) in [
+        ("first_start", true, true, "image whatsapp main hello"),
+        ("first_start_chat", true, true, "image main hello"),
+        ("docker_down", false, true, "docker image hello"),
+        ("needs_you_kiro", false, true, "kiro hello"),
+        ("ready", false, false, "hello"),
+        ("two_running_one_queued", false, false, ""),
+    ] {
+        let setup = window(&named(name)).setup;
+        let undone = setup.steps.iter().filter(|step| !step.done && step.key != StepKey::Welcome);
+        let undone: Vec<_> =
+            undone.map(|step| serde_json::to_value(step.key).unwrap().as_str().unwrap().to_owned()).collect();
+        assert_eq!((setup.is_first, setup.is_open, undone.join(" ").as_str()), (is_first, is_open, left), "{name}");
+    }
+    let mut status = named("two_running_one_queued");
+    status.whatsapp.queued_out = 1;
+    assert!(!window(&status).setup.steps.last().unwrap().done, "it waits for the connection");
+    assert_eq!(window(&named("first_start")).setup.begin.as_ref().and_then(command).as_deref(), Some("image.build"));
+}
+
+#[test]
+fn each_chat_is_told_with_what_it_may() {
+    // X1, T4
+    let view = window(&named("ready")).chats;
+    assert_eq!(view.own.as_deref(), Some("4915110000001@s.whatsapp.net"));
+    let [main, family, _] = view.groups.as_slice() else { panic!("{view:?}") };
+    assert!(main.is_main && main.move_main.is_none() && main.remove.is_some());
+    assert!(main.trust.contains("act for all chats") && family.trust.contains("this chat alone"));
+    assert_eq!((family.text.as_str(), family.usual_trigger.as_str()), ("Answers @Andy", "@Andy"));
+    assert!(window(&named("working")).chats.groups[1].state.is_some());
 }
 
 #[test]
@@ -260,7 +354,7 @@ fn strangers_names_are_one_plain_line() {
 fn command(button: &Button) -> Option<String> {
     match &button.act {
         Act::Command { command, .. } => Some(command.clone()),
-        Act::Page { .. } => None,
+        Act::Page { .. } | Act::Desktop { .. } => None,
     }
 }
 

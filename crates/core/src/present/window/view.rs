@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::status::rfc3339;
+use super::pages::{AboutView, ChatsView, KiroView, SetupView};
+use crate::{present::tray::Action, status::rfc3339};
 
 /// All that the window shows. Names of chats and accounts are text from strangers: the page inserts them as text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,7 +27,17 @@ pub struct WindowView {
     pub notices: Vec<Panel>,
     pub vitals: Vec<Vital>,
     pub whatsapp: WhatsAppView,
+    pub kiro: KiroView,
     pub containers: ContainersView,
+    pub chats: ChatsView,
+    pub setup: SetupView,
+    pub about: AboutView,
+    /// Starting at login, where it can be read.
+    pub autostart: Option<Switch>,
+    /// Opens the one log with the desktop's own program.
+    pub open_log: Button,
+    /// Ends NanoClaw and starts it again, with the settings as they are then.
+    pub restart: Button,
 }
 
 /// A state by its shape; the page gives each a colour too.
@@ -61,7 +72,15 @@ pub struct State {
 pub enum Page {
     Overview,
     Whatsapp,
+    Kiro,
     Containers,
+    Chats,
+    Tasks,
+    Logs,
+    Settings,
+    About,
+    /// The assistant of the first start; no entry of the sidebar.
+    Setup,
 }
 
 /// An entry of the sidebar.
@@ -142,6 +161,19 @@ pub enum Act {
     Page {
         page: Page,
     },
+    /// What only the desktop can do.
+    Desktop {
+        #[cfg_attr(test, ts(type = "unknown"))]
+        action: Action,
+    },
+}
+
+/// Something that is on or off; `button` turns it over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Switch {
+    pub on: bool,
+    pub button: Button,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

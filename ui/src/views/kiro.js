@@ -1,0 +1,102 @@
+// The Kiro page: who is signed in where, signing in by a code, and whose sign-in agents use.
+
+/** @import { KiroView, Login, Way, WindowView } from "../../types" */
+/** @import { Page } from "../components.js" */
+/** @import { Child } from "../dom.js" */
+
+import { buttonOf, heard, icon, markOf, panelOf, ring, row, section } from "../components.js";
+import { h } from "../dom.js";
+import { button, choice, copyable, field, filled, input, told } from "../fields.js";
+import { KIRO, WORDS, ago, left, span } from "../words.js";
+
+/** @param {Page} page @param {WindowView} view */
+export function kiroHead(page, view) {
+  const { login, check } = view.kiro;
+  return { end: [login?.cancel ? buttonOf(page, login.cancel) : buttonOf(page, check)] };
+}
+
+/** @param {Page} page @param {WindowView} view @returns {Child[]} */
+export function kiro(page, view) {
+  const { places, modes, key, signOut } = view.kiro;
+  return [
+    ...signingIn(page, view.kiro),
+    key ? keyForm(page, key) : null,
+    section(KIRO.places, null, h("ul.card", null, ...places.map((place) => row({ key: place.title, tag: "li", lead: markOf(place.mark, 18), title: h("span.t.trunc", { dir: "auto" }, place.title), text: h("span", { dir: "auto", title: place.text }, place.text), end: place.at ? [h("span.small.num", null, KIRO.looked(ago(place.at, page.now)))] : [] })))),
+    section(KIRO.modes(view.assistant), null, h("div.choices", { role: "radiogroup", "aria-label": KIRO.modes(view.assistant) }, ...modes.map((mode) => choice({ name: "mode", value: mode.mode, on: mode.on, title: mode.title, text: mode.text, asks: true, change: () => page.press(mode.choose) })))),
+    signOut ? h("div", null, buttonOf(page, signOut)) : null,
+  ];
+}
+
+/** How agents are signed in, and the way to it; the assistant of the first start shows it too. @param {Page} page @param {KiroView} kiro @returns {Child[]} */
+export function signingIn(page, kiro) {
+  const { panel, login, methods } = kiro;
+  return [login?.cancel ? underWay(page, login) : null, login && !login.cancel ? ended(login) : null, panel && (!login || login.cancel) ? panelOf(page, panel) : null, methods.length ? ways(page, kiro) : null];
+}
+
+/** @param {Login} login @returns {Child} */
+function ended(login) {
+  return h("div.banner.note", { key: "ended", role: "alert" }, markOf("note"), h("div.mid", null, h("b", null, login.title), h("p", { dir: "auto" }, login.text)));
+}
+
+/** @param {Page} page @param {Login} login @returns {Child} */
+function underWay(page, login) {
+  const { code, url, expiresAt } = login;
+  const over = expiresAt !== null && left(expiresAt, page.now) === 0;
+  const big = (/** @type {string} */ text) => h("div.bigcode.sel", { role: "img", "aria-label": over ? WORDS.codeOver : `Code ${text.split("").join(" ")}` }, ...[...text].map((letter, at) => h("i", { key: `${at}`, class: letter === "-" ? "dash" : over ? "over" : null }, letter === "-" ? "–" : over ? "·" : letter)));
+  return h(
+    "div.col",
+    { key: "login" },
+    h("p.lead", { dir: "auto" }, login.text),
+    code ? h("div.card.codecard", { key: "code" }, big(code), h("div.btns", null, login.open ? buttonOf(page, login.open, { big: true }) : null, h("button.btn.plain.big", { type: "button", "aria-disabled": over && "true", onclick: () => over || page.copy(code) }, icon("copy"), KIRO.copyCode))) : login.open ? h("div.btns", { key: "open" }, buttonOf(page, login.open, { big: true })) : null,
+    url ? h("div.field.wide", { key: "url" }, h("span.label", null, KIRO.address), copyable(page, url)) : null,
+    h("div.waits", { key: "waits" }, markOf(login.mark, 18), h("span.mid", { role: "status" }, login.title), expiresAt ? ring(page, expiresAt, (seconds) => (seconds ? KIRO.left(span(seconds)) : WORDS.codeOver)) : null),
+    expiresAt ? heard(page, expiresAt, KIRO.shown, WORDS.codeOver) : null,
+  );
+}
+
+/** @param {Page} page @param {KiroView} kiro @returns {Child} */
+function ways(page, { methods, browser }) {
+  const usual = methods.find((way) => way.on) ?? methods[0];
+  const chosen = methods.find((way) => way.method === page.get("kiro.method", usual.method)) ?? usual;
+  const [trouble, busy] = [page.trouble("kiro.login"), page.isDoing("kiro.login")];
+  const begin = (/** @type {Event} */ event) => {
+    const { startUrl, region, browser: here } = filled(event);
+    const organisation = chosen.organisation ? { startUrl: startUrl.trim(), region: region.trim() } : {};
+    void page.submit("kiro.login", "kiro.login", { method: chosen.method, ...organisation, browser: here === "on" });
+  };
+  return h(
+    "form.section.form",
+    { key: "ways", onsubmit: begin, novalidate: true },
+    h("div.field.wide", { key: "how" }, h("span.label", null, KIRO.how), h("div.choices.two", { role: "radiogroup", "aria-label": KIRO.how }, ...methods.map((way) => choice({ name: "method", value: way.method, on: way === chosen, title: way.title, text: way.text, change: () => page.set("kiro.method", way.method) })))),
+    chosen.organisation ? organisation(chosen) : null,
+    browser ? h("label.check", { key: "browser" }, h("input", { type: "checkbox", name: "browser" }), h("span", null, KIRO.browser)) : null,
+    trouble ? h("p.err", { key: "trouble", role: "alert" }, told(trouble)) : null,
+    h("div.btns", { key: "do" }, button({ label: KIRO.begin, look: "primary", big: true, busy })),
+  );
+}
+
+/** @param {Way} way @returns {Child} */
+function organisation({ organisation }) {
+  return h(
+    "div.pair",
+    { key: "organisation" },
+    field({ id: "startUrl", label: KIRO.startUrl, hint: KIRO.startUrlHint }, input("startUrl", { type: "url", value: organisation?.startUrl, placeholder: "https://…awsapps.com/start", dir: "ltr" })),
+    field({ id: "region", label: KIRO.region, hint: KIRO.regionHint }, input("region", { value: organisation?.region, dir: "ltr" })),
+  );
+}
+
+/** The key goes straight to its command and is kept nowhere in the page. @param {Page} page @param {NonNullable<KiroView["key"]>} form @returns {Child} */
+function keyForm(page, form) {
+  const [trouble, busy] = [page.trouble("kiro.key"), page.isDoing("kiro.key")];
+  const give = (/** @type {Event} */ event) => {
+    const { key } = filled(event);
+    /** @type {HTMLFormElement} */ (event.currentTarget).reset();
+    if (key && !busy) void page.submit("kiro.key", form.command, { key });
+  };
+  return h(
+    "form.section.form",
+    { key: "key", onsubmit: give, novalidate: true },
+    field({ id: "key", label: form.label, hint: form.hint, trouble: trouble && told(trouble) }, input("key", { type: "password", dir: "ltr" }, Boolean(trouble))),
+    h("div.btns", { key: "do" }, button({ label: form.button, look: "primary", busy }), form.remove ? buttonOf(page, form.remove) : null),
+  );
+}

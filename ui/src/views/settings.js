@@ -1,0 +1,96 @@
+// The Settings page: every setting with its meaning. A value is kept when the field is left, and refused on the spot.
+
+/** @import { WindowView } from "../../types" */
+/** @import { Page } from "../components.js" */
+/** @import { Child } from "../dom.js" */
+
+import { buttonOf, markOf, section } from "../components.js";
+import { h } from "../dom.js";
+import { answered, iconButton, input, select, toggle } from "../fields.js";
+import { SETTINGS } from "../words.js";
+
+/** @typedef {{ name: string, value: any, source: string, default: any, allowed: string, meaning: string, choices: string[], range: [number, number] | null }} Setting */
+
+/** @param {Page} page @param {WindowView} view @returns {Child[]} */
+export function settings(page, view) {
+  return answered(page.ask("settings.get"), (/** @type {Setting[]} */ all) => {
+    const named = new Map(all.map((one) => [one.name, one]));
+    const rest = all.filter((one) => !SETTINGS.groups.some(([, names]) => names.includes(one.name)));
+    const groups = [...SETTINGS.groups, .../** @type {[string, string[]][]} */ (rest.length ? [[SETTINGS.others, rest.map((one) => one.name)]] : [])];
+    const rows = (/** @type {string[]} */ names) => names.flatMap((name) => named.get(name) ?? []).map((one) => line(page, one));
+    return [
+      page.get("settings.changed", false) ? h("div.banner.info", { key: "restart", role: "status" }, markOf("busy"), h("div.mid", null, h("b", null, SETTINGS.saved), h("p", null, SETTINGS.savedText)), buttonOf(page, view.restart)) : null,
+      section(SETTINGS.computer, null, h("div.card", null, atLogin(page, view))),
+      ...groups.map(([title, names]) => section(title, null, h("div.card", null, ...rows(names)))),
+    ];
+  });
+}
+
+/** @param {Page} page @param {WindowView} view @returns {Child} */
+function atLogin(page, view) {
+  const { autostart } = view;
+  const end = autostart ? toggle({ label: SETTINGS.atLogin, on: autostart.on, change: () => page.press(autostart.button), off: page.isDoing(autostart.button.act) }) : h("span.dim", null, SETTINGS.cantTell);
+  return h("div.row", { key: "login" }, h("div.mid", null, h("span.t", null, SETTINGS.atLogin), h("div.s", null, SETTINGS.atLoginText)), h("div.end", null, end));
+}
+
+/** @param {Page} page @param {Setting} one @returns {Child} */
+function line(page, one) {
+  const key = `setting ${one.name}`;
+  const [title, help] = SETTINGS.words[one.name] ?? [one.name, one.meaning];
+  const trouble = page.get(`wrong ${one.name}`, null) ?? page.trouble(key)?.message ?? null;
+  const given = one.source === "environment";
+  const cure = trouble ? SETTINGS.mustBe(allowed(one)) : null;
+  const reset = one.source === "file" && JSON.stringify(one.value) !== JSON.stringify(one.default) ? iconButton("reconnect", SETTINGS.reset(title), () => void keep(page, one, typed(one.default))) : null;
+  return h(
+    "div.row.setting",
+    { key: one.name },
+    h("div.mid", null, h("label.t", { for: one.name }, title), h("div.s", null, help, " ", h("code", null, one.name), given ? ` ${SETTINGS.environment}` : null), trouble ? h("div.err", { id: `${one.name}-hint`, role: "alert" }, markOf("needs-you", 13), `${trouble} ${cure}`) : null),
+    h("div.end", null, reset, control(page, one, title, given)),
+  );
+}
+
+/** @param {Page} page @param {Setting} one @param {string} title @param {boolean} given @returns {Child} */
+function control(page, one, title, given) {
+  const busy = page.isDoing(`setting ${one.name}`);
+  if (typeof one.value === "boolean") return toggle({ label: title, on: one.value, off: busy || given, change: (on) => void keep(page, one, String(on)) });
+  const changed = (/** @type {Event} */ event) => void keep(page, one, /** @type {HTMLInputElement} */ (event.currentTarget).value, true);
+  const off = given ? { disabled: true } : {};
+  if (one.choices.length) {
+    const options = one.choices.map((choice) => /** @type {[string, string]} */ ([choice, SETTINGS.choices[`${one.name} ${choice}`] ?? SETTINGS.choices[choice] ?? choice]));
+    return select({ id: one.name, onchange: changed, ...off }, options, one.value);
+  }
+  const [unit, size] = unitOf(one);
+  const wrong = Boolean(page.get(`wrong ${one.name}`, null) ?? page.trouble(`setting ${one.name}`));
+  const shown = one.range ? amount(one.value, size) : one.value;
+  return h("span.unit", null, input(one.name, { class: one.range ? "short" : "wide", value: shown, inputmode: one.range && "decimal", placeholder: SETTINGS.placeholders[one.name] ?? null, dir: "auto", onchange: changed, ...off }, wrong), unit ? h("span.dim", null, unit) : null);
+}
+
+/** @param {Setting} one @returns {[string, number]} */
+const unitOf = (one) => SETTINGS.units[one.name] ?? ["", 1];
+const typed = (/** @type {any} */ value) => (typeof value === "string" ? value : String(value));
+const amount = (/** @type {number} */ value, /** @type {number} */ size) => String(Number((value / size).toFixed(4)));
+
+/** @param {Setting} one */
+function allowed(one) {
+  if (!one.range) return one.allowed;
+  const [unit, size] = unitOf(one);
+  const [least, most] = one.range.map((bound) => amount(bound, size));
+  return SETTINGS.number(least, most, unit);
+}
+
+/** Keeps a value; `shown`: as the field shows it, in its unit. @param {Page} page @param {Setting} one @param {string} text @param {boolean} [shown] */
+async function keep(page, one, text, shown = false) {
+  const [, size] = unitOf(one);
+  let value = text.trim();
+  if (shown && one.range) {
+    const number = Math.round(Number(value.replace(",", ".")) * size);
+    if (value === "" || !Number.isFinite(number) || number < one.range[0] || number > one.range[1]) return page.set(`wrong ${one.name}`, SETTINGS.cantBe(value));
+    value = String(number);
+  }
+  page.set(`wrong ${one.name}`, null);
+  const send = async () => {
+    if (await page.submit(`setting ${one.name}`, "settings.set", { key: one.name, value })) page.set("settings.changed", true);
+  };
+  if (one.name === "AGENT_RUNTIME" && value === "host") return page.confirm(SETTINGS.unprotected, () => void send());
+  await send();
+}

@@ -1,0 +1,68 @@
+// What commands answer in the tests' own world: chats, tasks, a log. As the app would give them; the settings are its own.
+
+import { readFile } from "node:fs/promises";
+
+const NOW = Date.parse("2026-05-12T10:30:00.000Z");
+const ago = (minutes) => new Date(NOW - minutes * 60_000).toISOString();
+
+const chat = (jid, name, minutes, isRegistered = false) => ({ jid, name, lastActivity: minutes === null ? "" : ago(minutes), isGroup: jid.endsWith("@g.us"), isRegistered });
+
+const CHATS = [
+  chat("120363000000000001@g.us", "Family 👨‍👩‍👧‍👦", 5, true),
+  chat("4915110000001@s.whatsapp.net", "Maya", 12, true),
+  chat("120363000000000020@g.us", "Kita Sonnenschein, Gruppe Marienkäfer und alle, die sonst noch mitlesen wollen", 14),
+  chat("120363000000000021@g.us", "שכונת הגפן – ועד הבית", 29),
+  chat("120363000000000022@g.us", "عائلة الحسيني – رحلة الصيف إلى الجبل الأخضر والعودة مساء الأحد", 50),
+  chat("4915110000033@s.whatsapp.net", "Priya", 130),
+  chat("120363000000000023@g.us", "Book club", 240),
+  chat("120363000000000024@g.us", "Book club", 2000),
+  chat("4915110000034@s.whatsapp.net", "", null),
+  chat("120363000000000002@g.us", "Ops on call", 9000, true),
+];
+
+const task = (id, group, prompt, schedule, value, more = {}) => ({ id, group, chat: "120363000000000001@g.us", prompt, schedule, value, context: "isolated", status: "active", nextRun: "2026-05-12T13:00:00.000Z", lastRun: null, lastResult: null, ...more });
+
+const TASKS = [
+  task("task-1", "main", "Read yesterday’s messages and list what is still open, with who has said that they would do it", "cron", "0 8 * * 1-5", { lastRun: ago(600), lastResult: "Completed", context: "group" }),
+  task("task-2", "family", "Wish whoever has a birthday today a happy one", "cron", "30 9 * * *", { nextRun: "2026-05-13T07:30:00.000Z", lastRun: ago(900), lastResult: "Error: it took too long." }),
+  task("task-3", "ops", "Look at the status page", "interval", "14400000", { status: "paused", nextRun: null }),
+  task("task-4", "main", "Remind me of the dentist", "once", "2026-05-10T09:00:00", { status: "completed", nextRun: null, lastRun: ago(3000), lastResult: "You have an appointment at 10." }),
+];
+
+const HISTORY = [
+  { runAt: ago(600), dueAt: ago(600), late: false, durationMs: 14_200, status: "success", result: "Still open: the paddling pool (Lena), the car’s inspection (nobody yet).", error: null },
+  { runAt: ago(2040), dueAt: ago(2400), late: true, durationMs: 31_000, status: "success", result: null, error: null },
+  { runAt: ago(3480), dueAt: ago(3480), late: false, durationMs: 1_800_000, status: "error", result: null, error: "The agent did not answer in time." },
+];
+
+const LOG = [
+  "INFO NanoClaw has started version: \"0.1.0\"",
+  "INFO Scheduler loop started",
+  "INFO Connected to WhatsApp",
+  "INFO Spawning agent process runtime: \"docker\" group: \"family\" container: \"nanoclaw-family-1778581786000\" run.id: \"family-1778581786000\" run.group: \"family\"",
+  "WARN The folder that is to be mounted does not exist path: \"/home/maya/Pictures/Family\" run.id: \"family-1778581786000\" run.group: \"family\"",
+  "INFO Message sent run.id: \"family-1778581786000\" run.group: \"family\"",
+  "ERROR The agent's image could not be built reason: \"curl: (6) Could not resolve host\"",
+];
+
+const log = (count) => Array.from({ length: count }, (_, at) => `${new Date(NOW - (count - at) * 1500).toISOString()} ${LOG[at % LOG.length]}\n`).join("");
+
+/** What the app answers, by command; a function is given the arguments. */
+export async function answers() {
+  const settings = JSON.parse(await readFile(new URL("settings.json", import.meta.url), "utf8"));
+  const text = log(60);
+  return {
+    chats: CHATS,
+    "tasks.list": TASKS,
+    "tasks.history": HISTORY,
+    "tasks.preview": { zone: "Europe/Berlin", times: ["tomorrow at 08:00", "Thu 14 May at 08:00", "Fri 15 May at 08:00", "Mon 18 May at 08:00", "Tue 19 May at 08:00"].map((words, at) => ({ at: `2026-05-${13 + at}T06:00:00.000Z`, text: words })) },
+    "settings.get": settings,
+    "logs.tail": { path: "/home/maya/.local/share/com.nanoclaw/logs/nanoclaw.log", from: 0, end: text.length, text },
+  };
+}
+
+/** Nothing there yet. */
+export const NOTHING = { chats: [], "tasks.list": [], "tasks.history": [], "logs.tail": { path: "", from: 0, end: 0, text: "" } };
+
+/** More than fits. */
+export const MANY = { chats: Array.from({ length: 400 }, (_, at) => chat(`1203630000${String(at + 1).padStart(8, "0")}@g.us`, `Group ${at + 1}`, at, at < 200)) };

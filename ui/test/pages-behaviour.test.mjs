@@ -1,0 +1,275 @@
+// What the pages of chats, tasks, settings, logs and Kiro, and the assistant, do with what is typed and pressed.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { Browser, states } from "./browser.mjs";
+
+const all = await states();
+let browser;
+before(async () => (browser = await Browser.start()));
+after(() => browser.close());
+
+/** A test in a tab of its own, which must not complain of anything. */
+function inTab(name, view, body, options) {
+  test(name, { timeout: 60_000 }, async () => {
+    const page = await browser.open(view, options);
+    await body(page);
+    assert.deepEqual(page.complaints, []);
+    await page.close();
+  });
+}
+
+const entry = (jid) => `[data-key='${jid}'] button`;
+const FAMILY = "120363000000000001@g.us";
+const fails = (page, message, cure) => page.get(`app.answer = () => { throw { code: "bad", message: ${JSON.stringify(message)}, cure: ${JSON.stringify(cure)} } }`);
+
+inTab("Kiro is signed in to by a way, with what it asks for", all.needs_you_kiro, async (page) => {
+  // K2
+  await page.go("kiro");
+  await page.click("input[value=identity-center]");
+  await page.fill("#startUrl", " https://example.awsapps.com/start ");
+  await page.fill("#region", "eu-central-1");
+  await fails(page, "That sign-in can't be begun.", "Look again.");
+  await page.press("Enter");
+  await page.until("document.querySelector('form .err')");
+  assert.deepEqual(await page.asked(), [{ name: "kiro.login", args: { method: "identity-center", startUrl: "https://example.awsapps.com/start", region: "eu-central-1", browser: false } }]);
+  assert.equal(await page.text("form .err"), "That sign-in can't be begun. Look again.");
+  assert.equal(await page.get("document.querySelector('#startUrl').value.trim()"), "https://example.awsapps.com/start");
+});
+
+inTab("its code is large, copied, and gone when it has run out", all.kiro_login, async (page) => {
+  // K2
+  await page.go("kiro");
+  assert.equal((await page.text(".bigcode")).replace(/\s/g, ""), "WDJB–MJHT");
+  await page.get("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => void (app.copied = text) } })");
+  await page.click(".codecard .btn.plain");
+  await page.until("app.copied === 'WDJB-MJHT'");
+  await page.click(".codecard .btn.primary");
+  assert.deepEqual(await page.get("app.acts"), [{ OpenWebsite: "KiroSignIn" }]);
+  await page.get("app.now += 500_000");
+  await page.until("!document.querySelector('.bigcode').innerText.includes('W')");
+  await page.click(".head .btn");
+  assert.deepEqual(await page.asked(), [{ name: "kiro.login-cancel", args: {} }]);
+  await page.emit(all.ready);
+  assert.equal(await page.text(".statehead h2"), "Signed in to Kiro");
+});
+
+inTab("a mode is asked about first, and stays until the app has changed it", all.ready, async (page) => {
+  // K4
+  await page.go("kiro");
+  const on = () => page.get("document.querySelector('input[name=mode]:checked').value");
+  await page.click("input[value=own]");
+  await page.until("document.querySelector('dialog[open]')");
+  assert.match(await page.text("#confirm-text"), /Nothing of your ~\/\.kiro/);
+  assert.equal(await on(), "shared");
+  await page.press("Escape");
+  await page.click("input[value=own]");
+  await page.until("document.querySelector('dialog[open]')");
+  await page.click("dialog .danger");
+  assert.deepEqual(await page.asked(), [{ name: "kiro.mode", args: { mode: "own", yes: true } }]);
+  assert.equal(await on(), "shared");
+  await page.emit(all.kiro_own);
+  assert.equal(await on(), "own");
+});
+
+inTab("an API key goes to its command and stays nowhere", all.kiro_key_missing, async (page) => {
+  // K4
+  await page.go("kiro");
+  assert.equal(await page.get("document.querySelector('#key').type"), "password");
+  await page.fill("#key", "planted-key");
+  await page.press("Enter");
+  assert.deepEqual(await page.asked(), [{ name: "kiro.key", args: { key: "planted-key" } }]);
+  assert.equal(await page.get("document.querySelector('#key').value"), "");
+  assert.ok(!(await page.get("document.documentElement.outerHTML")).includes("planted"));
+});
+
+inTab("a chat is registered with a folder that fits, and what is wrong is said at it", all.ready, async (page) => {
+  // T4, I6
+  await page.go("chats");
+  await page.until("document.querySelectorAll('.list li').length === 10");
+  const order = await page.get("[...document.querySelectorAll('.list .t')].map((one) => one.innerText).slice(0, 4)");
+  assert.deepEqual(order.map((name) => name.split(" ")[0]), ["You", "Family", "Ops", "Kita"]);
+  await page.click(entry("120363000000000024@g.us"));
+  assert.equal(await page.text(".banner b"), "Another chat has the same name");
+  assert.equal(await page.get("document.querySelector('#folder').value"), "book-club");
+  await fails(page, "The folder book-club belongs to another chat.", "Choose another folder name.");
+  await page.click(".form .btn.primary");
+  await page.until("document.querySelector('.field [role=alert]')");
+  assert.deepEqual(await page.asked(), [{ name: "groups.register", args: { jid: "120363000000000024@g.us", name: "Book club", folder: "book-club" } }]);
+});
+
+inTab("the own chat is offered first, and can become the private channel", all.first_start_chat, async (page) => {
+  await page.go("chats");
+  await page.until("document.querySelector('.list .t')");
+  assert.equal(await page.text(".list .t"), "You (message yourself)");
+  await page.click(entry("4915110000001@s.whatsapp.net"));
+  await page.click(".card .btn");
+  assert.deepEqual(await page.asked(), [{ name: "groups.register", args: { jid: "4915110000001@s.whatsapp.net", name: "You (message yourself)", folder: "main" } }]);
+});
+
+inTab("how a chat is answered, its folders and tools are changed one by one", all.ready, async (page) => {
+  // M3, X1
+  await page.go("chats");
+  await page.until(`document.querySelector("${entry(FAMILY)}")`);
+  await page.click(entry(FAMILY));
+  await page.click("input[value=every]");
+  await page.fill("#trigger", "Bob");
+  await page.press("Enter");
+  await page.click(".detail .btn.quiet");
+  await page.fill("#hostPath", "~/Pictures");
+  await page.click("input[name=write]");
+  await page.click(".detail .form .btn.primary");
+  await page.click(".detail .toggle");
+  const set = (args) => ({ name: "groups.set", args: { target: FAMILY, ...args } });
+  const asked = await page.asked();
+  assert.deepEqual(asked.slice(0, 3), [set({ requiresTrigger: false }), set({ trigger: "Bob" }), set({ mounts: [{ hostPath: "~/Pictures", readonly: false }] })]);
+  assert.ok(asked[3].args.tools.includes("@nanoclaw"));
+  await page.click(".detail .danger");
+  await page.until("document.querySelector('dialog[open]')");
+  await page.click("dialog .danger");
+  assert.deepEqual((await page.asked()).at(-1), { name: "groups.remove", args: { target: FAMILY } });
+});
+
+inTab("search finds a chat, and the list stays where it is", all.ready, async (page) => {
+  await page.go("chats");
+  await page.until("document.querySelectorAll('.list li').length === 10");
+  await page.fill(".search input", "book");
+  await page.until("document.querySelectorAll('.list li').length === 2");
+  await page.emit(all.working);
+  assert.equal(await page.get("document.activeElement.type + document.activeElement.value"), "searchbook");
+});
+
+inTab("a task is planned with its next times before, and each kind makes its schedule", all.ready, async (page) => {
+  // I5
+  await page.go("tasks");
+  await page.until("document.querySelector('.head .btn')");
+  await page.click(".head .btn");
+  await page.until("document.querySelectorAll('.preview li').length === 5");
+  assert.equal(await page.text(".preview b"), "Next times, in Europe/Berlin");
+  await page.fill("#prompt", "List what is open");
+  await page.click("[aria-label=Saturday]");
+  await page.click("form > .btns .btn");
+  await page.until("app.asked.length === 1 && document.querySelector('.tasks')");
+  const add = (schedule, value, context = "isolated") => ({ name: "tasks.add", args: { group: "main", prompt: "List what is open", schedule, value, context } });
+  assert.deepEqual(await page.asked(), [add("cron", "0 8 * * 1,2,3,4,5,6")]);
+  const kinds = [
+    ["once", [["#date", "2030-01-31"], ["#time", "9:30"]], add("once", "2030-01-31T09:30:00", "group")],
+    ["often", [["#every", "1,5"]], add("interval", "5400000", "group")],
+    ["cron", [["#cron", "5 4 * * *"]], add("cron", "5 4 * * *", "group")],
+  ];
+  for (const [kind, fields, expect] of kinds) {
+    await page.click(".head .btn");
+    await page.click(`input[value=${kind}]`);
+    if (kind === "once") await page.click(".form .toggle");
+    await page.fill("#prompt", "List what is open");
+    for (const [field, text] of fields) await page.fill(field, text);
+    await page.click("form > .btns .btn");
+    await page.until("document.querySelector('.tasks')");
+    assert.deepEqual((await page.asked()).at(-1), expect);
+  }
+});
+
+inTab("a task is paused, run and cancelled after a question", all.ready, async (page) => {
+  await page.go("tasks");
+  await page.until("document.querySelector('.tasks button.row')");
+  await page.click(".tasks button.row");
+  await page.until("document.querySelectorAll('.history li').length === 3");
+  await page.click(".taskmore .btn:nth-of-type(1)");
+  await page.click(".taskmore .btn:nth-of-type(2)");
+  await page.click(".taskmore .danger");
+  await page.until("document.querySelector('dialog[open]')");
+  assert.equal((await page.asked()).length, 2);
+  await page.click("dialog .danger");
+  assert.deepEqual((await page.asked()).map(({ name, args }) => `${name} ${args.id}`), ["tasks.run task-1", "tasks.pause task-1", "tasks.cancel task-1"]);
+});
+
+inTab("a setting is kept in its unit, and a bad one refused on the spot", all.ready, async (page) => {
+  await page.go("settings");
+  await page.until("document.querySelector('#IDLE_TIMEOUT')");
+  assert.equal(await page.get("document.querySelector('#IDLE_TIMEOUT').value"), "5");
+  const change = async (field, text) => {
+    await page.fill(field, text);
+    await page.press("Tab");
+  };
+  await change("#MAX_CONCURRENT_CONTAINERS", "lots");
+  await page.until("document.querySelector('.setting .err')");
+  assert.equal(await page.text(".setting .err"), "It can’t be “lots”. It must be from 1 to 1000.");
+  assert.deepEqual(await page.asked(), []);
+  await page.picture("settings-bad");
+  await change("#MAX_CONCURRENT_CONTAINERS", "7");
+  await change("#IDLE_TIMEOUT", "2,5");
+  await page.until("app.asked.length === 2 && document.querySelector('.banner.info')");
+  assert.deepEqual(await page.asked(), [{ name: "settings.set", args: { key: "MAX_CONCURRENT_CONTAINERS", value: "7" } }, { name: "settings.set", args: { key: "IDLE_TIMEOUT", value: "150000" } }]);
+  assert.equal(await page.text(".setting .err"), null);
+  await page.click(".banner .btn");
+  assert.deepEqual(await page.get("app.acts"), ["Restart"]);
+  await page.get("(() => { const field = document.querySelector('#AGENT_RUNTIME'); field.value = 'host'; field.dispatchEvent(new Event('change')); })()");
+  await page.until("document.querySelector('dialog[open]')");
+  assert.equal((await page.asked()).length, 2, "asked first");
+});
+
+inTab("the log grows, is held, and is filtered by level, chat and text", all.ready, async (page) => {
+  await page.go("logs");
+  const lines = () => page.get("document.querySelectorAll('.log .line').length");
+  await page.until("document.querySelectorAll('.log .line').length === 60");
+  await page.get(`app.known["logs.tail"] = { ...app.known["logs.tail"], from: app.known["logs.tail"].end, text: "2026-05-12T10:30:00.000Z WARN One more <b>line</b>\\n" }`);
+  await page.until("document.querySelectorAll('.log .line').length > 60");
+  assert.match(await page.text(".log .line"), /One more <b>line<\/b>/);
+  await page.click(".logbar .toggle");
+  await page.click("input[value=problems]");
+  await page.until("document.querySelectorAll('.log .line.info').length === 0");
+  await page.fill(".logbar .search input", "pictures/family");
+  await page.until("document.querySelectorAll('.log .line').length === 9");
+  assert.equal(await lines(), 9);
+  await page.click(".logbar > .btn");
+  assert.deepEqual(await page.get("app.acts"), ["OpenLog"]);
+});
+
+inTab("the assistant is walked by keys alone, in four steps", all.first_start, async (page) => {
+  // T4: Docker and Kiro are there: begin, scan, choose, write.
+  assert.match(await page.text(".kick"), /Step 1 of 7/);
+  const focus = async (label) => {
+    for (let at = 0; at < 30; at += 1) {
+      if ((await page.get("document.activeElement.innerText")) === label) return;
+      await page.press("Tab");
+    }
+    throw new Error(`no way to ${label} by keys`);
+  };
+  await focus("Begin");
+  await page.press("Enter");
+  await page.until("document.querySelector('.qr')");
+  assert.deepEqual((await page.asked()).map(({ name }) => name), ["image.build"], "the image is built meanwhile");
+  await page.picture("setup-scan");
+  await page.emit(all.first_start_chat);
+  await page.until("document.querySelector('.row.pick')");
+  assert.equal(await page.text(".row.pick .t"), "You (message yourself)");
+  await focus("Use this chat");
+  await page.press("Enter");
+  await page.until("app.asked.length === 2");
+  assert.deepEqual((await page.asked())[1].args, { jid: "4915110000001@s.whatsapp.net", name: "You (message yourself)", folder: "main" });
+  await page.emit(all.first_start_hello);
+  assert.equal(await page.text("h1"), "Say hello to Andy");
+  await page.picture("setup-hello");
+  const answered = structuredClone(all.first_start_hello);
+  answered.setup.steps.at(-1).done = true;
+  await page.emit(answered);
+  assert.equal(await page.text("h1"), "Andy is ready");
+  await page.picture("setup-ready");
+  await focus("Open NanoClaw");
+  await page.press("Enter");
+  assert.equal(await page.text("h1"), "All is well");
+});
+
+inTab("the assistant can be left at any step, and goes on where it was", all.first_start, async (page) => {
+  await page.click(".foot .quiet");
+  assert.equal(await page.text(".banner b"), "Setting up is not finished");
+  await page.click(".banner .btn");
+  await page.click(".foot .primary");
+  await page.until("document.querySelector('.qr')");
+  await page.click(".foot .plain");
+  assert.match(await page.text(".kick"), /Kiro/, "back");
+  await page.click(".foot .primary");
+  await page.click(".foot .quiet");
+  assert.match(await page.text(".kick"), /Private channel/, "WhatsApp is done later");
+});
