@@ -40,6 +40,14 @@ export const WORDS = {
   loading: "Loading",
 };
 
+export const WHATSAPP = {
+  backups: "Former sign-ins",
+  moved: (/** @type {string} */ ago, /** @type {number} */ bytes) => `Moved aside ${ago} · ${Math.max(0.1, bytes / 1_000_000).toFixed(1)} MB`,
+  removeLabel: "Delete…",
+  remove: (/** @type {string} */ name) => `Delete ${name}`,
+  removeAsk: (/** @type {string} */ name) => ({ title: "Delete this former sign-in?", text: `${name} is deleted for good. It is of use only to go back to that sign-in.`, label: "Delete" }),
+};
+
 export const KIRO = {
   places: "Who is signed in",
   looked: (/** @type {string} */ ago) => `looked ${ago}`,
@@ -60,6 +68,8 @@ export const KIRO = {
 export const CHATS = {
   own: "You (message yourself)",
   ownText: "Your notes to yourself",
+  /** What the own chat is called once it is the private channel. */
+  ownName: (/** @type {string} */ name) => `You and ${name}`,
   nameless: "Chat without a name",
   none: "No chat is chosen",
   noneText: (/** @type {string} */ name) => `Choose one to see whether ${name} listens there.`,
@@ -259,11 +269,11 @@ export const SETUP = {
   atLoginText: "So that it answers also after a restart.",
   ready: (/** @type {string} */ name) => `${name} is ready`,
   readyText: (/** @type {string} */ name) => `Write in your private channel, or choose more chats in which ${name} listens.`,
-  points: (/** @type {string} */ name) =>
-    /** @type {[string, string, string][]} */ ([
-      ["yes", "It reads only the chats that you choose", "Of all others it knows the name, and when something was last written."],
-      ["yes", "It works in a box", `${name} runs in a container and sees no file of yours but those that you give it.`],
-      ["yes", "It thinks with Kiro", "What is said in these chats goes to Kiro, with your sign-in."],
+  points: (/** @type {string} */ name, /** @type {string} */ mode) =>
+    /** @type {[string, string][]} */ ([
+      ["It reads only the chats that you choose", "Of all others it knows the name, and when something was last written."],
+      ["It works in a box", `${name} runs in a container. It sees its own folder, those that you give it, and what it needs for Kiro.`],
+      ["It thinks with Kiro", `What is said in these chats goes to Kiro. ${mode}`],
     ]),
 };
 

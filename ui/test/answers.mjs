@@ -53,6 +53,7 @@ export async function answers() {
   const text = log(60);
   return {
     chats: CHATS,
+    "whatsapp.backups": [{ name: "auth.bak.1778300000", movedAt: ago(4700), bytes: 2_400_000 }],
     "tasks.list": TASKS,
     "tasks.history": HISTORY,
     "tasks.preview": { zone: "Europe/Berlin", times: ["tomorrow at 08:00", "Thu 14 May at 08:00", "Fri 15 May at 08:00", "Mon 18 May at 08:00", "Tue 19 May at 08:00"].map((words, at) => ({ at: `2026-05-${13 + at}T06:00:00.000Z`, text: words })) },

@@ -191,7 +191,7 @@ function offered(page, view, one) {
     const called = every === "called" ? { ...(trigger.trim() ? { trigger: trigger.trim() } : {}) } : { noTrigger: true };
     void page.submit("chats.register", "groups.register", { jid: one.jid, name: one.name, folder: folder.trim(), ...called });
   };
-  const main = () => void page.submit("chats.register", "groups.register", { jid: one.jid, name: one.name, folder: "main" });
+  const main = () => void page.submit("chats.register", "groups.register", asMain(view, one));
   const move = () => page.confirm(CHATS.moveMain(one.name, view.assistant), () => void page.submit("chats.register", "groups.move-main", { jid: one.jid }));
   return [
     h("p.lead", { key: "lead" }, CHATS.notHere(view.assistant)),
@@ -205,6 +205,11 @@ function offered(page, view, one) {
     ),
     h("div.card.pad", { key: "main" }, h("b", null, CHATS.mainTitle), h("p.dim", null, CHATS.mainText(view.assistant)), h("div.btns.above", null, button({ label: hasMain ? CHATS.moveHere : CHATS.makeMain, press: hasMain ? move : main, busy }))),
   ];
+}
+
+/** The chat as the private channel. @param {WindowView} view @param {Row} one */
+export function asMain(view, { jid, name, isOwn }) {
+  return { jid, name: isOwn ? CHATS.ownName(view.assistant) : name, folder: "main" };
 }
 
 /** A folder's name made of the chat's. @param {Row} one @param {WindowView} view */

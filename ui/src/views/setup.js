@@ -8,7 +8,7 @@ import { avatar, bar, buttonOf, markOf, panelOf, row, strange } from "../compone
 import { h } from "../dom.js";
 import { answered, button, search, told, toggle } from "../fields.js";
 import { CHATS, SETUP, ago } from "../words.js";
-import { rowsOf } from "./chats.js";
+import { asMain, rowsOf } from "./chats.js";
 import { signingIn } from "./kiro.js";
 import { whatsapp } from "./whatsapp.js";
 
@@ -40,9 +40,12 @@ function current(page, view) {
   // The image is built while the person goes on.
   const passed = new Set(page.get("setup.later", []));
   const begun = page.get("setup.begun", false) || !view.setup.isFirst || view.whatsapp.signOut !== null;
-  const first = steps.findIndex((step) => (step.key === "welcome" ? !begun : step.key === "hello" || (!step.done && !passed.has(step.key) && !(step.key === "image" && view.setup.progress))));
+  const first = steps.findIndex((step) => (step.key === "welcome" ? !begun : step.key === "hello" || (!step.done && !passed.has(step.key) && !isBuilding(step))));
   return first;
 }
+
+/** @param {Step} step */
+const isBuilding = (step) => step.key === "image" && step.panel?.mark === "busy";
 
 /** @param {Page} page @param {WindowView} view @param {Step} step @returns {Child[]} */
 function body(page, view, step) {
@@ -69,12 +72,12 @@ function body(page, view, step) {
 
 /** What it may see and do. @param {WindowView} view @returns {Child} */
 function points(view) {
-  return h("ul.card", { key: "points" }, ...SETUP.points(view.assistant).map(([picture, title, text]) => row({ key: title, tag: "li", lead: markOf(picture === "no" ? "off" : "ready", 18), title: h("span.t", null, title), text: h("span.wrap", null, text) })));
+  return h("ul.card", { key: "points" }, ...SETUP.points(view.assistant, view.kiro.modes.find((mode) => mode.on)?.text ?? "").map(([title, text]) => row({ key: title, tag: "li", lead: markOf("ready", 18), title: h("span.t", null, title), text: h("span.wrap", null, text) })));
 }
 
 /** @param {Page} page @param {WindowView} view @returns {Child} */
 function atLogin(page, view) {
-  const on = page.get("setup.login", view.autostart?.on ?? true);
+  const on = page.get("setup.login", true);
   if (!view.autostart) return null;
   return h("div.card", { key: "login" }, h("div.row", null, h("div.mid", null, h("span.t", null, SETUP.atLogin), h("div.s", null, SETUP.atLoginText)), h("div.end", null, toggle({ label: SETUP.atLogin, on, change: (to) => page.set("setup.login", to) }))));
 }
@@ -116,18 +119,20 @@ function foot(page, view, at) {
     page.set("setup.begun", true);
     page.set("setup.at", null);
     const { autostart } = view;
-    if (autostart && page.get("setup.login", autostart.on) !== autostart.on) page.press(autostart.button);
+    if (autostart && page.get("setup.login", true) !== autostart.on) page.press(autostart.button);
     // It takes a while: it is begun here, and goes on beside the other steps.
-    if (begin) page.press(begin);
+    if (!begin) return;
+    page.set("setup.later", ["image"]);
+    page.press(begin);
   };
   const choose = async () => {
     const rows = rowsOf(view, page.ask("chats").value ?? []).sort((a, b) => Number(b.isOwn) - Number(a.isOwn));
     const chosen = rows.find((one) => one.jid === page.get("setup.chat", null)) ?? rows[0];
     if (!chosen) return;
-    const known = chosen.group ? ["groups.move-main", { jid: chosen.jid }] : ["groups.register", { jid: chosen.jid, name: chosen.name, folder: "main" }];
+    const known = chosen.group ? ["groups.move-main", { jid: chosen.jid }] : ["groups.register", asMain(view, chosen)];
     if (await page.submit("setup.main", /** @type {string} */ (known[0]), /** @type {Record<string, unknown>} */ (known[1]))) page.set("setup.at", null);
   };
-  const doing = step.key === "welcome" ? { label: SETUP.begin, press: welcome } : step.key === "main" && !step.done ? { label: SETUP.choose, press: () => void choose(), busy: page.isDoing("setup.main") } : step.done ? { label: SETUP.next, press: () => page.set("setup.at", null) } : step.key === "image" && view.setup.progress ? { label: SETUP.next, press: on } : null;
+  const doing = step.key === "welcome" ? { label: SETUP.begin, press: welcome } : step.key === "main" && !step.done ? { label: SETUP.choose, press: () => void choose(), busy: page.isDoing("setup.main") } : step.done ? { label: SETUP.next, press: () => page.set("setup.at", null) } : isBuilding(step) ? { label: SETUP.next, press: on } : null;
   return [
     at > 0 ? button({ label: SETUP.back, big: true, press: () => page.set("setup.at", at - 1) }) : null,
     h("span.sp", null),

@@ -4,9 +4,9 @@
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
-import { buttonOf, heard, howto, icon, more, panelOf, ring, row } from "../components.js";
+import { buttonOf, heard, howto, icon, more, panelOf, ring, row, section } from "../components.js";
 import { h } from "../dom.js";
-import { WORDS, clockLeft, left, span } from "../words.js";
+import { WHATSAPP, WORDS, ago, clockLeft, left, span } from "../words.js";
 
 /** Modules of white around a QR code, without which cameras don't find it. */
 const QUIET_ZONE = 4;
@@ -29,9 +29,23 @@ export function whatsapp(page, view) {
     code && !scans ? typing(page, code) : null,
     phone && !code && !scans ? byNumber(page, phone, panel) : null,
     facts.length ? h("ul.card", null, ...facts.map((fact) => row({ key: fact.title, tag: "li", title: h("span.t", null, fact.title), end: [h("span.num", null, fact.value)] }))) : null,
+    backups(page, view),
     h("div.col.tight", null, ...details.map((detail) => more(page, detail))),
     signOut ? h("div", null, buttonOf(page, signOut)) : null,
   ];
+}
+
+/** The sign-ins that were moved aside; only a person deletes one. @param {Page} page @param {WindowView} view @returns {Child} */
+function backups(page, view) {
+  // While a code is to be seen, nothing else is.
+  if (!view.whatsapp.panel) return null;
+  /** @type {{ name: string, movedAt: string, bytes: number }[]} */
+  const all = page.ask("whatsapp.backups").value ?? [];
+  if (!all.length) return null;
+  const remove = (/** @type {string} */ name) => () => page.confirm(WHATSAPP.removeAsk(name), () => void page.submit("backups", "whatsapp.remove-backup", { name, yes: true }));
+  const line = (/** @type {typeof all[number]} */ { name, movedAt, bytes }) =>
+    row({ key: name, tag: "li", title: h("span.mono.sel", null, name), text: WHATSAPP.moved(ago(movedAt, page.now), bytes), end: [h("button.btn.danger", { type: "button", "aria-label": WHATSAPP.remove(name), onclick: remove(name) }, WHATSAPP.removeLabel)] });
+  return section(WHATSAPP.backups, null, h("ul.card", null, ...all.map(line)));
 }
 
 /** How the person links. @param {Page} page @returns {"qr" | "phone"} */
