@@ -86,6 +86,14 @@ enum Job {
     Live(BTreeSet<Folder>),
     Answer(Ticket, IpcResult),
     Snapshots(Folder, Vec<(&'static str, String)>, oneshot::Sender<()>),
+    End,
+}
+
+impl Drop for Ipc {
+    fn drop(&mut self) {
+        // The watcher sends jobs too: the queue never ends by itself.
+        let _ = self.jobs.send(Job::End);
+    }
 }
 
 impl Ipc {
@@ -201,7 +209,7 @@ impl Post {
                     polled = Instant::now();
                     self.look();
                 }
-                Err(jobs::RecvTimeoutError::Disconnected) => return,
+                Ok(Job::End) | Err(jobs::RecvTimeoutError::Disconnected) => return,
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use async_trait::async_trait;
 use nanoclaw_core::{
     chat::{Inbound, Message},
@@ -38,22 +38,26 @@ pub(super) struct StoreIntake {
 impl Intake for StoreIntake {
     async fn accept(&self, batch: Vec<Inbound>) -> Result<()> {
         ensure!(self.accepting.load(Ordering::SeqCst), "NanoClaw is quitting");
-        let assistant = self.assistant.clone();
-        let kept = self
-            .store
-            .write(move |db| {
-                let new = messages::accept(db, &batch, &assistant)?;
-                moment("keeping");
-                Ok(new)
-            })
-            .await;
-        moment("stored");
-        let held = kept.as_ref().map(|_| ()).map_err(|error| anyhow!("{error:#}"));
-        if kept.as_ref().map_or(true, |new| !new.is_empty()) {
-            // Without a loop nobody answers now; the next start finds the messages unseen (C3).
-            let _ = self.arrivals.send(kept);
-        }
-        held
+        let (store, assistant, arrivals) = (self.store.clone(), self.assistant.clone(), self.arrivals.clone());
+        // The link may be cut while it waits. What is kept is told all the same: known when it comes again, it would be
+        // told no more.
+        let kept = tokio::spawn(async move {
+            let kept = store
+                .write(move |db| {
+                    let new = messages::accept(db, &batch, &assistant)?;
+                    moment("keeping");
+                    Ok(new)
+                })
+                .await;
+            moment("stored");
+            let held = kept.as_ref().map(|_| ()).map_err(|error| anyhow!("{error:#}"));
+            if kept.as_ref().map_or(true, |new| !new.is_empty()) {
+                // Without a loop nobody answers now; the next start finds the messages unseen (C3).
+                let _ = arrivals.send(kept);
+            }
+            held
+        });
+        kept.await.context("what arrived could not be kept")?
     }
 }
 

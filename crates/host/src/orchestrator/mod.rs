@@ -37,6 +37,8 @@ mod logs;
 mod mounts;
 mod outgoing;
 mod quitting;
+#[cfg(test)]
+mod rounds;
 mod runs;
 mod start;
 mod tasks;

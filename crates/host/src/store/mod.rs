@@ -65,8 +65,13 @@ impl Store {
     /// # Errors
     /// A trouble that says why: newer than we know, held by another program, or not to be opened. Nothing was changed then.
     pub fn open(path: &Path) -> Result<Store, Trouble> {
-        let mut connection = connect(path)?;
+        let connection = connect(path)?;
         reserve(path);
+        Store::on(connection)
+    }
+
+    /// The store on a connection of [`connect`].
+    pub(crate) fn on(mut connection: Connection) -> Result<Store, Trouble> {
         let (jobs, queue) = mpsc::channel::<Job>();
         thread::Builder::new()
             .name("store".to_owned())
@@ -122,7 +127,8 @@ impl Store {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, Trouble> {
+/// Brings the database up to date and takes it.
+pub(crate) fn connect(path: &Path) -> Result<Connection, Trouble> {
     let known = MIGRATIONS.len();
     let open = || -> Result<Connection, rusqlite_migration::Error> {
         let mut connection = Connection::open(path)?;
