@@ -51,7 +51,7 @@ pub enum Status {
 }
 
 /// Why a run failed, as far as the runner can tell. The host chooses sentence and cure by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Kiro asks for a sign-in (A5).
@@ -72,6 +72,8 @@ pub enum Cause {
     Network,
     /// kiro-cli isn't there.
     Missing,
+    /// kiro-cli doesn't know what is asked of it.
+    Old,
     DiskFull,
     /// Anything else, and whatever a newer runner may say.
     #[serde(other)]

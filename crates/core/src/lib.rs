@@ -9,6 +9,7 @@ pub mod autostart;
 pub mod chat;
 pub mod command;
 pub mod extra;
+pub mod failure;
 pub mod group;
 pub mod image;
 pub mod kiro;

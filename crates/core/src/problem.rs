@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{group::Folder, image::BuildFailure, settings::Setting};
+use crate::{failure::Failure, group::Folder, image::BuildFailure, settings::Setting};
 
 /// A trouble as a person sees it, in AppStatus and in the command line's errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ pub enum Trouble {
     RunFailed {
         folder: Folder,
         chat: String,
-        reason: String,
+        failure: Failure,
     },
     NotStopped {
         container: String,
@@ -261,7 +261,7 @@ impl Trouble {
             BadKey => "bad-key",
             NoKeyStore { .. } => "no-key-store",
             SettingFixed { .. } => "setting-fixed",
-            RunFailed { .. } => "run-failed",
+            RunFailed { failure, .. } => failure.row().code,
             NotStopped { .. } => "not-stopped",
             PartFailed { .. } => "internal-restart",
             MountMissing { .. } => "mount-missing",
@@ -392,7 +392,7 @@ impl Trouble {
             ),
             KiroSignedOut => say(
                 "Kiro is signed out.",
-                "Sign in (`nanoclawctl kiro login`).",
+                "Sign in (`nanoclawctl kiro login`). Messages wait until then, and go on by themselves.",
             ),
             KiroOld { version, needed } => (
                 format!("kiro-cli on this computer is too old: version {version}."),
@@ -433,8 +433,8 @@ impl Trouble {
                 format!("The environment sets {key}, which goes before what is chosen here."),
                 format!("Start NanoClaw without {key} and NANOCLAW_{key} in its environment."),
             ),
-            RunFailed { chat, reason, .. } => (
-                format!("The agent could not answer in {chat}: {reason}"),
+            RunFailed { chat, failure, .. } => (
+                format!("The agent could not answer in {chat}: {}", failure.text),
                 "The messages are kept. A new message in that chat tries again.".to_owned(),
             ),
             NotStopped { container } => (
@@ -570,6 +570,9 @@ impl Trouble {
             Trouble::ImageIsBeingBuilt => offer("Cancel the build", "image.cancel", json!({})),
             Trouble::KiroSignedOut => offer("Sign in to Kiro", "kiro.login", json!({})),
             Trouble::KiroLoginUnderWay => offer("Cancel the sign-in", "kiro.login-cancel", json!({})),
+            Trouble::RunFailed { failure, .. } => {
+                failure.row().offer.and_then(|(label, command)| offer(label, command, json!({})))
+            }
             Trouble::ServerClash { .. } => offer("Remove the entry", "kiro.remove-entry", json!({})),
             Trouble::AlreadyLinked => offer("Link again", "pair", json!({"yes": true})),
             _ => None,

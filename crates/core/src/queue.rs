@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    failure::Fate,
     group::Folder,
+    kiro::SignIn,
     status::{RunKind, RunState},
 };
 
@@ -45,6 +47,8 @@ pub enum Event {
     /// A person stops a group's run.
     Stop(RunId),
     EngineReady(bool),
+    /// Whether Kiro is signed in, as far as that can be told: where it is not, work waits for it (K3).
+    SignIn(SignIn),
     Paused(bool),
     /// Nothing starts any more; idle runs are closed.
     Quit,
@@ -60,8 +64,8 @@ pub enum Event {
 pub enum Outcome {
     /// It answered what it was given.
     Done,
-    /// It ended badly: what was not answered is tried again later (Q4).
-    Failed,
+    /// It ended badly.
+    Failed(Fate),
     /// The engine went away, or a person stopped it: no failure, and nothing counts as a retry (Q7).
     Lost,
 }
@@ -98,14 +102,18 @@ pub enum Effect {
     },
     /// Tell the run that nothing more comes; it ends by itself.
     Close(RunId),
-    /// All retries failed: say so in the chat (C4).
+    /// All retries failed, or none makes sense: say so in the chat (C4).
     GiveUp(Folder),
+    /// What the group has to do waits for a sign-in: say so in the chat (K3).
+    Park(Folder),
 }
 
 #[derive(Debug)]
 pub struct Queue {
     cap: usize,
     engine_ready: bool,
+    /// Kiro is known to be signed out.
+    signed_out: bool,
     paused: bool,
     quitting: bool,
     lanes: BTreeMap<Folder, Lane>,
@@ -120,6 +128,8 @@ struct Lane {
     keep_warm: bool,
     /// The chat has to be told that all retries failed, before anything else is done for it.
     give_up: bool,
+    /// Since when its work waits for a sign-in.
+    parked: Option<Timestamp>,
     run: Option<Active>,
     attempt: u32,
     retry_at: Option<Timestamp>,
@@ -130,6 +140,7 @@ struct Active {
     run: RunId,
     work: Work,
     state: RunState,
+    since: Timestamp,
     idle_since: Option<Timestamp>,
 }
 
@@ -139,6 +150,8 @@ pub struct Waiting {
     pub folder: Folder,
     pub messages: bool,
     pub tasks: usize,
+    /// It waits for a sign-in to Kiro.
+    pub parked: bool,
     pub retry_at: Option<Timestamp>,
     pub attempt: u32,
 }
@@ -150,6 +163,7 @@ impl Queue {
         Queue {
             cap: cap.max(1),
             engine_ready: false,
+            signed_out: false,
             paused: false,
             quitting: false,
             lanes: BTreeMap::new(),
@@ -198,6 +212,12 @@ impl Queue {
                 }
             }
             Event::EngineReady(ready) => self.engine_ready = ready,
+            Event::SignIn(state) => {
+                self.signed_out = state == SignIn::SignedOut;
+                if state == SignIn::SignedIn {
+                    self.unpark();
+                }
+            }
             Event::Paused(paused) => self.paused = paused,
             Event::Quit => self.quitting = true,
             Event::Removed(folder) => {
@@ -256,6 +276,7 @@ impl Queue {
                 folder: folder.clone(),
                 messages: lane.messages,
                 tasks: lane.tasks.len(),
+                parked: lane.parked.is_some(),
                 retry_at: lane.retry_at,
                 attempt: lane.attempt,
             })
@@ -295,6 +316,13 @@ impl Queue {
         Effect::Pipe { folder, run }
     }
 
+    /// What waited for a sign-in goes on, the oldest first.
+    fn unpark(&mut self) {
+        let since = |folder: &Folder| self.lanes.get(folder).and_then(|lane| lane.parked).unwrap_or(Timestamp::MAX);
+        self.waiting.make_contiguous().sort_by_key(since);
+        self.lanes.values_mut().for_each(|lane| lane.parked = None);
+    }
+
     fn ended(&mut self, run: &str, outcome: Outcome, more: bool, now: Timestamp, effects: &mut Vec<Effect>) {
         let Some((folder, active)) = self.lanes.iter_mut().find_map(|(folder, lane)| {
             let active = lane.run.take_if(|active| active.run == run)?;
@@ -310,16 +338,19 @@ impl Queue {
         } else if let Work::Task(task) = active.work {
             lane.tasks.push_front(task);
         }
-        if outcome == Outcome::Failed && lane.has_work() {
-            match retry_after(lane.attempt) {
-                Some(wait) => {
+        if let Outcome::Failed(fate) = outcome
+            && lane.has_work()
+        {
+            match (fate, retry_after(lane.attempt)) {
+                (Fate::Retry, Some(wait)) => {
                     lane.attempt += 1;
                     lane.retry_at = now.checked_add(wait).ok();
                 }
-                None => {
+                (Fate::Retry, None) | (Fate::GiveUp, _) => {
                     *lane = Lane::default();
                     effects.push(Effect::GiveUp(folder.clone()));
                 }
+                (Fate::Park, _) => effects.push(lane.park(&folder, active.since)),
             }
         }
         if lane.has_work() {
@@ -351,6 +382,9 @@ impl Queue {
             lane.retry_at = lane.retry_at.filter(|at| *at > now);
             if lane.is_ready(now) && std::mem::take(&mut lane.give_up) {
                 effects.push(Effect::GiveUp(folder.clone()));
+            }
+            if lane.is_ready(now) && self.signed_out && lane.needs_kiro() {
+                effects.push(lane.park(&folder, now));
             }
             if lane.is_ready(now) && running < cap {
                 effects.extend(lane.start(&folder, now));
@@ -389,7 +423,17 @@ impl Lane {
     }
 
     fn is_ready(&self, now: Timestamp) -> bool {
-        self.has_work() && self.run.is_none() && self.retry_at.is_none_or(|at| at <= now)
+        self.has_work() && self.run.is_none() && self.parked.is_none() && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// A run that is only kept warm shows by itself whether it can start.
+    fn needs_kiro(&self) -> bool {
+        self.messages || !self.tasks.is_empty()
+    }
+
+    fn park(&mut self, folder: &Folder, since: Timestamp) -> Effect {
+        (self.parked, self.attempt, self.retry_at) = (Some(since), 0, None);
+        Effect::Park(folder.clone())
     }
 
     /// Tasks go before messages (Q3); a run for messages is warm anyway.
@@ -406,7 +450,13 @@ impl Lane {
         };
         let run = format!("{folder}-{}", now.as_millisecond());
         self.retry_at = None;
-        self.run = Some(Active { run: run.clone(), work: work.clone(), state: RunState::Working, idle_since: None });
+        self.run = Some(Active {
+            run: run.clone(),
+            work: work.clone(),
+            state: RunState::Working,
+            since: now,
+            idle_since: None,
+        });
         Some(Effect::Start { folder: folder.clone(), run, work })
     }
 }

@@ -4,7 +4,6 @@
 //! Kiro takes turns one after the other, so a result that names a turn answers all turns before it too.
 
 use jiff::{SignedDuration, Timestamp};
-use nanoclaw_protocol::Cause;
 use sha2::{Digest, Sha256};
 
 use crate::{chat::Seq, group::Group, settings::Settings, status::RunKind};
@@ -94,24 +93,6 @@ pub fn ended_well(code: i64, timed_out: bool, gave_result: bool) -> bool {
     if timed_out { gave_result } else { code == 0 }
 }
 
-/// Why a run failed, in words for the chat and the status: what is wrong, and what helps (A5, C4). What the agent itself
-/// wrote stays in the run's log: it may hold anything.
-pub fn excuse(cause: Option<Cause>) -> &'static str {
-    match cause {
-        Some(Cause::SignedOut | Cause::Expired | Cause::Browser) => {
-            "Kiro is signed out. Sign in on the computer with `kiro-cli login`."
-        }
-        Some(Cause::Quota) => "Kiro's limit is used up. Wait, or raise the limit.",
-        Some(Cause::Model) => "Kiro does not know the model. Check the setting KIRO_MODEL.",
-        Some(Cause::Agent) => "Kiro can't use its agent configuration. Check ~/.kiro/agents.",
-        Some(Cause::Mcp) => "one of Kiro's tools did not start. Check the agent's MCP servers.",
-        Some(Cause::Network) => "Kiro can't be reached. Check the computer's network.",
-        Some(Cause::Missing) => "kiro-cli is missing in the agent's image. Build the image again.",
-        Some(Cause::DiskFull) => "the disk is full. Make room on it.",
-        Some(Cause::Unknown) | None => "the agent failed. The log of its run says more.",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,27 +148,6 @@ mod tests {
         clock.closing_at = Some(at(2300));
         assert_eq!(clock.due(false), (at(2330), Due::Stop), "told to close, but does not");
         assert_eq!(clock.due(true), (at(3800), Due::Stop), "told to close, and still answering");
-    }
-
-    #[test]
-    fn each_failure_says_what_is_wrong_and_what_helps() {
-        // A5, C4
-        let causes = [
-            Cause::SignedOut,
-            Cause::Expired,
-            Cause::Browser,
-            Cause::Quota,
-            Cause::Model,
-            Cause::Agent,
-            Cause::Mcp,
-            Cause::Network,
-            Cause::Missing,
-            Cause::DiskFull,
-            Cause::Unknown,
-        ];
-        for cause in causes {
-            assert_eq!(excuse(Some(cause)).matches(". ").count(), 1, "{cause:?}: two sentences");
-        }
     }
 
     #[test]

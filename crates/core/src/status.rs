@@ -89,7 +89,7 @@ pub struct WhatsAppStatus {
 #[serde(rename_all = "camelCase")]
 pub struct KiroStatus {
     pub mode: KiroMode,
-    /// Messages that wait for a sign-in.
+    /// Messages and tasks that wait for a sign-in (K3).
     pub parked: u64,
     pub host: SignInStatus,
     /// What containers see; `None` before one was asked, and where there is none.
@@ -122,11 +122,15 @@ impl KiroStatus {
     }
 
     pub fn is_signed_out(&self, runtime: Runtime) -> bool {
-        self.of_runs(runtime).is_some_and(|seen| seen.state == SignIn::SignedOut)
+        self.parked > 0 || self.of_runs(runtime).is_some_and(|seen| seen.state == SignIn::SignedOut)
     }
 
     fn trouble(&self, runtime: Runtime) -> Option<Trouble> {
-        let state = self.of_runs(runtime).map(|seen| seen.state);
+        // What runs came to goes before what was told when asked.
+        let state = match self.of_runs(runtime) {
+            _ if self.parked > 0 => Some(SignIn::SignedOut),
+            seen => seen.map(|seen| seen.state),
+        };
         match (self.mode, state) {
             (KiroMode::ApiKey, _) if !self.has_key => Some(Trouble::KiroKeyMissing),
             (KiroMode::ApiKey, Some(SignIn::SignedOut)) => Some(Trouble::KiroKeyRefused),
@@ -308,6 +312,8 @@ pub struct QueueStatus {
     pub group: String,
     pub messages: u64,
     pub tasks: u64,
+    /// It waits for a sign-in to Kiro (K3).
+    pub parked: bool,
     #[serde(with = "millis_option")]
     pub retry_at: Option<Timestamp>,
     pub attempt: u32,
@@ -490,6 +496,17 @@ impl Facts {
         }
     }
 
+    /// The worst of what agents failed by, as the headline tells it.
+    fn failed(&self) -> Option<(Level, String)> {
+        let rows = self.troubles.iter().filter_map(|trouble| match trouble {
+            Trouble::RunFailed { failure, .. } => Some(failure.row()),
+            _ => None,
+        });
+        let (level, wrong) = rows.filter_map(|row| Some((row.level?, row.wrong))).min()?;
+        let mut wrong = wrong.chars();
+        Some((level, wrong.next().into_iter().flat_map(char::to_uppercase).chain(wrong).collect()))
+    }
+
     /// Worst first: needs-you, offline, paused, working, ready.
     fn headline(&self) -> Headline {
         let headline = |level, text: String| Headline { level, text };
@@ -506,6 +523,10 @@ impl Facts {
         if self.troubles.contains(&Trouble::DiskFull) {
             return headline(Level::NeedsYou, Trouble::DiskFull.problem().text);
         }
+        let failed = self.failed();
+        if let Some((Level::NeedsYou, text)) = failed {
+            return headline(Level::NeedsYou, text);
+        }
         if let Some(trouble) = self.engine_trouble() {
             let level = if matches!(trouble, Trouble::EngineAbsent { .. }) { Level::Offline } else { Level::NeedsYou };
             return headline(level, trouble.problem().text);
@@ -515,6 +536,9 @@ impl Facts {
                 return headline(Level::Offline, self.link.sentence());
             }
             _ => {}
+        }
+        if let Some((level, text)) = failed {
+            return headline(level, text);
         }
         if self.wanted == Wanted::Paused {
             return headline(Level::Paused, "Paused. Messages are kept, nothing runs.".to_owned());

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    failure::names_a_failure,
     kiro::SignIn,
     link::LinkState,
     settings::Runtime,
@@ -74,10 +75,9 @@ fn words(matter: Matter) -> Notification {
         Matter::WhatsApp => {
             ("Signed out of WhatsApp", "Your phone has unlinked NanoClaw. Open NanoClaw to link it again.")
         }
-        Matter::Kiro => (
-            "Signed out of Kiro",
-            "Sign in again. Until then messages are tried for some minutes, and then their chats are told why.",
-        ),
+        Matter::Kiro => {
+            ("Signed out of Kiro", "Sign in again. Messages wait until then, and are answered by themselves.")
+        }
         Matter::Docker => ("Docker is not running", "Messages wait. They are answered by themselves when it is back."),
     };
     Notification { title, body }
@@ -92,10 +92,12 @@ fn whatsapp(status: &AppStatus) -> Standing {
 }
 
 fn kiro(status: &AppStatus) -> Standing {
+    if status.kiro.is_signed_out(status.runtime) {
+        return Standing::Bad;
+    }
     match status.kiro.of_runs(status.runtime).map(|sign_in| sign_in.state) {
         Some(SignIn::SignedIn) => Standing::Well,
-        Some(SignIn::SignedOut) => Standing::Bad,
-        Some(SignIn::Unknown | SignIn::Missing) | None => Standing::Unclear,
+        _ => Standing::Unclear,
     }
 }
 
@@ -111,7 +113,7 @@ fn docker(status: &AppStatus) -> Standing {
 /// A run that failed but is tried again has not failed for good.
 fn failed(status: &AppStatus) -> u64 {
     let retrying = status.queue.iter().any(|queue| queue.retry_at.is_some());
-    let runs = status.problems.iter().filter(|problem| problem.code == "run-failed").count() as u64;
+    let runs = status.problems.iter().filter(|problem| names_a_failure(&problem.code)).count() as u64;
     status.whatsapp.failed_out + if retrying { 0 } else { runs }
 }
 

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     chat::Jid,
+    failure::Failure,
     group::{Folder, Group},
     image::{Build, BuildFailure},
     kiro::{Method, SignIn, Way, Whoami},
@@ -173,7 +174,8 @@ fn two_running_one_queued(facts: &mut Facts) {
 
 fn needs_you_kiro(facts: &mut Facts) {
     kiro(facts, Whoami { state: SignIn::SignedOut, account: None, text: "Signed out.".to_owned(), way: None });
-    facts.queue = vec![queued("main", 1), queued("ops", 1)];
+    facts.queue = ["main", "ops"].map(|folder| QueueStatus { parked: true, ..queued(folder, 1) }).into();
+    facts.kiro.parked = 2;
 }
 
 fn kiro_login(facts: &mut Facts, state: LoginState, text: &str) {
@@ -304,7 +306,7 @@ fn troubled(facts: &mut Facts) {
         Trouble::RunFailed {
             folder: folder("ops"),
             chat: "Ops on call".to_owned(),
-            reason: "it took too long.".to_owned(),
+            failure: Failure::new("it took too long."),
         },
         Trouble::SendFailed {
             chat: "Family 👨‍👩‍👧‍👦".to_owned(), reason: "the chat is gone.".to_owned()
@@ -414,7 +416,7 @@ fn run(facts: &Facts, folder: &str, kind: RunKind, state: RunState, seconds: i64
 }
 
 fn queued(folder: &str, messages: u64) -> QueueStatus {
-    QueueStatus { group: folder.to_owned(), messages, tasks: 0, retry_at: None, attempt: 0 }
+    QueueStatus { group: folder.to_owned(), messages, tasks: 0, parked: false, retry_at: None, attempt: 0 }
 }
 
 fn qr() -> QrCode {

@@ -1,5 +1,7 @@
 //! The queue as stories (Q1–Q7), and as a property: whatever happens in whatever order, its promises hold.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -30,9 +32,12 @@ fn told(effects: Vec<Effect>) -> Vec<String> {
             Effect::Pipe { folder, .. } => format!("pipe {folder}"),
             Effect::Close(run) => format!("close {}", group(&run)),
             Effect::GiveUp(folder) => format!("give up {folder}"),
+            Effect::Park(folder) => format!("park {folder}"),
         })
         .collect()
 }
+
+const PARKED: Outcome = Outcome::Failed(Fate::Park);
 
 impl Queue {
     fn tell(&mut self, event: Event, seconds: i64) -> Vec<String> {
@@ -134,14 +139,14 @@ fn failures_wait_longer_each_time_then_are_given_up() {
     let mut now = 0;
     assert_eq!(queue.message("main", now), ["start main messages"]);
     for wait in [5, 10, 20, 40, 80] {
-        assert_eq!(queue.end("main", Outcome::Failed, true, now), [""; 0]);
+        assert_eq!(queue.end("main", Outcome::Failed(Fate::Retry), true, now), [""; 0]);
         assert_eq!(queue.wake_at(), Some(at(now + wait)));
         assert_eq!(queue.tell(Event::Tick, now + wait - 1), [""; 0]);
         assert_eq!(queue.message("main", now + wait - 1), [""; 0], "it joins the retry");
         now += wait;
         assert_eq!(queue.tell(Event::Tick, now), ["start main messages"]);
     }
-    assert_eq!(queue.end("main", Outcome::Failed, true, now), ["give up main"]);
+    assert_eq!(queue.end("main", Outcome::Failed(Fate::Retry), true, now), ["give up main"]);
     assert_eq!(queue.wake_at(), None);
     assert_eq!(queue.message("main", now + 1), ["start main messages"], "a new message starts again");
 }
@@ -164,7 +169,7 @@ fn a_retry_that_finds_no_place_waits_for_one_not_for_the_clock() {
     // Q2, Q4
     let mut queue = ready(1);
     queue.message("a", 0);
-    queue.end("a", Outcome::Failed, true, 0);
+    queue.end("a", Outcome::Failed(Fate::Retry), true, 0);
     assert_eq!(queue.message("b", 1), ["start b messages"]);
     assert_eq!(queue.tell(Event::Tick, 5), [""; 0]);
     assert_eq!(queue.wake_at(), None, "nothing would change by the clock alone");
@@ -181,6 +186,50 @@ fn without_an_engine_work_waits_and_nothing_counts() {
     assert_eq!(queue.message("b", 3), [""; 0]);
     assert_eq!(queue.waiting()[0].attempt, 0);
     assert_eq!(queue.tell(Event::EngineReady(true), 4), ["start a messages", "start b messages"]);
+}
+
+#[test]
+fn what_a_retry_does_not_help_is_given_up_at_once() {
+    // C4
+    let mut queue = ready(5);
+    queue.message("main", 1);
+    assert_eq!(queue.end("main", Outcome::Failed(Fate::GiveUp), true, 2), ["give up main"]);
+    assert_eq!(queue.message("main", 3), ["start main messages"], "a new message starts again");
+}
+
+#[test]
+fn signed_out_work_waits_and_goes_on_oldest_first() {
+    // K3
+    let mut queue = ready(1);
+    queue.message("a", 1);
+    assert_eq!(queue.message("b", 2), [""; 0]);
+    assert_eq!(queue.end("a", PARKED, true, 3), ["park a", "start b messages"], "b does not know yet");
+    assert_eq!(queue.tell(Event::Task(folder("a"), "t".into()), 4), [""; 0]);
+    assert_eq!(queue.message("a", 4), [""; 0], "said once");
+    assert_eq!(queue.end("b", PARKED, true, 5), ["park b"]);
+    assert_eq!(queue.wake_at(), None);
+    assert_eq!(queue.tell(Event::SignIn(SignIn::Unknown), 6), [""; 0], "can't tell is no sign-in");
+    assert_eq!(queue.tell(Event::SignIn(SignIn::SignedOut), 7), [""; 0]);
+    assert_eq!(queue.message("c", 8), ["park c"], "known to be signed out: no container");
+    assert_eq!(queue.waiting().iter().filter(|waiting| waiting.parked).count(), 3);
+    assert_eq!(queue.tell(Event::SignIn(SignIn::SignedIn), 9), ["start a task t"]);
+    assert_eq!(queue.end("a", Outcome::Done, false, 10), ["start a messages"]);
+    assert_eq!(queue.done("a", 11), ["start b messages"]);
+    assert_eq!(queue.done("b", 12), ["start c messages"]);
+}
+
+#[test]
+fn cant_tell_never_parks() {
+    // K1, K3
+    let mut queue = ready(5);
+    queue.tell(Event::SignIn(SignIn::SignedOut), 0);
+    assert_eq!(queue.tell(Event::KeepWarm(folder("a")), 1), ["start a warm"], "a person asks for it");
+    assert_eq!(queue.end("a", PARKED, false, 2), [""; 0], "nothing waits");
+    for unclear in [SignIn::Unknown, SignIn::Missing] {
+        queue.tell(Event::SignIn(unclear), 3);
+        assert_eq!(queue.message("b", 3), ["start b messages"]);
+        queue.done("b", 4);
+    }
 }
 
 #[test]
@@ -226,6 +275,7 @@ enum Happening {
     End(u8, u8),
     Stop(u8),
     Engine(bool),
+    SignIn(u8),
     Paused(bool),
     Wait(u8),
 }
@@ -236,16 +286,17 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (0..6u8, 0..3u8).prop_map(|(g, t)| Happening::Task(g, t)),
         1 => (0..6u8).prop_map(Happening::Warm),
         3 => (0..6u8).prop_map(Happening::Idle),
-        4 => (0..6u8, 0..3u8).prop_map(|(g, o)| Happening::End(g, o)),
+        4 => (0..6u8, 0..5u8).prop_map(|(g, o)| Happening::End(g, o)),
         1 => (0..6u8).prop_map(Happening::Stop),
         1 => any::<bool>().prop_map(Happening::Engine),
+        1 => (0..3u8).prop_map(Happening::SignIn),
         1 => any::<bool>().prop_map(Happening::Paused),
         2 => (0..100u8).prop_map(Happening::Wait),
     ]
 }
 
 proptest! {
-    // Q1, Q2, Q3, and that nothing is lost
+    // Q1, Q2, Q3, K3, and that nothing is lost
     #[test]
     fn its_promises_hold_whatever_happens(story in proptest::collection::vec(happening(), 1..200), cap in 1..4usize) {
         let mut queue = ready(cap);
@@ -254,6 +305,8 @@ proptest! {
         let mut live: BTreeMap<String, Work> = BTreeMap::new();
         let mut owed: BTreeMap<String, bool> = BTreeMap::new();
         let mut tasks: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        // Groups whose work waits for a sign-in, and whether one is known to be wanted.
+        let (mut parked, mut signed_out) = (BTreeSet::new(), false);
         let group = |g: u8| ["a", "b", "c", "d", "e", "f"][g as usize].to_owned();
         let settle = story.len();
         for (step, happening) in story.into_iter().map(Some).chain(std::iter::repeat_n(None, 200)).enumerate() {
@@ -273,7 +326,8 @@ proptest! {
                 Some(Happening::End(g, outcome)) if live.contains_key(&group(g)) => {
                     let g = group(g);
                     let run = queue.run(&g);
-                    let outcome = [Outcome::Done, Outcome::Failed, Outcome::Lost][outcome as usize];
+                    let retry = Outcome::Failed(Fate::Retry);
+                    let outcome = [Outcome::Done, retry, Outcome::Lost, PARKED, Outcome::Failed(Fate::GiveUp)][outcome as usize];
                     if outcome != Outcome::Done {
                         match live.get(&g) {
                             Some(Work::Task(t)) => tasks.entry(g.clone()).or_default().insert(0, t.clone()),
@@ -286,12 +340,23 @@ proptest! {
                     Event::Ended { run, outcome, more: owed.get(&g).copied().unwrap_or_default() }
                 }
                 Some(Happening::Engine(ready)) => Event::EngineReady(ready),
+                Some(Happening::SignIn(state)) => {
+                    let state = [SignIn::SignedIn, SignIn::SignedOut, SignIn::Unknown][state as usize];
+                    signed_out = state == SignIn::SignedOut;
+                    if state == SignIn::SignedIn { parked.clear(); }
+                    Event::SignIn(state)
+                }
                 Some(Happening::Paused(paused)) => Event::Paused(paused),
                 Some(Happening::Wait(seconds)) => { now += i64::from(seconds); Event::Tick }
                 Some(_) => Event::Tick,
                 // In the end all is well: the engine is there, and every run ends, having done its work.
                 None if step == settle => Event::EngineReady(true),
                 None if step == settle + 1 => Event::Paused(false),
+                None if step == settle + 2 => {
+                    signed_out = false;
+                    parked.clear();
+                    Event::SignIn(SignIn::SignedIn)
+                }
                 None => match live.keys().next().cloned() {
                     Some(g) => {
                         let run = queue.run(&g);
@@ -301,11 +366,20 @@ proptest! {
                     None => { now += 100; Event::Tick }
                 },
             };
+            let must_park = match &event {
+                Event::Ended { run, outcome: PARKED, more } => {
+                    let g = run.rsplit_once('-').unwrap().0.to_owned();
+                    (*more || tasks.get(&g).is_some_and(|tasks| !tasks.is_empty())).then_some(g)
+                }
+                _ => None,
+            };
             for effect in queue.handle(event, at(now)) {
                 match effect {
                     Effect::Start { folder, work, .. } => {
                         let g = folder.to_string();
                         prop_assert!(!live.contains_key(&g), "two runs for {g}");
+                        prop_assert!(!parked.contains(&g), "{g} waits for a sign-in");
+                        prop_assert!(work == Work::KeepWarm || !signed_out, "nothing can work now");
                         match &work {
                             Work::Task(t) => {
                                 let list = tasks.entry(g.clone()).or_default();
@@ -331,9 +405,11 @@ proptest! {
                         owed.insert(folder.to_string(), false);
                         tasks.remove(&folder.to_string());
                     }
+                    Effect::Park(folder) => prop_assert!(parked.insert(folder.to_string()), "told once"),
                 }
                 prop_assert!(live.len() <= cap, "more than the cap");
             }
+            prop_assert!(must_park.is_none_or(|g| parked.contains(&g)), "tried in vain");
         }
         prop_assert!(live.is_empty(), "all ended");
         prop_assert!(owed.values().all(|owed| !owed), "a message was never given to a run: {owed:?}");

@@ -285,7 +285,7 @@ fn quiet(status: &AppStatus) -> Detail {
         }
         _ if status.kiro.is_signed_out(status.runtime) => say(
             format!("{name} can't answer while Kiro is signed out"),
-            "Messages are tried for some minutes, and then their chats are told why.",
+            "Messages wait, and are answered by themselves after the sign-in.",
         ),
         _ if status.groups.is_empty() => {
             say("No chat is chosen yet".to_owned(), &format!("{name} starts by itself once it listens in a chat."))
