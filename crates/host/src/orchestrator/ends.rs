@@ -3,6 +3,7 @@
 use anyhow::Result;
 use nanoclaw_core::{
     chat::Jid,
+    failure::{Failure, Fate},
     group::Folder,
     problem::Trouble,
     prompt,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     ports::{RunEnd, ToChannel},
-    store::{cursors, outbox::Outgoing},
+    store::{cursors, outbox::Outgoing, parked},
 };
 
 /// Why a run failed that nobody else knows a reason for (C4).
@@ -28,16 +29,16 @@ impl State {
     pub(super) async fn run_ended(&mut self, run: RunId, end: RunEnd) -> Result<()> {
         let Some(live) = self.runs.remove(&run) else { return Ok(()) };
         self.send_channel(ToChannel::Composing { chat: live.chat.clone(), on: false });
-        let (mut outcome, mut reason) = judge(&live, &end);
+        let (mut outcome, mut failure) = judge(&live, &end);
         if self.wanted == Wanted::Quitting {
             // What quitting cut short is done again after the next start.
-            (outcome, reason) = (Outcome::Lost, None);
+            (outcome, failure) = (Outcome::Lost, None);
         }
-        if let Some(reason) = &reason {
-            tracing::warn!(run, reason, "The run ended badly");
+        if let Some(failure) = &failure {
+            tracing::warn!(run, cause = ?failure.cause, reason = failure.text, "The run ended badly");
         }
         let dropped = live.stopped == Some(Stopped::Dropped);
-        let more = match self.settle(&run, &live, dropped, reason.as_deref()).await {
+        let more = match self.settle(&run, &live, dropped, failure.as_ref()).await {
             Ok((finished, more)) => {
                 if finished {
                     outcome = Outcome::Done;
@@ -47,14 +48,17 @@ impl State {
             Err(error) => {
                 // What is left open is settled by the next hand-over in this chat.
                 self.note_internal(&error);
-                outcome = Outcome::Failed;
+                outcome = Outcome::Failed(Fate::Retry);
                 true
             }
         };
-        match (outcome, reason) {
-            (Outcome::Failed, Some(reason)) => self.note_failure(&live.folder, Some(reason)),
-            (Outcome::Done, _) => self.note_failure(&live.folder, None),
-            _ => {}
+        if let Some(failure) = failure.as_ref().filter(|failure| failure.row().fate == Fate::Park) {
+            self.signed_out_by = Some(failure.cause);
+        }
+        match outcome {
+            Outcome::Failed(_) if failure.is_some() => self.note_failure(&live.folder, failure),
+            Outcome::Done => self.note_failure(&live.folder, None),
+            Outcome::Failed(_) | Outcome::Lost => {}
         }
         self.tell_queue(Event::Ended { run, outcome, more }).await;
         if live.stopped == Some(Stopped::Restart) {
@@ -71,7 +75,14 @@ impl State {
 
     /// What became of a run's turns and task is written down: whether its task has come to its end, and whether the folder's
     /// chat still wants an answer.
-    async fn settle(&mut self, run: &str, live: &LiveRun, dropped: bool, reason: Option<&str>) -> Result<(bool, bool)> {
+    async fn settle(
+        &mut self,
+        run: &str,
+        live: &LiveRun,
+        dropped: bool,
+        failure: Option<&Failure>,
+    ) -> Result<(bool, bool)> {
+        let reason = failure.map(|failure| failure.text.as_str());
         // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
         let (chat, of_run, open) = (live.chat.clone(), run.to_owned(), live.open.clone());
         self.store
@@ -108,7 +119,7 @@ impl State {
             .recorded
             .iter()
             .find_map(|trouble| match trouble {
-                Trouble::RunFailed { folder: failed, reason, .. } if failed == folder => Some(reason.clone()),
+                Trouble::RunFailed { folder: failed, failure, .. } if failed == folder => Some(failure.text.clone()),
                 _ => None,
             })
             .unwrap_or_else(|| NOT_PREPARED.to_owned());
@@ -118,6 +129,8 @@ impl State {
         } else {
             format!("I could not answer: {reason} Your messages are kept; write again to have me try once more.")
         };
+        let chat = group.jid.clone();
+        self.store.write(move |db| parked::forget(db, &chat)).await?;
         self.tell_chat(&group.jid, &format!("{folder}-{}", now().as_millisecond()), &text).await
     }
 
@@ -128,12 +141,12 @@ impl State {
     }
 
     /// The last failure of a chat's runs stands in the status until one goes well.
-    pub(super) fn note_failure(&mut self, folder: &Folder, reason: Option<String>) {
+    pub(super) fn note_failure(&mut self, folder: &Folder, failure: Option<Failure>) {
         let Some(group) = self.groups.get(folder) else { return };
         let chat = group.name.clone();
         self.recorded
             .retain(|trouble| !matches!(trouble, Trouble::RunFailed { folder: failed, .. } if failed == folder));
-        let failed = |reason| Trouble::RunFailed { folder: folder.clone(), chat, reason };
-        self.recorded.extend(reason.map(failed));
+        let failed = |failure| Trouble::RunFailed { folder: folder.clone(), chat, failure };
+        self.recorded.extend(failure.map(failed));
     }
 }

@@ -92,6 +92,7 @@ impl State {
                 group: waiting.folder.to_string(),
                 messages: u64::from(waiting.messages),
                 tasks: waiting.tasks as u64,
+                parked: waiting.parked,
                 retry_at: waiting.retry_at,
                 attempt: waiting.attempt,
             })

@@ -3,12 +3,15 @@
 use jiff::SignedDuration;
 use nanoclaw_core::{
     chat::Jid,
+    failure::Failure,
     group::Folder,
     mounts::Mount,
     queue::Outcome,
     run::{self, Clock, Due},
     status::RunKind,
 };
+
+use nanoclaw_protocol::Cause;
 
 use super::tasks::TaskOfRun;
 use crate::ports::{Load, RunEnd};
@@ -28,7 +31,7 @@ pub(super) struct LiveRun {
     /// Turns that have no result yet.
     pub open: Vec<u64>,
     /// What the runner said went wrong.
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
     pub timed_out: bool,
     pub stopped: Option<Stopped>,
     /// Its container was ordered to stop, and does not.
@@ -86,32 +89,30 @@ impl Measured {
 }
 
 /// How a run ended, and why when it was badly.
-pub(super) fn judge(live: &LiveRun, end: &RunEnd) -> (Outcome, Option<String>) {
+pub(super) fn judge(live: &LiveRun, end: &RunEnd) -> (Outcome, Option<Failure>) {
+    let failed = |failure: Failure| (Outcome::Failed(failure.row().fate), Some(failure));
     let gave_result = live.clock.last_result_at.is_some();
     match end {
         RunEnd::EngineLost => (Outcome::Lost, None),
         _ if live.stopped.is_some() => (Outcome::Lost, None),
         RunEnd::NotStarted { reason } => {
             tracing::warn!(reason, "A run could not be started");
-            (Outcome::Failed, Some(not_started(reason).to_owned()))
+            failed(not_started(reason))
         }
         RunEnd::Exited { code, stderr } => {
             if let Some(failure) = &live.failure {
-                return (Outcome::Failed, Some(failure.clone()));
+                return failed(failure.clone());
             }
             if !run::ended_well(*code, live.timed_out, gave_result) {
                 if live.timed_out {
-                    return (Outcome::Failed, Some("the agent took too long. Ask for less at once.".to_owned()));
+                    return failed(Failure::new("the agent took too long. Ask for less at once."));
                 }
                 tracing::debug!(code, stderr, "What it said");
-                return (Outcome::Failed, Some(run::excuse(None).to_owned()));
+                return failed(Cause::Unknown.into());
             }
             // Ended well, but took what it was given with it: only with a result before is that a race with its closing.
             if !gave_result && !live.open.is_empty() && live.clock.kind != RunKind::KeptWarm {
-                return (
-                    Outcome::Failed,
-                    Some("the agent ended without an answer. The log of its run says more.".to_owned()),
-                );
+                return failed(Failure::new("the agent ended without an answer. The log of its run says more."));
             }
             (Outcome::Done, None)
         }
@@ -119,17 +120,17 @@ pub(super) fn judge(live: &LiveRun, end: &RunEnd) -> (Outcome, Option<String>) {
 }
 
 /// Why a run could not be started, in words for a chat, which needs not know this computer's folders: those stand in the log.
-fn not_started(reason: &str) -> &'static str {
+fn not_started(reason: &str) -> Failure {
     let reason = reason.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     if says(&["no space left", "disk quota"]) {
-        "the disk is full. Make room on it."
+        Cause::DiskFull.into()
     } else if says(&["no such image"]) {
-        "the agent's image is missing. Build it again."
+        Failure::new("the agent's image is missing. Build it again.")
     } else if says(&["mount"]) {
-        "a folder could not be mounted into the agent's container. NanoClaw's log says which."
+        Failure::new("a folder could not be mounted into the agent's container. NanoClaw's log says which.")
     } else {
-        "the agent's container could not be started. NanoClaw's log says why."
+        Failure::new("the agent's container could not be started. NanoClaw's log says why.")
     }
 }
 
@@ -170,7 +171,7 @@ mod tests {
             ("Mounts denied: the path /Users/ann/x is not shared from the host", "folder"),
             ("/home/ann/nanoclaw-agent can't be started: permission denied", "container"),
         ] {
-            let told = not_started(reason);
+            let told = not_started(reason).text;
             assert!(told.contains(expect) && !told.contains("ann") && told.matches(". ").count() == 1, "{told}");
         }
     }

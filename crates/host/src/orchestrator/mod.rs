@@ -11,6 +11,7 @@
 //! | `mounts` | what a run sees of this computer (R2, X1–X4), Kiro's files (R10) |
 //! | `runs` | hand-overs, results and limits of runs (C1, Q5, R5) |
 //! | `ends` | what follows a run's end (C1, C4) |
+//! | `parking` | what waits for a sign-in to Kiro (K3) |
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
 //! | `logs` | which file shows a log |
 //! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
@@ -36,6 +37,7 @@ mod live;
 mod logs;
 mod mounts;
 mod outgoing;
+mod parking;
 mod quitting;
 #[cfg(test)]
 mod rounds;
@@ -63,6 +65,7 @@ use nanoclaw_core::{
     settings::Settings,
     status::{AppStatus, EngineState, EngineStatus, KiroStatus, SignInStatus, Wanted},
 };
+use nanoclaw_protocol::Cause;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -152,6 +155,8 @@ struct State {
     /// What is known of the build under way, or of the last one.
     build: Build,
     kiro: KiroStatus,
+    /// By what runs saw last that Kiro is signed out.
+    signed_out_by: Option<Cause>,
     desktop: Desktop,
     /// Troubles that don't follow from other facts.
     recorded: BTreeSet<Trouble>,
@@ -191,6 +196,9 @@ impl State {
             if matches!(input, Input::Quiet) {
                 self.look_at_disk();
                 if let Err(error) = self.refresh_snapshots().await {
+                    self.note_internal(&error);
+                }
+                if let Err(error) = self.count_parked().await {
                     self.note_internal(&error);
                 }
                 self.publish(publish);
@@ -271,7 +279,10 @@ impl State {
                 let answer = self.obey(ask.command).await;
                 self.reply(waits, ask.reply, answer);
             }
-            Input::Whoami(whoami) => self.kiro.host = SignInStatus::new(whoami, now()),
+            Input::Whoami(whoami) => {
+                self.kiro.host = SignInStatus::new(whoami, now());
+                self.kiro_asked().await;
+            }
             Input::Desktop(desktop) => self.desktop = desktop,
             Input::Due => self.due().await?,
             Input::Schedule => self.tasks_due().await?,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use anyhow::Result;
 use nanoclaw_core::{
     chat::Message,
+    failure::{Failure, Fate},
     group::{Folder, Group},
     prompt,
     queue::{Effect, Event, Outcome, RunId, Work},
@@ -14,7 +15,7 @@ use nanoclaw_core::{
     trigger::Trigger,
     trust,
 };
-use nanoclaw_protocol::{FollowUp, Output, Request, Status};
+use nanoclaw_protocol::{Cause, FollowUp, Output, Request, Status};
 
 use super::{
     GRACE, State,
@@ -30,7 +31,6 @@ use crate::{
     ports::{Load, RunSpec, ToChannel, ToEngine},
     store::{
         cursors::{self, HandOver},
-        messages,
         outbox::{self, Outgoing},
         sessions, tasks,
     },
@@ -64,8 +64,8 @@ impl State {
                 Ok(false) => Ok(Some(Event::Ended { run, outcome: Outcome::Done, more: false })),
                 Err(error) => {
                     tracing::error!("the run could not be started: {error:#}");
-                    self.note_failure(&folder, Some(NOT_PREPARED.to_owned()));
-                    Ok(Some(Event::Ended { run, outcome: Outcome::Failed, more: true }))
+                    self.note_failure(&folder, Some(Failure::new(NOT_PREPARED)));
+                    Ok(Some(Event::Ended { run, outcome: Outcome::Failed(Fate::Retry), more: true }))
                 }
             },
             Effect::Pipe { folder, run } => match self.pipe(&folder, &run).await {
@@ -88,6 +88,7 @@ impl State {
                     Ok(Some(Event::NotGivenUp(folder)))
                 }
             },
+            Effect::Park(folder) => self.park(&folder).await.map(|()| None),
         }
     }
 
@@ -254,12 +255,12 @@ impl State {
         if output.status == Status::Error {
             tracing::warn!(run, cause = ?output.cause, "The agent reported an error");
             tracing::debug!(run, error = output.error, "What it said");
-            self.fail_run(&run, run::excuse(output.cause));
+            self.fail_run(&run, output.cause.unwrap_or(Cause::Unknown).into());
             return Ok(());
         }
         let to = chat.clone();
         if self.store.read(move |db| outbox::is_full(db, &to)).await? {
-            self.fail_run(&run, "too many of its texts wait to be sent already.");
+            self.fail_run(&run, Failure::new("too many of its texts wait to be sent already."));
             return Ok(());
         }
         let Some(live) = self.runs.get(&run) else { return Ok(()) };
@@ -280,10 +281,12 @@ impl State {
         let session = output.new_session_id.filter(|id| id.len() <= LONGEST_SESSION && !isolated && still_its_folder);
         let (named, of_run) = (output.turn, run.clone());
         let zone = self.settings.zone.clone();
+        let goes_on = self.goes_on(&chat, &run);
         self.note_failure(&folder, None);
         let kept = self
             .store
             .write(move |db| {
+                goes_on(db)?;
                 for reply in &replies {
                     outbox::add(db, reply, now())?;
                 }
@@ -304,11 +307,14 @@ impl State {
         let still_open = match kept {
             Ok(still_open) => still_open,
             Err(error) => {
-                self.fail_run(&run, "the answer could not be kept. Make room on the disk.");
+                self.fail_run(&run, Failure::new("the answer could not be kept. Make room on the disk."));
                 return Err(error);
             }
         };
         self.all_kept();
+        if self.queue.waiting().iter().any(|waiting| waiting.parked) {
+            self.kiro_signed_in().await;
+        }
         if let Some(live) = self.runs.get_mut(&run) {
             live.clock.last_result_at = Some(now());
             live.open = still_open;
@@ -328,9 +334,9 @@ impl State {
         self.flush().await
     }
 
-    fn fail_run(&mut self, run: &str, reason: &str) {
+    fn fail_run(&mut self, run: &str, failure: Failure) {
         if let Some(live) = self.runs.get_mut(run) {
-            live.failure = Some(reason.to_owned());
+            live.failure = Some(failure);
         }
         self.close_run(run);
     }
@@ -378,16 +384,5 @@ impl State {
                 }
             }
         }
-    }
-
-    /// Whether a chat has unseen messages that want an answer (C3, M3).
-    pub(super) async fn owes(&self, group: &Group) -> Result<bool> {
-        let trigger = Trigger::of(group, &self.settings.assistant_name);
-        let chat = group.jid.clone();
-        self.store
-            .read(move |db| {
-                messages::owes(db, &chat, cursors::get(db, &chat)?, |message| router::wakes(message, &trigger))
-            })
-            .await
     }
 }

@@ -185,6 +185,7 @@ impl State {
             building: None,
             build: Build::None,
             kiro: KiroStatus::new(settings.kiro_mode),
+            signed_out_by: None,
             desktop: Desktop::default(),
             recorded: BTreeSet::new(),
             broken: BTreeMap::new(),

@@ -11,7 +11,7 @@ use nanoclaw_protocol::ipc::ContainerConfig;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
-use super::{cursors, messages, tasks};
+use super::{cursors, messages, parked, tasks};
 
 /// # Errors
 /// What SQLite says, or a folder name in the database that is not one.
@@ -92,6 +92,7 @@ pub fn remove(connection: &Connection, jid: &Jid) -> Result<()> {
         [jid.as_str()],
     )?;
     connection.execute("DELETE FROM registered_groups WHERE jid = ?1", [jid.as_str()])?;
+    parked::forget(connection, jid)?;
     Ok(())
 }
 

@@ -109,12 +109,13 @@ pub fn unseen(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Mes
     Ok(asking)
 }
 
-/// Whether something that wants an answer came after `seq` (C3).
+/// How much that wants an answer came after `seq`, as far as it goes into one hand-over (C3).
 ///
 /// # Errors
 /// What SQLite says.
-pub fn owes(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Message) -> bool) -> Result<bool> {
-    Ok(unseen(connection, chat, seq, &wakes)?.iter().any(wakes))
+pub fn owed(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Message) -> bool) -> Result<u64> {
+    let unseen = unseen(connection, chat, seq, &wakes)?;
+    Ok(unseen.iter().filter(|message| wakes(message)).count() as u64)
 }
 
 /// The last arrival in a chat; 0 when there was none.

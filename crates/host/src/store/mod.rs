@@ -13,6 +13,7 @@ pub mod groups;
 pub mod import;
 pub mod messages;
 pub mod outbox;
+pub mod parked;
 mod reserve;
 pub mod sessions;
 pub mod tasks;

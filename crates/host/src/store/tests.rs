@@ -287,7 +287,7 @@ fn a_hand_over_is_bounded_and_leaves_out_no_question() {
     let mut batch: Vec<_> = (0..2).map(|n| said(&format!("a{n}"), &format!("@{n}"), n)).collect();
     batch.extend((0..1200).map(|n| said(&n.to_string(), &n.to_string(), n)));
     messages::accept(&db, &batch, &andy()).unwrap();
-    assert!(messages::owes(&db, &alice(), 0, asks).unwrap(), "however much was said since");
+    assert!(messages::owed(&db, &alice(), 0, asks).unwrap() > 0, "however much was said since");
     let given = cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap();
     let texts: Vec<_> = given.messages.iter().map(|message| message.content.as_str()).collect();
     assert_eq!((texts.len(), &texts[..3], texts[501]), (502, &["@0", "@1", "700"][..], "1199"));
