@@ -125,6 +125,14 @@ fn causes(way: Way) {
     }
 }
 
+// A5: a kiro-cli that does not know what is asked of it, in none of the ways.
+#[test]
+fn too_old() {
+    let capabilities = json!({"acp": false, "streamJson": false, "agentEngine": false, "noInteractive": false});
+    let ended = Home::new(json!({"capabilities": capabilities})).ask(&request(1, "hello")).ended();
+    assert_eq!(error(&ended, 1).cause, Some(Cause::Old));
+}
+
 // A4: of an error the end is kept.
 fn long_error(way: Way) {
     let text = format!("{} the end", "x".repeat(5000));

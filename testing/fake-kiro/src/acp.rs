@@ -60,7 +60,7 @@ impl Agent {
                 "protocolVersion": 1,
                 "agentCapabilities": {"loadSession": true, "promptCapabilities": {"image": true}},
                 "authMethods": [],
-                "agentInfo": {"name": "Kiro CLI Agent", "version": "2.29.0"},
+                "agentInfo": {"name": "Kiro CLI Agent", "version": Script::read().capabilities.version},
             })),
             "session/new" => Ok(self.open(&params)),
             "session/load" => self.load(&params),
@@ -91,6 +91,10 @@ impl Agent {
         send(
             &json!({"jsonrpc": "2.0", "method": "_kiro.dev/commands/available", "params": {"sessionId": id, "commands": []}}),
         );
+        if let Some(server) = Script::read().mcp_fails {
+            let params = json!({"sessionId": id, "serverName": server, "error": "did not start"});
+            send(&json!({"jsonrpc": "2.0", "method": "_kiro.dev/mcp/server_init_failure", "params": params}));
+        }
         json!({"sessionId": id, "modes": {"currentModeId": "kiro_default", "availableModes": []}})
     }
 

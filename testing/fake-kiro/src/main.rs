@@ -28,6 +28,8 @@ use crate::script::{Capabilities, Script};
 
 /// What a program that doesn't know its arguments exits with.
 const BAD_ARGUMENTS: u8 = 2;
+const MCP_FAILED: u8 = 3;
+const NO_AGENT: u8 = 4;
 
 const WHOAMI_HELP: &str =
     "Usage: kiro-cli whoami [OPTIONS]\n\nOptions:\n  -f, --format <plain|json|json-pretty>\n  -h, --help";
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     let script = Script::read();
     let rest = arguments.get(1..).unwrap_or_default();
     let code = match arguments.first().map_or("", String::as_str) {
-        "--version" | "-V" => print("kiro-cli 2.29.0"),
+        "--version" | "-V" => print(&format!("kiro-cli {}", script.capabilities.version)),
         "" | "--help" | "-h" => print(&help(&script.capabilities)),
         "whoami" => refused(rest, WHOAMI_HELP).unwrap_or_else(|| account::whoami(&script, rest)),
         "login" => refused(rest, LOGIN_HELP).unwrap_or_else(|| login::login(script, rest)),
@@ -50,13 +52,19 @@ fn main() -> ExitCode {
         "acp" if script.capabilities.acp => {
             let help = acp_help(&script.capabilities);
             refused(rest, &help).unwrap_or_else(|| {
-                if rest.iter().any(|a| a == "--help") { print(&help) } else { acp::serve(&script, rest) }
+                if rest.iter().any(|a| a == "--help") {
+                    return print(&help);
+                }
+                missing(&script, rest).unwrap_or_else(|| acp::serve(&script, rest))
             })
         }
         "chat" => {
             let help = chat_help(&script.capabilities);
             refused(rest, &help).unwrap_or_else(|| {
-                if rest.iter().any(|a| a == "--help") { print(&help) } else { chat::answer(&script, rest) }
+                if rest.iter().any(|a| a == "--help") {
+                    return print(&help);
+                }
+                missing(&script, rest).unwrap_or_else(|| chat::answer(&script, rest))
             })
         }
         other => {
@@ -91,6 +99,20 @@ fn end_on_sigterm() -> std::io::Result<()> {
 fn print(text: &str) -> u8 {
     println!("{text}");
     0
+}
+
+/// Ends the program where an agent or an MCP server is wanted that isn't there.
+fn missing(script: &Script, arguments: &[String]) -> Option<u8> {
+    let agent = option(arguments, &["--agent"]).filter(|_| script.capabilities.agent_exit);
+    if let (Some(agent), Some(agents)) = (agent, &script.agents)
+        && !agents.iter().any(|known| known == agent)
+    {
+        eprintln!("error: no agent with name {agent} found");
+        return Some(NO_AGENT);
+    }
+    let server = script.mcp_fails.as_ref()?;
+    eprintln!("WARNING: MCP server {server} failed to start");
+    arguments.iter().any(|a| a == "--require-mcp-startup").then_some(MCP_FAILED)
 }
 
 /// As its argument parser does it: an option that the help doesn't name ends the program.
@@ -137,8 +159,9 @@ fn acp_help(capabilities: &Capabilities) -> String {
 fn chat_help(capabilities: &Capabilities) -> String {
     let format = if capabilities.stream_json { "\n  --output-format <text|stream-json>" } else { "" };
     let engine = if capabilities.agent_engine { "\n  --agent-engine <v1|v2|v3>" } else { "" };
+    let headless = if capabilities.no_interactive { "\n  --no-interactive" } else { "" };
     format!(
-        "Usage: kiro-cli chat [OPTIONS] [INPUT]\n\nOptions:{format}{engine}\n  --no-interactive\n  -a, --trust-all-tools\n  \
+        "Usage: kiro-cli chat [OPTIONS] [INPUT]\n\nOptions:{format}{engine}{headless}\n  -a, --trust-all-tools\n  \
          --trust-tools <TOOLS>\n  --wrap <always|never|auto>\n  --agent <AGENT>\n  --model <MODEL>\n  -r, --resume\n  \
          --resume-id <ID>\n  -l, --list-sessions\n  --require-mcp-startup\n  -h, --help"
     )

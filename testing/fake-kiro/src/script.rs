@@ -8,13 +8,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Script {
     pub auth: Auth,
     pub login: Login,
     pub capabilities: Capabilities,
     /// What taking a session up again comes to: `active` (another process has it), `hang`, `exit`; else it is loaded.
     pub load: String,
+    /// The agents that there are; without a list any is. What becomes of another is the version's: `capabilities`.
+    pub agents: Option<Vec<String>>,
+    /// The models that there are; without a list any is.
+    pub models: Option<Vec<String>>,
+    /// An MCP server that does not start.
+    pub mcp_fails: Option<String>,
     /// What a turn is said to take.
     pub usage: Usage,
     /// The first whose `match` fits the prompt is played; none fits: it echoes.
@@ -92,6 +98,11 @@ pub struct Capabilities {
     pub agent_engine: bool,
     /// `acp` takes `--auth-method` only.
     pub v3: bool,
+    /// `chat` takes `--no-interactive`.
+    pub no_interactive: bool,
+    /// An agent that is not there ends the program; older versions go on without it.
+    pub agent_exit: bool,
+    pub version: String,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -190,7 +201,15 @@ impl Default for Usage {
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self { acp: true, stream_json: true, agent_engine: true, v3: false }
+        Self {
+            acp: true,
+            stream_json: true,
+            agent_engine: true,
+            v3: false,
+            no_interactive: true,
+            agent_exit: true,
+            version: "2.29.0".into(),
+        }
     }
 }
 

@@ -79,6 +79,12 @@ pub fn answer(asked: &Asked, listener: &mut impl Listener) -> Ended {
     if let Some(error) = account::refused(&script) {
         return Ended::Failed(error);
     }
+    let arguments: Vec<String> = std::env::args().collect();
+    if let (Some(model), Some(models)) = (crate::option(&arguments, &["--model"]), &script.models)
+        && !models.iter().any(|known| known == model)
+    {
+        return Ended::Failed(format!("Invalid model ID: {model}"));
+    }
     let fits = |turn: &&Turn| Regex::new(&turn.pattern).is_ok_and(|pattern| pattern.is_match(asked.prompt));
     let text = last_message(asked.prompt);
     let Some(turn) = script.turns.iter().find(fits) else {

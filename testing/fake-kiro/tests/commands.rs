@@ -159,6 +159,53 @@ fn chat() {
     assert_eq!(kiro(home.path(), &["chat", "--no-such-option"], "").0, 2);
 }
 
+/// What a version knows, and what it says of what isn't there: exit code and stderr.
+#[test]
+fn versions_and_what_is_missing() {
+    let chat = ["chat", "--no-interactive"];
+    for (script, arguments, exit, said) in [
+        (json!({"capabilities": {"acp": false}}), vec!["acp"], 2, "unrecognized subcommand 'acp'"),
+        (
+            json!({"capabilities": {"agentEngine": false}}),
+            vec!["acp", "--agent-engine", "v2"],
+            2,
+            "'--agent-engine' found",
+        ),
+        (json!({"capabilities": {"v3": true}}), vec!["acp", "--agent", "x"], 2, "'--agent' found"),
+        (json!({"capabilities": {"noInteractive": false}}), chat.to_vec(), 2, "'--no-interactive' found"),
+        (
+            json!({"capabilities": {"streamJson": false}}),
+            vec!["chat", "--output-format", "text"],
+            2,
+            "'--output-format'",
+        ),
+        (json!({"agents": ["a"]}), [&chat[..], &["--agent", "b", "hi"]].concat(), 4, "no agent with name b found"),
+        (json!({"agents": ["a"]}), [&chat[..], &["--agent", "a", "hi"]].concat(), 0, ""),
+        (
+            json!({"agents": ["a"], "capabilities": {"agentExit": false}}),
+            [&chat[..], &["--agent", "b", "hi"]].concat(),
+            0,
+            "",
+        ),
+        (json!({"models": ["a"]}), [&chat[..], &["--model", "b", "hi"]].concat(), 1, "error: Invalid model ID: b"),
+        (json!({"mcpFails": "shop"}), [&chat[..], &["hi"]].concat(), 0, "MCP server shop failed to start"),
+        (json!({"mcpFails": "shop"}), [&chat[..], &["--require-mcp-startup", "hi"]].concat(), 3, "MCP server shop"),
+        (
+            json!({"auth": {"state": "signed-out"}}),
+            [&chat[..], &["hi"]].concat(),
+            1,
+            "Not logged in. Set the KIRO_API_KEY",
+        ),
+        (json!({"auth": {"state": "signed-out"}}), vec!["acp"], 1, "You are not logged in"),
+        (json!({"auth": {"state": "expired"}}), [&chat[..], &["hi"]].concat(), 1, "ExpiredTokenException"),
+    ] {
+        let (code, _, err) = kiro(home(&script).path(), &arguments, "");
+        assert!(code == exit && err.contains(said), "{script} {arguments:?}: {code} {err}");
+    }
+    let old = home(&json!({"capabilities": {"version": "1.21.0"}}));
+    assert_eq!(kiro(old.path(), &["--version"], "").1, "kiro-cli 1.21.0\n");
+}
+
 /// A tool of a server that came with the session, called over MCP.
 #[test]
 fn mcp_tool() {

@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::{Instant, sleep_until};
 
 use super::Failure;
-use super::launch::Launch;
+use super::launch::{BAD_ARGUMENTS, Launch};
 use super::lines::Lines;
 use crate::{cause, text};
 
@@ -167,6 +167,7 @@ impl Process {
         let mut failure = Failure::told(&text, "");
         if failure.cause == Cause::Unknown {
             failure.cause = match self.exit_code() {
+                Some(BAD_ARGUMENTS) => Cause::Old,
                 Some(3) => Cause::Mcp,
                 Some(4) => Cause::Agent,
                 _ => Cause::Unknown,
