@@ -281,7 +281,7 @@ impl State {
             }
             Input::Whoami(whoami) => {
                 self.kiro.host = SignInStatus::new(whoami, now());
-                self.kiro_asked().await;
+                self.sign_in_seen().await;
             }
             Input::Desktop(desktop) => self.desktop = desktop,
             Input::Due => self.due().await?,
