@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use nanoclaw_core::{
     command::{Command, CommandError},
     present::{
@@ -13,9 +14,9 @@ use nanoclaw_core::{
     problem::Trouble,
     status::AppStatus,
 };
-use nanoclaw_host::ports::Ask;
-use serde_json::Value;
-use tauri::{AppHandle, State};
+use nanoclaw_host::{diagnostics, doctor, paths::Home, ports::Ask};
+use serde_json::{Value, json};
+use tauri::{AppHandle, Manager, State};
 use tokio::sync::{mpsc, watch};
 
 use crate::act;
@@ -34,9 +35,33 @@ pub fn status(reach: State<'_, Reach>) -> WindowView {
 /// # Errors
 /// The command's trouble in a person's words, also when it is none of the window's.
 #[tauri::command]
-pub async fn command(reach: State<'_, Reach>, name: String, args: Value) -> Result<Value, CommandError> {
+pub async fn command(
+    app: AppHandle,
+    reach: State<'_, Reach>,
+    home: State<'_, Home>,
+    name: String,
+    args: Value,
+) -> Result<Value, CommandError> {
+    // What the command line does by itself, too.
+    match name.as_str() {
+        "doctor" => return Ok(json!(doctor::examine(&home).await)),
+        "diagnostics" => return packed(&app, &home).await.map_err(|trouble| CommandError::from(&trouble)),
+        _ => {}
+    }
     let command = allowed(&name, args).map_err(|trouble| CommandError::from(&trouble))?;
     Ask::send(&reach.commands, command).await.map_err(|trouble| CommandError::from(&trouble))
+}
+
+/// `{path, files}`: where the bundle lies that helps to find a fault.
+async fn packed(app: &AppHandle, home: &Home) -> Result<Value, Trouble> {
+    let internal = |reason: String| Trouble::Internal { reason: format!("{reason}.") };
+    let folder =
+        app.path().download_dir().or_else(|_| app.path().home_dir()).map_err(|error| internal(error.to_string()))?;
+    let name = format!("nanoclaw-diagnostics-{}.tar", Timestamp::now().as_second());
+    std::fs::create_dir_all(&folder).map_err(|error| internal(error.to_string()))?;
+    let path = folder.join(name);
+    let files = diagnostics::pack(home, &path).await.map_err(|error| internal(format!("{error:#}")))?;
+    Ok(json!({"path": path, "files": files}))
 }
 
 /// Does what only the desktop can: opens a file or an address that is known, starts at login, restarts.
@@ -69,8 +94,6 @@ fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -197,6 +197,7 @@ export const SETTINGS = {
   atLogin: "Start at login",
   atLoginText: "So that it answers also after a restart.",
   cantTell: "Can’t tell",
+  showKiro: "Show Kiro",
   saved: "Saved",
   savedText: "It counts from NanoClaw’s next start on. Running work gets a moment to finish.",
   environment: "The environment sets it.",
@@ -244,6 +245,15 @@ export const SETTINGS = {
 
 export const ABOUT = {
   copy: "Copy these",
+  checks: "Is all as it should be?",
+  checksText: "Looks at all that NanoClaw needs, one thing after the other. It changes nothing.",
+  check: "Check all",
+  checking: "Checking",
+  checked: "What was found",
+  pack: "Something is wrong?",
+  packText: "Packs what helps to find a fault: the log’s end, the settings, how things are. Phone numbers, names of chats and e-mail addresses are taken out. Look through it before you give it away.",
+  doPack: "Pack a bundle",
+  packed: "It lies here",
   open: "NanoClaw is free software under the MIT licence, and made of free software: its lock files name all of it, each with its version.",
 };
 

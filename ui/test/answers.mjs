@@ -53,6 +53,13 @@ export async function answers() {
   const text = log(60);
   return {
     chats: CHATS,
+    doctor: [
+      { id: "home", outcome: "good", text: "/home/maya/.local/share/com.nanoclaw is there and can be written.", problem: null },
+      { id: "kiro-cli", outcome: "good", text: "kiro-cli is /home/maya/.local/bin/kiro-cli.", problem: null },
+      { id: "allowlist", outcome: "warning", text: "There is no /home/maya/.config/nanoclaw/mount-allowlist.json, so no extra folder is mounted.", problem: { cure: "Write one that allows the folders, or take them from the chats with `nanoclawctl groups set`." } },
+      { id: "docker", outcome: "bad", text: "Docker is not running.", problem: { cure: "Start Docker. Messages wait, and are answered by themselves when it is back." } },
+    ],
+    diagnostics: { path: "/home/maya/Downloads/nanoclaw-diagnostics-1778581800.tar", files: ["versions.json"] },
     "whatsapp.backups": [{ name: "auth.bak.1778300000", movedAt: ago(4700), bytes: 2_400_000 }],
     "tasks.list": TASKS,
     "tasks.history": HISTORY,

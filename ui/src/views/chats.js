@@ -8,7 +8,6 @@ import { avatar, buttonOf, empty, icon, markOf, row, section, strange } from "..
 import { h } from "../dom.js";
 import { answered, button, field, filled, iconButton, input, search, seg, told, toggle } from "../fields.js";
 import { CHATS, WORDS, ago } from "../words.js";
-import { traceOf } from "./trace.js";
 
 /** Chats that are listed; more are found by searching. */
 const MOST = 200;
@@ -110,12 +109,12 @@ function detail(page, view, one) {
       h("div.mid", null, h("h2", { dir: "auto" }, one.name), h("p.small.dim", null, text)),
     ),
     one.twin ? h("div.banner.note", { key: "twin" }, markOf("note"), h("div.mid", null, h("b", null, CHATS.twinTitle), h("p", null, CHATS.twinText(tail(one.jid))))) : null,
-    ...(one.group ? listening(page, one, one.group) : offered(page, view, one)),
+    ...(one.group ? listening(page, one.group) : offered(page, view, one)),
   );
 }
 
-/** @param {Page} page @param {Row} one @param {GroupView} group @returns {Child[]} */
-function listening(page, one, group) {
+/** @param {Page} page @param {GroupView} group @returns {Child[]} */
+function listening(page, group) {
   const set = (/** @type {Record<string, unknown>} */ args) => page.submit("chats.set", "groups.set", { target: group.jid, ...args });
   const trouble = page.trouble("chats.set");
   const every = { name: "chats.every", label: CHATS.answers, value: group.requiresTrigger ? "called" : "every", fill: true, change: (/** @type {string} */ to) => void set({ requiresTrigger: to === "called" }) };
@@ -134,7 +133,6 @@ function listening(page, one, group) {
     ),
     folders(page, group, set),
     group.isMain ? null : tools(page, group, set),
-    traceOf(page, one.jid),
     h("div.btns", { key: "end" }, ...(group.moveMain ? [buttonOf(page, group.moveMain)] : []), ...(group.remove ? [buttonOf(page, group.remove)] : [])),
   ];
 }

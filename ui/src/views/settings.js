@@ -6,7 +6,7 @@
 
 import { buttonOf, markOf, section } from "../components.js";
 import { h } from "../dom.js";
-import { answered, iconButton, input, select, toggle } from "../fields.js";
+import { answered, button, iconButton, input, select, toggle } from "../fields.js";
 import { SETTINGS } from "../words.js";
 
 /** @typedef {{ name: string, value: any, source: string, default: any, allowed: string, meaning: string, choices: string[], range: [number, number] | null }} Setting */
@@ -55,8 +55,9 @@ function control(page, one, title, given) {
   if (typeof one.value === "boolean") return toggle({ label: title, on: one.value, off: busy || given, change: (on) => void keep(page, one, String(on)) });
   const changed = (/** @type {Event} */ event) => void keep(page, one, /** @type {HTMLInputElement} */ (event.currentTarget).value, true);
   const off = given ? { disabled: true } : {};
+  if (one.name === "KIRO_MODE") return h("span.unit", null, h("span.dim", null, SETTINGS.choices[one.value]), button({ label: SETTINGS.showKiro, press: () => page.go("kiro") }));
   if (one.choices.length) {
-    const options = one.choices.map((choice) => /** @type {[string, string]} */ ([choice, SETTINGS.choices[`${one.name} ${choice}`] ?? SETTINGS.choices[choice] ?? choice]));
+    const options = one.choices.map((choice) => /** @type {[string, string]} */ ([choice, SETTINGS.choices[choice] ?? choice]));
     return select({ id: one.name, onchange: changed, ...off }, options, one.value);
   }
   const [unit, size] = unitOf(one);

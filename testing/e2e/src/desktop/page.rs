@@ -104,6 +104,8 @@ impl Page {
 
     /// What is seen, as a PNG.
     pub async fn picture(&self) -> Result<Vec<u8>> {
+        // What the page has just become is painted with the next frames.
+        self.run("for (const frame of [1, 2]) await new Promise(requestAnimationFrame)").await?;
         let answer = self.driver.get(&format!("/session/{}/screenshot", self.session)).await?;
         base64(answer["value"].as_str().context("no picture")?)
     }

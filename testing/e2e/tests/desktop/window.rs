@@ -37,7 +37,7 @@ async fn from_a_first_start_to_a_first_answer() -> Result<()> {
 }
 
 #[tokio::test]
-async fn chats_tasks_settings_and_the_log_in_the_window() -> Result<()> {
+async fn chats_tasks_settings_and_the_rest_in_the_window() -> Result<()> {
     // T4
     let mut scene = Scene::begin("desktop_pages").await?;
     let desktop = scene.desktop().await?;
@@ -85,6 +85,12 @@ async fn chats_tasks_settings_and_the_log_in_the_window() -> Result<()> {
     shows(&page, "logs").await?;
     page.reads("Connected to WhatsApp").await?;
     picture(&scene, &page, "logs").await?;
+    shows(&page, "about").await?;
+    page.press("Check all").await?;
+    page.reads("All settings can be used.").await?;
+    picture(&scene, &page, "about").await?;
+    page.press("Pack a bundle").await?;
+    page.reads("nanoclaw-diagnostics-").await?;
     shows(&page, "kiro").await?;
     page.reads("Who is signed in").await?;
     picture(&scene, &page, "kiro").await?;
