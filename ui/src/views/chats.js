@@ -109,12 +109,12 @@ function detail(page, view, one) {
       h("div.mid", null, h("h2", { dir: "auto" }, one.name), h("p.small.dim", null, text)),
     ),
     one.twin ? h("div.banner.note", { key: "twin" }, markOf("note"), h("div.mid", null, h("b", null, CHATS.twinTitle), h("p", null, CHATS.twinText(tail(one.jid))))) : null,
-    ...(one.group ? listening(page, one.group) : offered(page, view, one)),
+    ...(one.group ? listening(page, view, one.group) : offered(page, view, one)),
   );
 }
 
-/** @param {Page} page @param {GroupView} group @returns {Child[]} */
-function listening(page, group) {
+/** @param {Page} page @param {WindowView} view @param {GroupView} group @returns {Child[]} */
+function listening(page, view, group) {
   const set = (/** @type {Record<string, unknown>} */ args) => page.submit("chats.set", "groups.set", { target: group.jid, ...args });
   const trouble = page.trouble("chats.set");
   const every = { name: "chats.every", label: CHATS.answers, value: group.requiresTrigger ? "called" : "every", fill: true, change: (/** @type {string} */ to) => void set({ requiresTrigger: to === "called" }) };
@@ -132,7 +132,7 @@ function listening(page, group) {
       h("div.row.stack", { key: "trust" }, h("span.t", null, CHATS.trust), h("span.s", null, group.trust)),
     ),
     folders(page, group, set),
-    group.isMain ? null : tools(page, group, set),
+    group.isMain ? null : tools(page, view.chats.usualTools, group, set),
     h("div.btns", { key: "end" }, ...(group.moveMain ? [buttonOf(page, group.moveMain)] : []), ...(group.remove ? [buttonOf(page, group.remove)] : [])),
   ];
 }
@@ -162,10 +162,10 @@ function folders(page, group, set) {
   );
 }
 
-/** @param {Page} page @param {GroupView} group @param {(args: Record<string, unknown>) => Promise<any>} set @returns {Child} */
-function tools(page, group, set) {
+/** @param {Page} page @param {string[]} usual @param {GroupView} group @param {(args: Record<string, unknown>) => Promise<any>} set @returns {Child} */
+function tools(page, usual, group, set) {
   const own = group.tools !== null;
-  const change = (/** @type {boolean} */ on) => void set(on ? { tools: group.usualTools } : { defaultTools: true });
+  const change = (/** @type {boolean} */ on) => void set(on ? { tools: usual } : { defaultTools: true });
   const save = (/** @type {Event} */ event) => void set({ tools: filled(event).tools.split(/[\s,]+/).filter(Boolean) });
   return section(
     CHATS.tools,

@@ -17,10 +17,9 @@ export function kiroHead(page, view) {
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function kiro(page, view) {
-  const { places, modes, key, signOut } = view.kiro;
+  const { places, modes, signOut } = view.kiro;
   return [
     ...signingIn(page, view.kiro),
-    key ? keyForm(page, key) : null,
     section(KIRO.places, null, h("ul.card", null, ...places.map((place) => row({ key: place.title, tag: "li", lead: markOf(place.mark, 18), title: h("span.t.trunc", { dir: "auto" }, place.title), text: h("span", { dir: "auto", title: place.text }, place.text), end: place.at ? [h("span.small.num", null, KIRO.looked(ago(place.at, page.now)))] : [] })))),
     section(KIRO.modes(view.assistant), null, h("div.choices", { role: "radiogroup", "aria-label": KIRO.modes(view.assistant) }, ...modes.map((mode) => choice({ name: "mode", value: mode.mode, on: mode.on, title: mode.title, text: mode.text, asks: true, change: () => page.press(mode.choose) })))),
     signOut ? h("div", null, buttonOf(page, signOut)) : null,
@@ -29,8 +28,8 @@ export function kiro(page, view) {
 
 /** How agents are signed in, and the way to it; the assistant of the first start shows it too. @param {Page} page @param {KiroView} kiro @returns {Child[]} */
 export function signingIn(page, kiro) {
-  const { panel, login, methods } = kiro;
-  return [login?.cancel ? underWay(page, login) : null, login && !login.cancel ? ended(login) : null, panel && (!login || login.cancel) ? panelOf(page, panel) : null, methods.length ? ways(page, kiro) : null];
+  const { panel, login, methods, key } = kiro;
+  return [login?.cancel ? underWay(page, login) : null, login && !login.cancel ? ended(login) : null, panel && (!login || login.cancel) ? panelOf(page, panel) : null, methods.length ? ways(page, kiro) : null, key ? keyForm(page, key) : null];
 }
 
 /** @param {Login} login @returns {Child} */

@@ -58,7 +58,7 @@ function body(page, view, step) {
     case "image":
       return [...panel, building];
     case "kiro":
-      return signingIn(page, view.kiro);
+      return [...signingIn(page, view.kiro), h("div.btns", { key: "more" }, buttonOf(page, view.kiro.login?.cancel ?? view.kiro.check))];
     case "whatsapp":
       return whatsapp(page, { ...view, whatsapp: { ...view.whatsapp, signOut: null, facts: [] } });
     case "main":

@@ -20,7 +20,8 @@ pub(super) fn view(status: &AppStatus) -> ChatsView {
         let user = user.split_once(':').map_or(user, |(user, _)| user);
         Some(format!("{user}@{server}"))
     });
-    ChatsView { own, groups: status.groups.iter().map(|group| of_group(status, group)).collect() }
+    let usual_tools = trust::tools(false, None).unwrap_or_default();
+    ChatsView { own, usual_tools, groups: status.groups.iter().map(|group| of_group(status, group)).collect() }
 }
 
 fn of_group(status: &AppStatus, group: &GroupStatus) -> GroupView {
@@ -62,7 +63,6 @@ fn of_group(status: &AppStatus, group: &GroupStatus) -> GroupView {
             })
             .collect(),
         tools: group.tools.clone(),
-        usual_tools: trust::tools(false, None).unwrap_or_default(),
         open: button("Show the folder", Look::Plain, Act::Desktop { action: Action::OpenFolder(group.folder.clone()) }),
         move_main: (!group.is_main).then(|| {
             button(

@@ -100,9 +100,12 @@ pub struct KeyForm {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
 pub struct ChatsView {
     /// The JID of the person's chat with themselves.
     pub own: Option<String>,
+    /// What a chat without tools of its own may use, where it is not the main one.
+    pub usual_tools: Vec<String>,
     pub groups: Vec<GroupView>,
 }
 
@@ -127,7 +130,6 @@ pub struct GroupView {
     pub mounts: Vec<ExtraMount>,
     /// `None` for those of its trust.
     pub tools: Option<Vec<String>>,
-    pub usual_tools: Vec<String>,
     pub open: Button,
     pub move_main: Option<Button>,
     pub remove: Option<Button>,
