@@ -172,7 +172,11 @@ export type ChatsView = {
 /**
  * The JID of the person's chat with themselves.
  */
-own: string | null, groups: Array<GroupView>, };
+own: string | null, 
+/**
+ * What a chat without tools of its own may use, where it is not the main one.
+ */
+usualTools: Array<string>, groups: Array<GroupView>, };
 export type GroupView = { jid: string, chat: Chat, isMain: boolean, 
 /**
  * What it answers to.
@@ -193,7 +197,7 @@ trust: string, mounts: Array<ExtraMount>,
 /**
  * `None` for those of its trust.
  */
-tools: Array<string> | null, usualTools: Array<string>, open: Button, moveMain: Button | null, remove: Button | null, };
+tools: Array<string> | null, open: Button, moveMain: Button | null, remove: Button | null, };
 export type ExtraMount = { hostPath: string, containerPath: string | null, readonly: boolean | null, };
 export type SetupView = { 
 /**

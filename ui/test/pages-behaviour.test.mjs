@@ -273,3 +273,24 @@ inTab("the assistant can be left at any step, and goes on where it was", all.fir
   await page.click(".foot .quiet");
   assert.match(await page.text(".kick"), /Private channel/, "WhatsApp is done later");
 });
+
+inTab("all is checked, and a bundle packed, when it is asked for", all.ready, async (page) => {
+  await page.go("about");
+  assert.equal(await page.get("document.querySelectorAll('[aria-label=\"What was found\"] li').length"), 0);
+  await page.click(".section:nth-of-type(1) .btn");
+  await page.until("document.querySelectorAll('[aria-label=\"What was found\"] li').length === 4");
+  await page.click(".section:nth-of-type(2) .btn");
+  await page.until("document.querySelector('.codeline')");
+  assert.match(await page.text(".codeline"), /nanoclaw-diagnostics-\d+\.tar/);
+});
+
+inTab("a former sign-in is deleted after a question", all.ready, async (page) => {
+  // W4
+  await page.go("whatsapp");
+  await page.until("document.querySelector('[aria-label^=\"Delete auth.bak\"]')");
+  await page.click("[aria-label^='Delete auth.bak']");
+  await page.until("document.querySelector('dialog[open]')");
+  assert.deepEqual(await page.asked(), []);
+  await page.click("dialog .danger");
+  assert.deepEqual(await page.asked(), [{ name: "whatsapp.remove-backup", args: { name: "auth.bak.1778300000", yes: true } }]);
+});

@@ -1,7 +1,10 @@
 //! The window's pages at work: the assistant of the first start, chats, tasks, settings and the log, in the real WebKit.
 
 use anyhow::{Context, Result};
-use nanoclaw_e2e::{Scene, desktop::Page};
+use nanoclaw_e2e::{
+    Scene,
+    desktop::{Page, no_process_has},
+};
 use serde_json::{Value, json};
 
 use crate::{people, picture};
@@ -119,4 +122,26 @@ async fn until_listed(scene: &Scene, words: &[&str], holds: impl Fn(&Value) -> b
         anyhow::ensure!(tokio::time::Instant::now() < deadline, "never so: {words:?}");
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_restart_from_the_window_uses_what_was_set() -> Result<()> {
+    let mut scene = Scene::begin("desktop_restart").await?;
+    let desktop = scene.desktop().await?;
+    scene.start_desktop(&desktop, &["--show"]).await?;
+    let page = desktop.page().await?;
+    page.reads("Meet Andy").await?;
+    shows(&page, "settings").await?;
+    page.reads("Containers at once").await?;
+    fill(&page, "#ASSISTANT_NAME", "Zoë").await?;
+    page.press("Restart NanoClaw").await?;
+    scene.ended().await?;
+    drop(page);
+    // Another process has taken its place.
+    let tray = desktop.tray().await?;
+    tray.until("it is back", |shown| shown.icon == "needs-you").await?;
+    assert_eq!(scene.ctl(&["status"]).await?["assistant"], "Zoë");
+    tray.choose(&["Quit NanoClaw"]).await?;
+    no_process_has(&format!("NANOCLAW_HOME={}", scene.home().display())).await?;
+    scene.end().await
 }
