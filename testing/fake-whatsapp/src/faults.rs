@@ -67,6 +67,11 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The contacts' phones can't open the next texts of its linked devices, and ask for them again; each copy counts.
+    AskAgain {
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// The next requests for a pairing code are refused with this error: 400, 403, 429, 452 or 500.
     RefuseCode {
         code: u16,
@@ -109,6 +114,7 @@ impl Fault {
             | Self::Duplicate { times }
             | Self::Reorder { times, .. }
             | Self::Refuse { times, .. }
+            | Self::AskAgain { times }
             | Self::RefuseCode { times, .. }
             | Self::CutBacklog { times, .. }
             | Self::StallBacklog { times, .. } => Some(times),
@@ -214,6 +220,10 @@ impl Faults {
             Fault::RefuseCode { code, .. } => Some(code),
             _ => None,
         })
+    }
+
+    pub(crate) fn next_text_is_asked_for_again(&self, pn: &str) -> bool {
+        self.take(pn, |fault| matches!(fault, Fault::AskAgain { .. }).then_some(())).is_some()
     }
 
     pub(crate) fn next_message_is_corrupt(&self, pn: &str) -> bool {

@@ -3,7 +3,7 @@
 //! Simulated contacts live inside; linked devices are real clients on the websocket `/ws/chat`. The same port answers
 //! the admin calls under `/admin` (see `admin`), which `Server`'s methods mirror one by one, and serves `/panel`, a page that
 //! plays the phones. It records and never
-//! asserts. Its stanzas are what real clients accept; fidelity beyond that is not promised.
+//! asserts, but it is strict: what no WhatsApp client does ends the stream and is kept in its state. Its stanzas are what real clients accept; fidelity beyond that is not promised.
 #![allow(clippy::needless_update, reason = "a protobuf message has more fields with other features of its crate")]
 
 mod admin;
@@ -20,6 +20,7 @@ mod queue;
 mod router;
 mod server;
 mod stanza;
+mod strict;
 mod transport;
 
 pub use directory::Addressing;

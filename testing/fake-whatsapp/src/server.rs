@@ -31,6 +31,7 @@ pub(crate) struct World {
     pub(crate) offers: Mutex<Offers>,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
+    pub(crate) violations: Mutex<Vec<String>>,
 }
 
 /// One linked device, and whether it is logged in and takes messages.
@@ -51,6 +52,9 @@ pub struct State {
     pub duplicates: u64,
     /// Texts that a contact's phone could not open, and asked for again.
     pub undecryptable: u64,
+    /// What devices did against the protocol, `account: what`; none of a client that keeps to it.
+    #[serde(default)]
+    pub violations: Vec<String>,
 }
 
 /// The conflict of a session that another one has taken the place of.
@@ -76,6 +80,7 @@ impl Server {
             offers: Mutex::default(),
             faults: Faults::default(),
             journal: Journal::new(),
+            violations: Mutex::default(),
         });
         let routes = admin::routes(world.clone());
         let listener = listener.tap_io(|stream| {
@@ -306,6 +311,7 @@ impl World {
             queued,
             duplicates: self.journal.duplicates.load(Ordering::Relaxed),
             undecryptable: self.journal.undecryptable.load(Ordering::Relaxed),
+            violations: lock(&self.violations).clone(),
         }
     }
 }

@@ -89,6 +89,7 @@ fn calls_are_answered_in_json() {
         json!({"pn": "1555", "kind": "stall-backlog"}),
         json!({"pn": "1555", "kind": "cut-frame"}),
         json!({"pn": "1555", "kind": "refuse-code", "code": 429}),
+        json!({"pn": "1555", "kind": "ask-again"}),
         json!({"pn": "1555", "kind": "end-stream", "code": 401, "conflict": "device_removed"}),
         json!({"pn": "1555", "kind": "corrupt", "times": 2}),
         json!({"pn": "1555", "kind": "duplicate"}),
@@ -99,7 +100,7 @@ fn calls_are_answered_in_json() {
     assert_eq!(program.call("GET", "/admin/passkey?pn=1555", ""), (200, json!({"code": null})));
     assert_eq!(program.call("POST", "/admin/drop?pn=1555", ""), (200, json!({})));
     assert_eq!(program.call("POST", "/admin/revoke?pn=1555", ""), (200, json!({})));
-    let empty = json!({"companions": [], "queued": {}, "duplicates": 0, "undecryptable": 0});
+    let empty = json!({"companions": [], "queued": {}, "duplicates": 0, "undecryptable": 0, "violations": []});
     assert_eq!(program.call("GET", "/admin/state", ""), (200, empty));
 }
 

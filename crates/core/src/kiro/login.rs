@@ -285,8 +285,8 @@ impl Talk {
         if let Some(code) = code.filter(|code| is_code(code)) {
             self.code = Some(code.to_owned());
         }
-        let addresses = line.split_whitespace().filter(|word| word.starts_with("https://"));
-        if let Some(url) = addresses.filter(|url| self.way.leads_to(url)).last() {
+        let mut addresses = line.split_whitespace().filter(|word| word.starts_with("https://"));
+        if let Some(url) = addresses.rfind(|url| self.way.leads_to(url)) {
             self.url = Some(url.to_owned());
         }
     }

@@ -1,12 +1,13 @@
 //! The key server: what devices upload, and what others get to start sessions with them. A phone's keys are made when
 //! they are asked for.
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use sha1::{Digest as _, Sha1};
 use wacore_binary::{Jid, Node};
 
-use crate::device::{KeyBundle, SignedKey};
+use crate::device::{KeyBundle, SignedKey, public_key};
 use crate::directory::{Address, Companion};
 use crate::server::World;
 use crate::stanza::{attr, children, content, lock, node, number, unix_seconds};
@@ -58,13 +59,16 @@ impl World {
         ensure!(identity == companion.identity, "the device uploads another identity than it was linked with");
         let signed = signed_key(iq.get_optional_child("skey").context("no signed key")?, &identity)?;
         let list = iq.get_optional_child("list").context("no list of keys")?;
-        let fresh = children(list, "key")
-            .map(|key| (number(key.get_optional_child("id")), content(key.get_optional_child("value"))));
         let registration = number(iq.get_optional_child("registration"));
+        ensure!(registration > 0, "a device has a registration id");
+        ensure!(content(iq.get_optional_child("type")) == [DJB], "keys of an unknown type");
         let first = {
             let mut keys = lock(&companion.keys);
             let first = keys.is_none();
-            let one_time = keys.take().map(|keys| keys.one_time).into_iter().flatten().chain(fresh).collect();
+            let mut one_time: VecDeque<_> = keys.as_ref().map(|keys| keys.one_time.clone()).unwrap_or_default();
+            for key in children(list, "key") {
+                one_time.extend(fresh_key(key, &one_time)?);
+            }
             *keys = Some(KeyBundle { registration, identity, signed, one_time });
             first
         };
@@ -141,6 +145,20 @@ fn digest(keys: &KeyBundle) -> Node {
             node("hash").bytes(hash.finalize().to_vec()).build(),
         ])
         .build()
+}
+
+/// A one-time key that is not there yet. Errors: no id of three bytes, no curve key, or an id that another key has.
+fn fresh_key(key: &Node, there: &VecDeque<(u32, Vec<u8>)>) -> Result<Option<(u32, Vec<u8>)>> {
+    let (id, value) = (number(key.get_optional_child("id")), content(key.get_optional_child("value")));
+    ensure!(content(key.get_optional_child("id")).len() == 3 && id > 0, "a key's id is a number of three bytes");
+    public_key(&value).with_context(|| format!("one-time key {id}"))?;
+    match there.iter().find(|(other, _)| *other == id) {
+        Some((_, other)) => {
+            ensure!(*other == value, "one-time key {id} is there with another value");
+            Ok(None)
+        }
+        None => Ok(Some((id, value))),
+    }
 }
 
 /// Errors: the signature is not the identity's.

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use wacore_binary::Node;
 
-use crate::phone::app_state;
 use crate::server::World;
-use crate::stanza::{USER_DOMAIN, attr, children, lock, node};
+use crate::stanza::{USER_DOMAIN, attr, children, content, lock, node};
 use crate::transport::Connection;
 
 impl World {
@@ -79,21 +78,31 @@ impl World {
         connection.link.send(&reply(iq, "error", vec![error]));
     }
 
-    /// The account's settings: the push name is the only one there is. What devices write is acknowledged by version.
+    /// The account's settings: what a device lacks of a collection, or what it writes on top of all that it has.
     fn sync(&self, connection: &Connection, sync: &Node) -> Result<Node> {
-        let phone = lock(&self.directory).account(&connection.companion()?.address.pn)?.phone.clone();
-        let collections = children(sync, "collection").map(|asked| {
+        let companion = connection.companion()?;
+        let settings = &lock(&self.directory).account(&companion.address.pn)?.phone.clone().app_state;
+        let mut answers = Vec::new();
+        for asked in children(sync, "collection") {
             let (name, version) = (attr(asked, "name"), attr(asked, "version").parse::<u64>().unwrap_or_default());
-            let written = asked.get_optional_child("patch").is_some();
-            let answer =
-                node("collection").attr("name", name.as_str()).attr("type", "result").attr("has_more_patches", "false");
-            if name == app_state::COLLECTION && version == 0 && !written {
-                let patch = node("patch").bytes(phone.app_state.push_name_patch.clone()).build();
-                return answer.attr("version", 1u32).children([node("patches").children([patch]).build()]).build();
+            let (newest, patches) = settings.since(&name, version);
+            let answer = node("collection").attr("name", name.as_str());
+            let written = asked.get_optional_child("patch");
+            if written.is_some() && newest != version {
+                let error = node("error").attr("code", "409").attr("text", "conflict").build();
+                answers.push(answer.attr("type", "error").attr("has_more_patches", "true").children([error]).build());
+                continue;
             }
-            answer.attr("version", version + u64::from(written)).build()
-        });
-        Ok(node("sync").children(collections.collect::<Vec<_>>()).build())
+            if let Some(patch) = written {
+                settings.write(&name, &content(Some(patch)))?;
+            }
+            let version = settings.since(&name, version).0;
+            let answer = answer.attr("type", "result").attr("has_more_patches", "false").attr("version", version);
+            let patches: Vec<Node> = patches.into_iter().map(|patch| node("patch").bytes(patch).build()).collect();
+            let patches = (!patches.is_empty()).then(|| node("patches").children(patches).build());
+            answers.push(answer.children(patches).build());
+        }
+        Ok(node("sync").children(answers).build())
     }
 }
 

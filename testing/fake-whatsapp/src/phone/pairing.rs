@@ -166,13 +166,20 @@ impl World {
             let Some(introduced) = offer.introduced.take_if(|introduced| introduced.iq == id) else { return Ok(()) };
             (introduced, offer.outcome.take())
         };
-        let result = self.link_device(connection.client_key, introduced, answer);
-        let refused = result.as_ref().err().map(|error| format!("{error:#}"));
-        end_stream(&connection.link, Some(if refused.is_none() { 515 } else { 401 }), None);
+        let result = match attr(answer, "type").as_str() {
+            "result" => self.link_device(connection.client_key, introduced, answer),
+            _ => Err(anyhow!("the device refused")),
+        };
+        if let Err(error) = &result
+            && attr(answer, "type") == "result"
+        {
+            self.violated(None, error);
+        }
+        end_stream(&connection.link, Some(if result.is_ok() { 515 } else { 401 }), None);
         if let Some(outcome) = outcome {
             let _ = outcome.send(result);
         }
-        refused.map_or(Ok(()), |why| Err(anyhow!("a device was not linked: {why}")))
+        Ok(())
     }
 
     fn link_device(&self, noise_key: [u8; 32], introduced: Introduced, answer: &Node) -> Result<u16> {
@@ -180,7 +187,7 @@ impl World {
         let signed = answer
             .get_optional_child("pair-device-sign")
             .and_then(|sign| sign.get_optional_child("device-identity"))
-            .context("the device refused")?;
+            .context("the device has not signed")?;
         let phone = lock(&self.directory).account(&address.pn)?.phone.clone();
         let device_identity = adv::accept(&phone, &identity, &details, &content(Some(signed)))?;
         let device = address.device;

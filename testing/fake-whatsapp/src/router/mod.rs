@@ -13,6 +13,7 @@ use crate::journal::{Entry, ItemKind};
 use crate::queue::{Key, Stanza};
 use crate::server::World;
 use crate::stanza::{attr, children, lock, node, unix_seconds};
+use crate::strict;
 use crate::transport::Connection;
 
 /// Receipts that are between a device and its own account, and concern no contact.
@@ -20,16 +21,20 @@ const OWN_RECEIPTS: [&str; 5] = ["sender", "peer_msg", "hist_sync", "server-erro
 
 impl World {
     pub(crate) async fn on_node(self: &Arc<Self>, connection: &Connection, stanza: &Node) -> Result<()> {
+        strict::check(stanza)?;
         match stanza.tag.as_ref() {
-            "iq" => {
-                let result = self.on_iq(connection, stanza).await;
-                if result.is_err() && ["get", "set"].contains(&attr(stanza, "type").as_str()) {
+            "iq" => match self.on_iq(connection, stanza).await {
+                Err(error) if ["get", "set"].contains(&attr(stanza, "type").as_str()) => {
                     self.refuse(connection, stanza, 400, "bad-request");
+                    self.violated(connection.companion.as_deref(), &error);
+                    Ok(())
                 }
-                result
-            }
+                result => result,
+            },
             "message" => self.on_message(connection, stanza).await,
             "receipt" => self.on_receipt(connection, stanza).await,
+            // What is sent while a device pairs is not kept.
+            "ack" if connection.companion.is_none() => Ok(()),
             "ack" => self.on_ack(connection.companion()?, stanza),
             "chatstate" => self.on_chat_state(connection.companion()?, stanza),
             "presence" => self.on_presence(connection.companion()?, stanza),
@@ -39,11 +44,7 @@ impl World {
                 }
                 Ok(())
             }
-            "notification" | "call" => Ok(()),
-            other => {
-                tracing::warn!("an unknown <{other}> was ignored");
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
@@ -87,27 +88,9 @@ impl World {
     fn forward_receipt(&self, companion: &Companion, receipt: &Node, sender: &Address) {
         let own = ["read-self", "played-self"].contains(&attr(receipt, "type").as_str());
         let account = if own { &companion.address.pn } else { &sender.pn };
-        let mut forward = receipt.clone();
-        let me = companion.address.jid();
-        let group = attr(receipt, "to").parse::<Jid>().ok().filter(|chat| chat.is_group());
-        forward.attrs = ["id", "type", "t"]
-            .into_iter()
-            .filter_map(|name| receipt.attrs.get(name).map(|value| (name, value.clone())))
-            .fold(wacore_binary::node::Attrs::default(), |mut attrs, (name, value)| {
-                attrs.insert(name, value);
-                attrs
-            });
-        match group {
-            Some(group) => {
-                forward.attrs.insert("from", group);
-                forward.attrs.insert("participant", me);
-            }
-            None => forward.attrs.insert("from", me),
-        }
         let others = lock(&self.directory).companions_of(account);
         for other in others.iter().filter(|other| other.address != companion.address) {
-            let key = Key { class: "receipt", sender: companion.address.pn.clone(), id: attr(receipt, "id") };
-            other.mailbox.put(Stanza::new(key, forward.clone()));
+            other.mailbox.put(forwarded(companion, receipt));
         }
     }
 
@@ -139,7 +122,7 @@ impl World {
             let directory = lock(&self.directory);
             let forward = node("chatstate").children(state.cloned());
             if chat.is_group() {
-                let members = directory.group(&chat)?.members.clone();
+                let members = directory.group(&chat).map(|group| group.members.clone()).unwrap_or_default();
                 (members, forward.attr("from", &chat).attr("participant", &me).build())
             } else {
                 let contact = directory.resolve(&chat).map(|contact| contact.pn);
@@ -184,6 +167,25 @@ impl World {
     fn chat_name(&self, chat: &Jid, contact: &Address) -> String {
         if chat.is_group() { chat.to_string() } else { Address::phone(&contact.pn).jid().to_string() }
     }
+}
+
+/// A device's receipt as another real device gets it.
+fn forwarded(companion: &Companion, receipt: &Node) -> Stanza {
+    let mut forward = receipt.clone();
+    forward.attrs = ["id", "type", "t", "recipient"]
+        .into_iter()
+        .filter_map(|name| receipt.attrs.get(name).map(|value| (name.into(), value.clone())))
+        .collect();
+    let me = companion.address.jid();
+    match attr(receipt, "to").parse::<Jid>() {
+        Ok(group) if group.is_group() => {
+            forward.attrs.insert("from", group);
+            forward.attrs.insert("participant", me);
+        }
+        _ => forward.attrs.insert("from", me),
+    }
+    let key = Key { class: "receipt", sender: companion.address.pn.clone(), id: attr(receipt, "id") };
+    Stanza::new(key, forward)
 }
 
 /// The server's `<ack>` for a stanza of a device.

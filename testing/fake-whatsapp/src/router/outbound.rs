@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use buffa::MessageField;
 use tokio::time::Instant;
 use wacore_binary::builder::NodeBuilder;
@@ -12,6 +12,7 @@ use wacore_libsignal::protocol::PreKeySignalMessage;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::{DeviceSentMessage, SenderKeyDistributionMessage};
 
+use super::forwarded;
 use crate::device::KeyBundle;
 use crate::directory::{Address, Addressing, Companion, Group};
 use crate::faults::Delivery;
@@ -195,14 +196,20 @@ impl World {
         let retry = receipt.get_optional_child("retry").context("a retry receipt without a retry")?;
         let (chat, id) = (attr(receipt, "to").parse::<Jid>()?, attr(retry, "id"));
         let sender = if chat.is_group() { attr(receipt, "participant").parse()? } else { chat.clone() };
-        let phone = {
+        let (phone, device) = {
             let directory = lock(&self.directory);
             let sender = directory.resolve(&sender).with_context(|| format!("there is no account {sender}"))?;
-            directory.account(&sender.pn)?.phone.clone()
+            (directory.account(&sender.pn)?.phone.clone(), directory.companion(&sender))
         };
+        if let Some(device) = device {
+            // What it could not open came from another linked device, which is asked.
+            device.mailbox.put(forwarded(companion, receipt));
+            return Ok(());
+        }
         let mut with = phone.conversations.lock().await;
         let Some(sent) = with.sent.get(&(companion.address.clone(), id.clone())).cloned() else {
-            bail!("message {id} is asked for again, but was not sent from this phone");
+            tracing::debug!("message {id} is asked for again, but was not sent from this phone");
+            return Ok(());
         };
         self.start_session(&mut with, companion).await?;
         let mut message = sent.message;
@@ -283,7 +290,7 @@ fn enc(kind: &'static str, sealed: Vec<u8>, corrupt: bool) -> Node {
 }
 
 /// Spoils the MAC or the signature, so that the message can be read and not be opened.
-fn damage(enc: &mut Node) {
+pub(super) fn damage(enc: &mut Node) {
     let Some(NodeContent::Bytes(bytes)) = &mut enc.content else { return };
     // A pkmsg has more fields behind the message in it, which must stay whole.
     let inner = PreKeySignalMessage::try_from(&bytes[..]).map(|outer| outer.message().serialized().to_vec());

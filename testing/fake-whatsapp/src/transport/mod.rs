@@ -147,7 +147,8 @@ pub(crate) async fn serve(world: Arc<World>, socket: WebSocket) {
     let established = match tokio::time::timeout(HANDSHAKE_TIME, handshake).await {
         Ok(Ok(Some(established))) => established,
         Ok(Ok(None)) => return,
-        Ok(Err(error)) => return tracing::warn!("a handshake failed: {error:#}"),
+        Ok(Err(error)) if error.is::<Violation>() => return world.violated(None, &error),
+        Ok(Err(error)) => return tracing::debug!("a handshake ended: {error:#}"),
         Err(_) => return tracing::warn!("a handshake took too long"),
     };
     let Established { read, write, client_key, payload } = established;
@@ -155,7 +156,7 @@ pub(crate) async fn serve(world: Arc<World>, socket: WebSocket) {
     let companion = world.on_connect(&payload, client_key, &link);
     let connection = Connection { link, client_key, companion };
     let writer = write_nodes(sink, write, outgoing, &connection.link.flow);
-    let reader = read_nodes(&world, &connection, stream, read, frames);
+    let reader = read_until_violated(&world, &connection, stream, read, frames);
     let cut = cut(connection.link.flow.subscribe());
     tokio::pin!(reader);
     tokio::select! {
@@ -192,7 +193,7 @@ async fn shake_hands(
         match &mut intro {
             Some(bytes) => {
                 bytes.extend_from_slice(&data);
-                if !noise::strip_intro(bytes)? {
+                if !noise::strip_intro(bytes).context(Violation)? {
                     continue;
                 }
                 frames.feed(bytes);
@@ -202,8 +203,10 @@ async fn shake_hands(
         }
         while let Some(frame) = frames.decode_frame() {
             let step = match responder.take() {
-                None => noise::on_client_hello(&world.identity, &frame)?,
-                Some(waiting) => return Ok(Some(noise::Responder::on_client_finish(waiting, &frame)?)),
+                None => noise::on_client_hello(&world.identity, &frame).context(Violation)?,
+                Some(waiting) => {
+                    return Ok(Some(noise::Responder::on_client_finish(waiting, &frame).context(Violation)?));
+                }
             };
             let (hello, next) = match step {
                 Step::AwaitFinish { hello, responder } => (hello, Err(*responder)),
@@ -217,6 +220,35 @@ async fn shake_hands(
         }
     }
     Ok(None)
+}
+
+/// Marks an error that only a device which leaves the protocol brings about.
+#[derive(Debug)]
+struct Violation;
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the device leaves the protocol")
+    }
+}
+
+async fn read_until_violated(
+    world: &Arc<World>,
+    connection: &Connection,
+    stream: Stream,
+    cipher: NoiseCipher,
+    frames: FrameDecoder,
+) -> Result<()> {
+    let result = read_nodes(world, connection, stream, cipher, frames).await;
+    if let Err(error) = &result
+        && error.is::<Violation>()
+    {
+        world.violated(connection.companion.as_deref(), error);
+        world.end_bad_stream(connection);
+        // The writer takes the connection down when that is said.
+        std::future::pending::<()>().await;
+    }
+    result
 }
 
 async fn read_nodes(
@@ -233,17 +265,16 @@ async fn read_nodes(
             flow.wait_for(|flow| *flow == Flow::Open).await?;
             cipher
                 .decrypt_in_place_with_counter(counter, &mut frame)
-                .map_err(|error| anyhow!("frame {counter}: {error}"))?;
+                .map_err(|error| anyhow!("frame {counter}: {error}"))
+                .context(Violation)?;
             counter += 1;
-            let plain = wacore_binary::util::unpack(&frame)?;
-            let node = wacore_binary::marshal::unmarshal_ref(&plain)?.to_owned();
+            let plain = wacore_binary::util::unpack(&frame).context(Violation)?;
+            let node = wacore_binary::marshal::unmarshal_ref(&plain).context(Violation)?.to_owned();
             tracing::debug!("<- {}", as_text(&node));
             if node.tag == "xmlstreamend" {
                 return Ok(());
             }
-            if let Err(error) = world.on_node(connection, &node).await {
-                tracing::warn!("a <{}> was not accepted: {error:#}", node.tag);
-            }
+            world.on_node(connection, &node).await.context(Violation)?;
         }
         match stream.next().await.transpose()? {
             Some(Message::Binary(data)) => frames.feed(&data),

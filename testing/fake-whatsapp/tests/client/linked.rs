@@ -10,7 +10,7 @@ use whatsapp_rust::bot::BotHandle;
 use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::prelude::*;
-use whatsapp_rust::transport::TokioWebSocketTransportFactory;
+use whatsapp_rust::transport::{TokioWebSocketTransportFactory, TransportFactory};
 use whatsapp_rust::types::events::{ChannelEventHandler, Event};
 
 pub const ME: &str = "15550001111";
@@ -36,6 +36,17 @@ impl HttpClient for NoHttp {
 pub struct World {
     pub server: Server,
     pub stores: TempDir,
+    /// Whether a scenario breaks the protocol on purpose.
+    pub violates: bool,
+}
+
+/// The real client keeps to the protocol, or the server is too strict.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !self.violates && !std::thread::panicking() {
+            assert_eq!(self.server.state().violations, Vec::<String>::new());
+        }
+    }
 }
 
 impl World {
@@ -48,7 +59,13 @@ impl World {
         server.add_account(BOB, "100000000000003", "Bob").unwrap();
         server.add_group(FAMILY, "Family", &[ALICE, ME, BOB], Addressing::Pn).unwrap();
         server.add_group(WORK, "Work", &[ALICE, ME, BOB], Addressing::Lid).unwrap();
-        Self { server, stores: TempDir::new().unwrap() }
+        Self { server, stores: TempDir::new().unwrap(), violates: false }
+    }
+
+    /// The same server, which has forgotten all.
+    pub async fn forget(&mut self) {
+        let mut fresh = Self::start().await;
+        std::mem::swap(&mut self.server, &mut fresh.server);
     }
 
     /// A client on the store of this name.
@@ -61,10 +78,21 @@ impl World {
     }
 
     async fn build(&self, store: &str, code: Option<PairCodeOptions>) -> Client {
+        let transport = TokioWebSocketTransportFactory::new().with_url(self.server.url());
+        self.build_on(store, code, transport).await
+    }
+
+    /// A client whose bytes go through a transport of the scenario's own.
+    pub async fn build_on(
+        &self,
+        store: &str,
+        code: Option<PairCodeOptions>,
+        transport: impl TransportFactory + 'static,
+    ) -> Client {
         let path = self.stores.path().join(store);
         let bot = Bot::builder()
             .with_backend(SqliteStore::new(path.to_str().unwrap()).await.unwrap())
-            .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(self.server.url()))
+            .with_transport_factory(transport)
             .with_http_client(NoHttp)
             .with_version((2, 3000, 1_043_857_760))
             .with_wanted_pre_key_count(30)
@@ -81,9 +109,14 @@ impl World {
 
     /// A client that is linked to the owner's phone and connected.
     pub async fn linked(&self, store: &str) -> Client {
+        self.linked_to(store, ME).await
+    }
+
+    /// A client that is linked to this account's phone and connected.
+    pub async fn linked_to(&self, store: &str, pn: &str) -> Client {
         let client = self.client(store).await;
         let qr = client.qr().await;
-        self.server.scan(ME, &qr).await.unwrap();
+        self.server.scan(pn, &qr).await.unwrap();
         client.connected().await;
         client
     }

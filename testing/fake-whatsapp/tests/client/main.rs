@@ -3,6 +3,7 @@
 
 mod addressing;
 mod backlog;
+mod devices;
 mod ends;
 mod faults;
 mod groups;
@@ -10,4 +11,5 @@ mod linked;
 mod load;
 mod pairing;
 mod passkey;
+mod strict;
 mod texts;

@@ -60,7 +60,8 @@ async fn a_device_is_linked_with_a_passkey_and_the_code_that_both_show() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_without_the_passkey_is_not_linked() {
-    let world = World::start().await;
+    let mut world = World::start().await;
+    world.violates = true;
     world.server.want_passkey(ME, true).unwrap();
     let client = world.client("a").await;
     let qr = client.qr().await;
