@@ -41,6 +41,16 @@ pub enum Command {
         #[serde(default)]
         yes: bool,
     },
+    /// Answers with `[{name, movedAt, bytes}]`: the sign-ins that were moved aside (W4), the latest first.
+    #[serde(rename = "whatsapp.backups")]
+    WhatsappBackups {},
+    /// Deletes a former sign-in for good: only a person does that.
+    #[serde(rename = "whatsapp.remove-backup")]
+    WhatsappRemoveBackup {
+        name: String,
+        #[serde(default)]
+        yes: bool,
+    },
     /// Connects now instead of at the next try: by hand after a state that doesn't try again by itself (W5).
     #[serde(rename = "reconnect")]
     Reconnect {},

@@ -2,10 +2,11 @@
 //!
 //! A [`Trouble`] is data, so that wording can change freely; surfaces branch on codes, never on sentences.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, group::Folder, image::BuildFailure, settings::Setting};
+use crate::{failure::Failure, group::Folder, image::BuildFailure, link::Link, settings::Setting};
 
 /// A trouble as a person sees it, in AppStatus and in the command line's errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,13 @@ pub struct Problem {
     pub cure: String,
     /// A command of the control socket that does it.
     pub command: Option<Offer>,
+}
+
+impl Problem {
+    /// Whether it is the link to WhatsApp: surfaces tell of that in a place of its own.
+    pub fn is_links(&self) -> bool {
+        self.code.starts_with("whatsapp-")
+    }
 }
 
 /// A command behind a button: `label` on it, `command` and `args` as on the control socket.
@@ -186,11 +194,19 @@ pub enum Trouble {
         reason: String,
     },
     BadName,
+    UnknownBackup {
+        name: String,
+    },
     BadPhone {
         phone: String,
     },
     EmptyText,
     AlreadyLinked,
+    /// The link is down and does not come back by itself (W5).
+    Link(Box<Link>),
+    TooManyCodes {
+        until: Timestamp,
+    },
     NeedsYes {
         what: String,
     },
@@ -285,9 +301,12 @@ impl Trouble {
             FolderTaken { .. } => "folder-taken",
             BadFolder { .. } => "bad-folder",
             BadName => "bad-name",
+            UnknownBackup { .. } => "unknown-backup",
             BadPhone { .. } => "bad-phone",
             EmptyText => "empty-text",
             AlreadyLinked => "already-linked",
+            Link(link) => link.code(),
+            TooManyCodes { .. } => "too-many-codes",
             NeedsYes { .. } => "needs-yes",
             LinkDown => "whatsapp-offline",
             BadCommand { .. } => "bad-command",
@@ -522,6 +541,10 @@ impl Trouble {
                 (format!("That folder name can't be used: {reason}."), "Choose another one.".to_owned())
             }
             BadName => say("The name is empty or too long.", "Give a name of 1 to 200 characters."),
+            UnknownBackup { name } => (
+                format!("No former sign-in is called {name}."),
+                "See `nanoclawctl whatsapp backups`.".to_owned(),
+            ),
             BadPhone { phone } => (
                 format!("\"{phone}\" is not a phone number."),
                 "Give it with its country code, for example +49 151 23456789.".to_owned(),
@@ -530,6 +553,14 @@ impl Trouble {
             AlreadyLinked => say(
                 "WhatsApp is linked already.",
                 "To link anew, give --yes: the present link is moved aside, nothing is deleted.",
+            ),
+            Link(link) => link.wording(),
+            TooManyCodes { until } => (
+                "Three pairing codes were asked for within ten minutes.".to_owned(),
+                format!(
+                    "WhatsApp bars numbers that ask for more. The next one can be had at {}, or link by the QR code.",
+                    until.strftime("%H:%M UTC")
+                ),
             ),
             NeedsYes { what } => (format!("This would {what}."), "Say --yes to do it.".to_owned()),
             LinkDown => say("WhatsApp is not connected.", "Try again when it is; see `nanoclawctl status`."),
@@ -574,6 +605,7 @@ impl Trouble {
                 failure.row().offer.and_then(|(label, command)| offer(label, command, json!({})))
             }
             Trouble::ServerClash { .. } => offer("Remove the entry", "kiro.remove-entry", json!({})),
+            Trouble::Link(link) => link.offer().and_then(|(label, command)| offer(label, command, json!({}))),
             Trouble::AlreadyLinked => offer("Link again", "pair", json!({"yes": true})),
             _ => None,
         }

@@ -444,6 +444,7 @@ impl Facts {
     /// The troubles that are recorded, and those that follow from the facts.
     fn all_troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
+        troubles.extend(self.link.is_final().then(|| Trouble::Link(Box::new(self.link.clone()))));
         troubles.extend(self.engine_trouble());
         troubles.extend(self.image_trouble());
         if self.runtime == Runtime::Host {

@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use nanoclaw_core::{
     chat::{Inbound, Jid},
     group::Folder,
@@ -50,8 +51,10 @@ pub enum ToChannel {
     CancelPairing,
     /// Unlinks at the phone's side, then moves the sign-in aside; ends in `Link::LoggedOut`.
     Logout,
-    /// Connects now: by hand after `Replaced` or `Refused` (W5), or after sleep and network changes (W6).
+    /// Connects now, by hand: also after `Replaced` or `Refused` (W5).
     Reconnect,
+    /// The computer has slept, or its network is another: what connection there is may be dead (W6).
+    Wake,
     /// Asks for the names of all groups (M11). Answered by `Groups`.
     SyncGroups,
     /// Ends in order; the task ends after it.
@@ -70,6 +73,10 @@ pub enum FromChannel {
         id: String,
         reason: String,
         obstacle: Obstacle,
+    },
+    /// When another pairing code may be asked for, where that is not now (W2).
+    NextCode {
+        at: Option<Timestamp>,
     },
     /// Names of groups, as far as they are known (M11).
     Groups(Vec<(Jid, String)>),

@@ -14,7 +14,7 @@ use crate::{
     command::Command,
     kiro::SignIn,
     link::LinkState,
-    problem::Offer,
+    problem::{Offer, Problem},
     settings::{KiroMode, Runtime},
     status::{
         AppStatus, EngineState, GroupStatus, ImageState, Level, RunKind, RunState, RunStatus, SchedulerState, Wanted,
@@ -146,8 +146,9 @@ fn head(status: &AppStatus) -> Vec<Row> {
     }
     let (headline, rest) = first_sentence(&status.headline.text);
     let cure = cure(status);
-    // What a person has to do is said by the cure itself.
-    let said = cure.is_some() && status.headline.level == Level::NeedsYou;
+    // What a person has to do is said by the cure itself, but for what only the phone can do.
+    let on_phone = status.whatsapp.state == LinkState::Locked;
+    let said = cure.is_some() && status.headline.level == Level::NeedsYou && !on_phone;
     let mut rows = vec![grey(headline)];
     rows.extend(cure);
     rows.extend(rest.filter(|_| !said).map(|rest| grey(rest.strip_suffix('.').unwrap_or(rest))));
@@ -158,7 +159,8 @@ fn head(status: &AppStatus) -> Vec<Row> {
 
 /// The problems beside the headline's, each with what does something about it.
 fn others(status: &AppStatus) -> Vec<Row> {
-    let others: Vec<_> = status.problems.iter().filter(|problem| problem.text != status.headline.text).collect();
+    let beside = |problem: &&Problem| problem.text != status.headline.text && !problem.is_links();
+    let others: Vec<_> = status.problems.iter().filter(beside).collect();
     let mut rows = Vec::new();
     for problem in others.iter().take(MOST_PROBLEMS) {
         let said = short(first_sentence(&problem.text).0);
@@ -196,9 +198,9 @@ fn cure(status: &AppStatus) -> Option<Row> {
         LinkState::Pairing => return open("Link WhatsApp…", Page::Whatsapp),
         LinkState::LoggedOut => return open("Link again…", Page::Whatsapp),
         LinkState::Passkey => return open("Link by a code…", Page::Whatsapp),
-        LinkState::Replaced => return command("Take over", Command::Reconnect {}),
-        LinkState::Refused => return command("Try again", Command::Reconnect {}),
-        LinkState::Banned | LinkState::Outdated | LinkState::Locked => return None,
+        LinkState::Replaced | LinkState::Refused | LinkState::Banned | LinkState::Outdated | LinkState::Locked => {
+            return status.problems.iter().find(|problem| problem.is_links())?.command.as_ref().and_then(offer);
+        }
         LinkState::Starting | LinkState::Connecting | LinkState::Connected | LinkState::Offline => {}
     }
     if let Some(problem) = status.problems.iter().find(|problem| problem.text == status.headline.text) {

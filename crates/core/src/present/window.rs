@@ -175,7 +175,7 @@ fn is_on_its_way(status: &AppStatus) -> bool {
 fn notices(status: &AppStatus) -> Vec<Panel> {
     let shown = headline_problem(status).filter(|_| status.wanted != Wanted::Quitting);
     let mut notices: Vec<(&Problem, Panel)> = Vec::new();
-    for problem in status.problems.iter().filter(|problem| shown != Some(*problem)) {
+    for problem in status.problems.iter().filter(|problem| shown != Some(*problem) && !problem.is_links()) {
         let known = notices.iter_mut().find(|(first, _)| {
             (&first.code, &first.cure, &first.command) == (&problem.code, &problem.cure, &problem.command)
         });

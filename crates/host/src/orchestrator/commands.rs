@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::{State, live::Stopped, now};
 use crate::{
+    channel::whatsapp::backups,
     kiro,
     ports::{ToChannel, ToEngine},
     settings,
@@ -43,6 +44,8 @@ impl State {
                 self.send_channel(ToChannel::Logout);
                 done()
             }
+            Command::WhatsappBackups {} => json_of(&self.kept(backups::list(&self.home.auth()))?),
+            Command::WhatsappRemoveBackup { name, yes } => self.remove_backup(&name, yes),
             Command::Reconnect {} => {
                 self.send_channel(ToChannel::Reconnect);
                 done()
@@ -172,7 +175,25 @@ impl State {
         if linked && !yes {
             return Err(Trouble::AlreadyLinked);
         }
+        if phone.is_some()
+            && let Some(until) = self.next_code_at.filter(|at| *at > now())
+        {
+            return Err(Trouble::TooManyCodes { until });
+        }
         self.send_channel(ToChannel::Pair { phone });
+        done()
+    }
+
+    /// W4
+    fn remove_backup(&self, name: &str, yes: bool) -> Answer {
+        let auth = self.home.auth();
+        if !self.kept(backups::list(&auth))?.iter().any(|backup| backup.name == name) {
+            return Err(Trouble::UnknownBackup { name: name.to_owned() });
+        }
+        if !yes {
+            return Err(Trouble::NeedsYes { what: format!("delete the former sign-in {name} for good") });
+        }
+        self.kept(backups::remove(&auth, name))?;
         done()
     }
 

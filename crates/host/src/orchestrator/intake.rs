@@ -65,6 +65,9 @@ impl State {
     pub(super) async fn arrived(&mut self, messages: Vec<Message>) {
         self.all_kept();
         for message in messages {
+            if let Some(pace) = self.paces.get_mut(&message.chat).filter(|_| !message.is_bot) {
+                pace.earn();
+            }
             let Some(group) = self.group_of(&message.chat) else { continue };
             let trigger = Trigger::of(group, &self.settings.assistant_name);
             let folder = group.folder.clone();

@@ -60,6 +60,7 @@ use nanoclaw_core::{
     image::Build,
     kiro::Whoami,
     link::Link,
+    pace::Pace,
     problem::Trouble,
     queue::{Event, Queue, RunId},
     settings::Settings,
@@ -148,6 +149,8 @@ struct State {
     looking: Option<mounts::Look>,
     wanted: Wanted,
     link: Link,
+    /// When another pairing code may be asked for, where that is not now (W2).
+    next_code_at: Option<Timestamp>,
     engine: EngineStatus,
     /// What can start the engine, if anything can.
     starter: Option<Starter>,
@@ -166,6 +169,8 @@ struct State {
     in_flight: HashMap<Jid, String>,
     /// Chats whose text could not be sent.
     held: HashMap<Jid, Held>,
+    /// Chats that many texts have gone out to just now.
+    paces: HashMap<Jid, Pace>,
     /// When the outbox is looked at again by itself.
     resend_at: Option<Timestamp>,
     /// Texts that wait, and that could not be sent.
@@ -303,6 +308,7 @@ impl State {
             }
             FromChannel::Acked { id } => self.acked(id).await?,
             FromChannel::NotSent { id, reason, obstacle } => self.not_sent(id, reason, obstacle).await?,
+            FromChannel::NextCode { at } => self.next_code_at = at,
             FromChannel::Broke => self.broke("the link to WhatsApp"),
             FromChannel::Groups(names) => {
                 self.store

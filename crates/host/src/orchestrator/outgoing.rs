@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use nanoclaw_core::{chat::Jid, problem::Trouble, queue::retry_after};
+use nanoclaw_core::{chat::Jid, pace::Pace, problem::Trouble, queue::retry_after};
 
 use super::{State, now};
 use crate::{
@@ -52,9 +52,15 @@ impl State {
         if !self.link.is_connected() {
             return Ok(());
         }
+        self.paces.retain(|_, pace| !pace.is_full(now));
         for Outgoing { id, chat, text } in heads {
             let waits = self.held.get(&chat).is_some_and(|held| held.id == id && held.until > now);
             if !waits && !self.in_flight.contains_key(&chat) {
+                let pace = self.paces.entry(chat.clone()).or_insert_with(|| Pace::new(now));
+                if let Err(may_go) = pace.take(now) {
+                    self.resend_at = Some(self.resend_at.map_or(may_go, |at| at.min(may_go)));
+                    continue;
+                }
                 self.in_flight.insert(chat.clone(), id.clone());
                 self.send_channel(ToChannel::Send { id, chat, text });
             }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
+use jiff::Timestamp;
 use nanoclaw_core::{
     group::{Folder, Group},
     image::Build,
@@ -22,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Inputs, Orchestrator, State, intake::StoreIntake, now};
 use crate::{
     bootstrap::bootstrap,
-    channel::whatsapp,
+    channel::{surroundings, whatsapp},
     container::{self, process, starter},
     control::{self, HomeLock},
     ipc::{FromIpc, Ipc},
@@ -61,6 +62,7 @@ impl Orchestrator {
         let accepting = doors.intake.accepting.clone();
         let (to_channel, channel_task) =
             whatsapp::start(whatsapp::Config::new(home.auth()), Arc::new(doors.intake), doors.channel);
+        tokio::spawn(surroundings::watch(Timestamp::now, surroundings::address, to_channel.clone()));
         let to_engine = match settings.runtime {
             Runtime::Docker => {
                 let (socket, image) = (settings.engine_socket.clone(), settings.agent_image.clone());
@@ -180,6 +182,7 @@ impl State {
             looking: None,
             wanted: Wanted::Running,
             link: Link::Starting,
+            next_code_at: None,
             engine: unknown_engine(),
             starter: starter::find(settings.engine_socket.as_deref()).filter(|_| settings.runtime == Runtime::Docker),
             building: None,
@@ -191,6 +194,7 @@ impl State {
             broken: BTreeMap::new(),
             in_flight: HashMap::new(),
             held: HashMap::new(),
+            paces: HashMap::new(),
             resend_at: None,
             waiting_out: (0, 0),
             accepting,

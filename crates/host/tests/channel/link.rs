@@ -15,19 +15,28 @@ async fn a_refused_login_is_final_until_somebody_tries_again() {
     // W5
     let world = World::start().await;
     world.linked().await.stop().await;
-    for (code, expire_seconds, expect) in [
-        (403, None, Link::Locked),
-        (405, None, Link::Outdated),
-        (402, None, Link::Banned { until: None }),
-        (400, None, Link::Refused { code: 400 }),
-        (409, None, Link::Refused { code: 409 }),
-        (501, None, Link::Refused { code: 501 }),
-        (406, None, Link::LoggedOut),
+    for (code, expect) in [
+        (400, Link::Refused { code: 400 }),
+        (401, Link::LoggedOut),
+        (402, Link::Banned { until: None }),
+        (403, Link::Locked),
+        (405, Link::Outdated),
+        (406, Link::LoggedOut),
+        (409, Link::Refused { code: 409 }),
+        (413, Link::Refused { code: 413 }),
+        (414, Link::Refused { code: 414 }),
+        (415, Link::Refused { code: 415 }),
+        (416, Link::Refused { code: 416 }),
+        (417, Link::Refused { code: 417 }),
+        (418, Link::Refused { code: 418 }),
+        (501, Link::Refused { code: 501 }),
+        (599, Link::Refused { code: 599 }),
     ] {
-        world.server.fault(ME, &Fault::FailLogin { code, expire_seconds, times: 1 }).unwrap();
+        world.server.fault(ME, &Fault::FailLogin { code, expire_seconds: None, times: 1 }).unwrap();
         let mut channel = Channel::start(world.config());
         let links = channel.links("refused", |link| *link == expect).await;
         assert_eq!(links.len(), 3, "{code}: {links:?}");
+        assert!(expect.is_final() && expect.wording().1.len() > 5);
         // The next login would be welcome, so a loop would show.
         world.until_offline().await;
         channel.tell(ToChannel::Reconnect);
@@ -36,6 +45,45 @@ async fn a_refused_login_is_final_until_somebody_tries_again() {
         channel.stop().await;
     }
     assert!(world.moved_aside().is_empty(), "trying again keeps the sign-in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_end_of_a_connection_has_its_state() {
+    // W5
+    let world = World::start().await;
+    world.linked().await.stop().await;
+    let end = |code, conflict: Option<&str>| Fault::EndStream { code, conflict: conflict.map(str::to_owned) };
+    for (fault, expect) in [
+        (end(Some(401), None), Some(Link::LoggedOut)),
+        (end(Some(401), Some("device_removed")), Some(Link::LoggedOut)),
+        (end(Some(516), None), Some(Link::LoggedOut)),
+        (end(None, Some("of_another_kind")), Some(Link::LoggedOut)),
+        (end(Some(409), None), Some(Link::Replaced)),
+        (end(None, Some("replaced")), Some(Link::Replaced)),
+        (Fault::Replace {}, Some(Link::Replaced)),
+        // These are followed by another connection.
+        (end(Some(429), None), None),
+        (end(Some(503), None), None),
+        (end(Some(515), None), None),
+        (end(Some(599), None), None),
+        (end(None, None), None),
+        (Fault::Drop {}, None),
+    ] {
+        let mut channel = Channel::start(world.hurried(20));
+        channel.connected().await;
+        world.server.fault(ME, &fault).unwrap();
+        let links = channel.links("the end", |link| link.is_final() || link.is_connected()).await;
+        let back = expect.is_none();
+        assert!(
+            links.last().is_some_and(|last| back && last.is_connected() || Some(last) == expect.as_ref()),
+            "{fault:?}: {links:?}"
+        );
+        assert!(!back || links[0].state() == LinkState::Offline, "{fault:?}: {links:?}");
+        if !back {
+            world.until_offline().await;
+        }
+        channel.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +98,61 @@ async fn a_ban_says_how_long() {
     let left = until.duration_since(Timestamp::now());
     assert!(left > SignedDuration::from_mins(59) && left <= SignedDuration::from_mins(60), "{left}");
     channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_that_is_over_is_tried_once_and_one_without_an_end_is_left_to_a_person() {
+    // W5
+    let world = World::start().await;
+    world.linked().await.stop().await;
+    let ban = |expire_seconds, times| Fault::FailLogin { code: 402, expire_seconds, times };
+    world.server.fault(ME, &ban(Some(1), 2)).unwrap();
+    let mut channel = Channel::start(world.hurried(300));
+    let links = channel.links("connected", Link::is_connected).await;
+    let states: Vec<LinkState> = links.iter().map(Link::state).collect();
+    use LinkState::*;
+    assert_eq!(states, [Starting, Connecting, Banned, Connecting, Banned, Connecting, Connected]);
+    channel.stop().await;
+
+    world.server.fault(ME, &ban(None, 1)).unwrap();
+    let mut channel = Channel::start(world.hurried(300));
+    channel.link("banned", |link| *link == Link::Banned { until: None }).await;
+    channel.tell(ToChannel::Wake);
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(world.server.state().companions.iter().all(|companion| !companion.online));
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_programs_on_one_sign_in_do_not_take_it_from_each_other_for_ever() {
+    // W5
+    let world = World::start().await;
+    world.linked().await.stop().await;
+    let twin = Config { auth: world.store().join("twin"), ..world.hurried(50) };
+    std::fs::create_dir(&twin.auth).unwrap();
+    for file in std::fs::read_dir(world.store().join("auth")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), twin.auth.join(file.file_name())).unwrap();
+    }
+    let replaced = |link: &Link| *link == Link::Replaced;
+    let mut first = Channel::start(world.hurried(50));
+    first.connected().await;
+    let mut second = Channel::start(twin);
+    first.link("replaced", replaced).await;
+    second.connected().await;
+    // A minute and more of theirs.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    first.tell(ToChannel::Wake);
+    // By hand it is taken back, once.
+    first.tell(ToChannel::Reconnect);
+    second.link("replaced in turn", replaced).await;
+    let links = first.links("connected", Link::is_connected).await;
+    assert_eq!(links.iter().map(Link::state).collect::<Vec<_>>(), [LinkState::Connecting, LinkState::Connected]);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    first.send("3EB0000000000000000001", "15550002222@s.whatsapp.net", "mine");
+    first.acked().await;
+    first.stop().await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +172,7 @@ async fn another_session_takes_over_and_is_not_fought() {
 async fn a_lost_connection_comes_back_by_itself() {
     // W5
     let world = World::start().await;
-    let mut channel = world.linked().await;
+    let mut channel = world.linked_as(world.hurried(20)).await;
     world.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times: 2 }).unwrap();
     world.server.drop_connections(ME).unwrap();
     let links = channel.links("connected again", Link::is_connected).await;
@@ -115,10 +218,10 @@ async fn by_hand_it_connects_without_waiting_for_the_back_off() {
     // W6
     let world = World::start().await;
     let mut channel = world.linked().await;
-    // Each refusal makes the library wait longer: 1, 1, 2, 3, 5 seconds.
-    world.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times: 3 }).unwrap();
+    // Each refusal makes it wait longer: 2, 6, 20 seconds.
+    world.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times: 2 }).unwrap();
     world.server.drop_connections(ME).unwrap();
-    for _ in 0..3 {
+    for _ in 0..2 {
         channel.link("offline", |link| link.state() == LinkState::Offline).await;
     }
     world.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times: 0 }).unwrap();

@@ -2,6 +2,7 @@
 #![cfg(feature = "fake-peers")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+mod away;
 mod inbound;
 mod link;
 mod outbound;

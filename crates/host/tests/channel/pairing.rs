@@ -1,6 +1,6 @@
 //! Signing in, by QR code and by pairing code.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nanoclaw_core::link::{Link, LinkState};
 use nanoclaw_host::ports::{FromChannel, Obstacle, ToChannel};
 
@@ -103,6 +103,59 @@ async fn a_lost_connection_takes_its_codes_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fourth_code_in_ten_minutes_is_not_asked_for() {
+    // W2
+    let world = World::start().await;
+    let mut channel = Channel::start(world.config());
+    let began = Timestamp::now();
+    let next = |event| match event {
+        FromChannel::NextCode { at } => Some(at),
+        _ => None,
+    };
+    let mut last = None;
+    for at in [false, false, true] {
+        // Each is a session of its own.
+        channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+        let next = channel.event("when the next may be asked for", next).await;
+        assert_eq!(next.is_some(), at);
+        last = Some(channel.code().await);
+    }
+    channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+    let at = channel.event("when the next may be asked for", next).await.unwrap();
+    let wait = at.duration_since(began);
+    assert!(wait >= SignedDuration::from_mins(10) && wait < SignedDuration::from_mins(11), "{wait}");
+    let shown = channel.link("codes", |link| matches!(link, Link::Pairing { qr: Some(_), .. })).await;
+    let Link::Pairing { qr: Some(qr), code: None } = shown else { panic!("{shown:?}") };
+    assert!(world.server.enter_code(ME, &last.unwrap().code).await.is_err(), "the one before is not alive in secret");
+    // The other way stays open.
+    world.server.scan(ME, &qr.data).await.unwrap();
+    channel.connected().await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_between_moving_aside_and_linking_loses_nothing() {
+    // W4
+    let world = World::start().await;
+    let mut channel = world.linked().await;
+    channel.tell(ToChannel::Pair { phone: None });
+    channel.qr().await;
+    channel.kill();
+    world.until_offline().await;
+    let [aside] = &world.moved_aside()[..] else { panic!("not moved aside once") };
+    let mut channel = Channel::start(world.config());
+    channel.qr().await;
+    channel.stop().await;
+    // What was moved is whole: put back, it connects.
+    let auth = world.store().join("auth");
+    std::fs::remove_dir_all(&auth).unwrap();
+    std::fs::rename(aside, &auth).unwrap();
+    let mut channel = Channel::start(world.config());
+    channel.connected().await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pairing_can_be_cancelled() {
     let world = World::start().await;
     let mut channel = Channel::start(world.config());
@@ -194,5 +247,19 @@ async fn the_names_of_groups_come_on_connect_and_on_demand_and_when_they_change(
     assert_eq!(channel.event("names again", groups).await, expect);
     world.server.add_group(&expect[0].0, "The family", &[ALICE, ME], fake_whatsapp::Addressing::Pn).unwrap();
     assert_eq!(channel.event("a new name", groups).await, [(expect[0].0.clone(), "The family".to_owned())]);
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_of_groups_come_again_each_day() {
+    // M11
+    let world = World::start().await;
+    let mut config = world.config();
+    config.fake.as_mut().unwrap().day = std::time::Duration::from_secs(1);
+    let mut channel = world.linked_as(config).await;
+    for _ in 0..3 {
+        let names = |event| matches!(event, FromChannel::Groups(_)).then_some(());
+        channel.event("names", names).await;
+    }
     channel.stop().await;
 }

@@ -86,7 +86,10 @@ impl World {
 
     /// With every wait of the channel and its library divided.
     pub fn hurried(&self, hurry: u32) -> Config {
-        Config { auth: self.store().join("auth"), fake: Some(FakeServer { url: self.server.url(), hurry }) }
+        Config {
+            auth: self.store().join("auth"),
+            fake: Some(FakeServer { hurry, ..FakeServer::new(self.server.url()) }),
+        }
     }
 
     /// A channel that is linked to the owner's phone and connected.

@@ -371,3 +371,37 @@ fn commands(view: &Value) -> Vec<(String, Value)> {
     }
     found
 }
+
+#[test]
+fn what_ends_a_link_is_a_problem_with_its_cure_and_the_command_that_every_surface_offers() {
+    // W5
+    let zone = states::NOW.to_zoned(jiff::tz::TimeZone::UTC);
+    for (state, code, command) in [
+        ("codes_used_up", "whatsapp-not-linked", Some("pair")),
+        ("logged_out", "whatsapp-logged-out", Some("pair")),
+        ("replaced", "whatsapp-replaced", Some("reconnect")),
+        ("banned", "whatsapp-banned", None),
+        ("outdated", "whatsapp-outdated", None),
+        ("locked", "whatsapp-locked", Some("reconnect")),
+        ("refused", "whatsapp-refused", Some("reconnect")),
+        ("passkey", "whatsapp-passkey", None),
+    ] {
+        let status = named(state);
+        let problem = status.problems.iter().find(|problem| problem.is_links()).unwrap();
+        let offered = problem.command.as_ref().map(|offer| offer.command.as_str());
+        assert_eq!((problem.code.as_str(), offered), (code, command));
+        assert_eq!(format!("{} {}", problem.text, problem.cure), status.whatsapp.text, "{state}");
+        assert_eq!(status.headline.text, status.whatsapp.text, "{state}");
+        assert_eq!(status.headline.level, Level::NeedsYou, "{state}");
+        // Told once: in its own place, not beside it.
+        assert_eq!(window(&status).notices.len(), named("ready").problems.len(), "{state}");
+        let menu = serde_json::to_string(&format!("{:?}", crate::present::tray::tray(&status, &zone).menu)).unwrap();
+        assert!(!menu.contains("problem"), "{menu}");
+        if command == Some("reconnect") {
+            assert!(menu.contains("Reconnect"), "{state}: {menu}");
+        }
+    }
+    for state in ["ready", "offline", "connecting", "starting", "not_paired", "pairing_code"] {
+        assert!(!named(state).problems.iter().any(Problem::is_links), "{state}");
+    }
+}

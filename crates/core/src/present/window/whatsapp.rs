@@ -102,7 +102,7 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
             Mark::NeedsYou,
             "WhatsApp has blocked this number for a while",
             match whatsapp.until {
-                Some(until) => Line::at("The block ends {when}. Trying before makes it longer.", until),
+                Some(until) => Line::at("The block ends {when}, and NanoClaw connects by itself then. Trying before makes it longer.", until),
                 None => "WhatsApp does not say for how long. Wait some hours, because trying makes it longer.".into(),
             },
             Some(button("Try again", Look::Plain, ask("reconnect", json!({}), None))),

@@ -51,6 +51,11 @@ pub enum Words {
         #[arg(long)]
         yes: bool,
     },
+    /// The link to WhatsApp
+    Whatsapp {
+        #[command(subcommand)]
+        words: WhatsappWords,
+    },
     /// List the chats that are known
     Chats,
     /// The chats that the agent works for
@@ -134,6 +139,22 @@ pub enum Words {
     Kiro {
         #[command(subcommand)]
         words: KiroWords,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WhatsappWords {
+    /// Connect now instead of at the next try; by hand after WhatsApp refused, or to take over from another program
+    Reconnect,
+    /// List the former sign-ins, which were moved aside when WhatsApp was linked anew
+    Backups,
+    /// Delete a former sign-in for good
+    RemoveBackup {
+        /// As `backups` lists it
+        name: String,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
     },
 }
 

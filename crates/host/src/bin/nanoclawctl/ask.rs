@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    arguments::{ContainerSettings, ContainersWords, EngineWords, GroupsWords, KiroWords, Words},
+    arguments::{ContainerSettings, ContainersWords, EngineWords, GroupsWords, KiroWords, WhatsappWords, Words},
     out::{Failure, Out, at, internal, list, local, plain},
     status, tasks,
 };
@@ -46,7 +46,9 @@ pub async fn answered(home: &Home, mut command: Command, out: &Out) -> Result<Va
     let mut client = Client::connect(home).await?;
     match client.ask(&command).await {
         Err(error) if !out.json && wants_yes(&error) && agreed(&error)? => {
-            if let Command::Pair { yes, .. } | Command::Logout { yes } = &mut command {
+            if let Command::Pair { yes, .. } | Command::Logout { yes } | Command::WhatsappRemoveBackup { yes, .. } =
+                &mut command
+            {
                 *yes = true;
             }
             Ok(client.ask(&command).await?)
@@ -74,6 +76,11 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Status { .. } => Command::Status {},
         Words::Pair { phone, cancel, yes } => Command::Pair { phone, cancel, yes },
         Words::Logout { yes } => Command::Logout { yes },
+        Words::Whatsapp { words: WhatsappWords::Reconnect } => Command::Reconnect {},
+        Words::Whatsapp { words: WhatsappWords::Backups } => Command::WhatsappBackups {},
+        Words::Whatsapp { words: WhatsappWords::RemoveBackup { name, yes } } => {
+            Command::WhatsappRemoveBackup { name, yes }
+        }
         Words::Chats => Command::Chats {},
         Words::Groups { words: GroupsWords::List } => Command::GroupsList {},
         Words::Groups { words: GroupsWords::Register { jid, name, folder, trigger, no_trigger, container } } => {
@@ -118,6 +125,13 @@ fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure>
                 [at(chat, "/name"), &local(at(chat, "/lastActivity")), registered, at(chat, "/jid")].map(str::to_owned)
             });
             out.table(["NAME", "LAST ACTIVITY", "REGISTERED", "JID"], rows.collect(), "No chats are known yet.")
+        }
+        Command::WhatsappBackups {} => {
+            let rows = list(answer, "").iter().map(|backup| {
+                let bytes = backup["bytes"].as_u64().map(memory).unwrap_or_default();
+                [at(backup, "/name"), &local(at(backup, "/movedAt")), &bytes].map(str::to_owned)
+            });
+            out.table(["NAME", "MOVED", "SIZE"], rows.collect(), "No former sign-ins are kept.")
         }
         Command::GroupsList {} => {
             let rows = list(answer, "").iter().map(|group| {
@@ -190,6 +204,8 @@ fn sentence(command: &Command, answer: &Value) -> String {
     match command {
         Command::Pair { .. } => "Linking was cancelled.".to_owned(),
         Command::Logout { .. } => "WhatsApp is being unlinked.".to_owned(),
+        Command::Reconnect {} => "Connecting to WhatsApp.".to_owned(),
+        Command::WhatsappRemoveBackup { name, .. } => format!("{name} is deleted."),
         Command::GroupsRegister(Registration { name, folder, .. }) => {
             format!("{name} is registered, with the folder {folder}.")
         }

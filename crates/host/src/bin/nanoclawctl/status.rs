@@ -12,7 +12,9 @@ pub fn tell(status: &Value, out: &mut Out) -> Result<(), Failure> {
     for (name, text) in rows(status) {
         out.line(format_args!("{name:<12}{}", plain(&text)))?;
     }
-    for problem in list(status, "/problems") {
+    // The link's own stands in its row.
+    let is_links = |problem: &&Value| at(problem, "/code").starts_with("whatsapp-");
+    for problem in list(status, "/problems").iter().filter(|problem| !is_links(problem)) {
         out.line("")?;
         out.line(plain(at(problem, "/text")))?;
         out.line(plain(at(problem, "/cure")))?;

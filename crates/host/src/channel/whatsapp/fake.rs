@@ -15,11 +15,13 @@ pub struct FakeServer {
     pub url: String,
     /// Divides every wait, the library's and ours: codes expire and reconnects happen that much sooner.
     pub hurry: u32,
+    /// How long a day is, after which the groups' names are asked for again (M11).
+    pub day: Duration,
 }
 
 impl FakeServer {
     pub fn new(url: impl Into<String>) -> Self {
-        FakeServer { url: url.into(), hurry: 1 }
+        FakeServer { url: url.into(), hurry: 1, day: super::DAY }
     }
 
     pub(super) fn from_env() -> Option<Self> {

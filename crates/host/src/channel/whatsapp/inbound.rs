@@ -24,10 +24,16 @@ use crate::ports::Intake;
 
 /// The library's hook: an error holds the acknowledgement back, and WhatsApp delivers again after the next connect.
 pub(super) struct Hook {
-    pub intake: Arc<dyn Intake>,
-    pub tell: mpsc::UnboundedSender<Happening>,
+    intake: Arc<dyn Intake>,
+    tell: mpsc::UnboundedSender<Happening>,
     /// Something was not kept on this connection. What follows is not either, so that it comes again in its order.
-    pub behind: Arc<AtomicBool>,
+    behind: AtomicBool,
+}
+
+impl Hook {
+    pub fn new(intake: Arc<dyn Intake>, tell: mpsc::UnboundedSender<Happening>) -> Self {
+        Hook { intake, tell, behind: AtomicBool::new(false) }
+    }
 }
 
 #[async_trait]

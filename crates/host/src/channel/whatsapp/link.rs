@@ -8,9 +8,6 @@ use nanoclaw_core::link::{Link, QrCode};
 use qrcode::{EcLevel, render::svg};
 use whatsapp_rust::types::events::{ConnectFailureReason, Event};
 
-/// The library's longest back-off.
-const LONGEST_BACKOFF: u64 = 900;
-
 /// The state in which an event leaves a link that won't come back by itself; `None` for all other events.
 pub(super) fn last_state(event: &Event, now: Timestamp) -> Option<Link> {
     match event {
@@ -53,14 +50,12 @@ pub(super) fn after(wait: Duration) -> Option<Timestamp> {
     Timestamp::now().checked_add(SignedDuration::try_from(wait).ok()?).ok()
 }
 
-/// How long the library waits after its `failures`th failure in a row, but for its random tenth: it tells nobody, so its
-/// sequence is counted along here.
+/// How long to wait after the `failures`th failure in a row (W6): ten tries in the first hour without a network, the first
+/// at once after a connection that had held. What is out of reach for longer comes back with a wake or a network change.
 pub(super) fn backoff(failures: u32) -> Duration {
-    let (mut wait, mut next) = (1, 1);
-    for _ in 0..failures {
-        (wait, next) = (next, (wait + next).min(LONGEST_BACKOFF));
-    }
-    Duration::from_secs(wait)
+    const SECONDS: [u64; 8] = [0, 2, 6, 20, 60, 180, 420, 900];
+    let longest = SECONDS.len() - 1;
+    Duration::from_secs(SECONDS[longest.min(failures as usize)])
 }
 
 #[cfg(test)]
@@ -110,10 +105,19 @@ mod tests {
     }
 
     #[test]
-    fn the_back_off_grows_to_a_quarter_of_an_hour() {
-        let seconds: Vec<u64> = (0..7).map(|n| backoff(n).as_secs()).collect();
-        assert_eq!(seconds, [1, 1, 2, 3, 5, 8, 13]);
-        assert_eq!(backoff(1000).as_secs(), LONGEST_BACKOFF);
+    fn an_hour_without_a_network_is_ten_tries() {
+        // W6
+        let mut tries = vec![0];
+        for failures in 1.. {
+            let next = tries.last().unwrap() + backoff(failures).as_secs();
+            if next > 3600 {
+                break;
+            }
+            tries.push(next);
+        }
+        assert_eq!(tries, [0, 2, 8, 28, 88, 268, 688, 1588, 2488, 3388]);
+        assert_eq!(backoff(u32::MAX).as_secs(), 900);
+        assert_eq!(backoff(0), Duration::ZERO, "after a connection that had held");
     }
 
     #[test]

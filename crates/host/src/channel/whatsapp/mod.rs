@@ -4,28 +4,31 @@
 //! it arrived (M12). It keeps no message of its own, retries no send, and logs neither codes nor numbers nor texts; the
 //! library does so at INFO, which is why `logging` shows others' warnings only. The orchestrator starts it.
 //!
-//! A `session` is one client of the library, from its building to its end. The library's clients end for good when
-//! WhatsApp refuses them (W5), so linking, logging out and trying again are each a new session.
+//! A `session` is one connection. When to try another is decided here and nowhere else: at once after a sleep or a network
+//! change (W6), by the back-off after a failure, at a person's wish after a refusal (W5).
 
 mod auth;
+pub mod backups;
 #[cfg(feature = "fake-peers")]
 mod fake;
 mod inbound;
 mod link;
 mod outbound;
+mod pairing;
 mod session;
 mod transport;
 mod voice;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use nanoclaw_core::{chat::Jid, link::Link};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
     time::{Instant, sleep, sleep_until},
 };
-use tracing::{error, warn};
+use tracing::error;
 
 #[cfg(feature = "fake-peers")]
 pub use fake::FakeServer;
@@ -35,14 +38,28 @@ use crate::{
     ports::{FromChannel, Intake, ToChannel},
     supervise::{Pauses, holds},
 };
-use session::{End, Session};
+use pairing::used_up;
+use session::{Carried, End, Session};
 use voice::Voice;
 
 /// The name on the phone's list of linked devices.
 const DEVICE_NAME: &str = "NanoClaw";
 
-/// How long until another try when no session could be opened or one ended for no reason that WhatsApp gave.
+/// How long until another try when the sign-in can't be opened.
 const REOPEN: Duration = Duration::from_secs(30);
+
+/// How long closing may take before the client is dropped as it is; of a connection that may be dead nothing is expected.
+const CLOSING: Duration = Duration::from_secs(4);
+const CLOSING_DEAD: Duration = Duration::from_millis(500);
+
+/// How long after a ban's end it is tried whether it is over: no sooner, and not in a loop.
+const AFTER_BAN: Duration = Duration::from_secs(300);
+
+/// M11: how often the names of all groups are asked for.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The first try has nothing before it that held.
+const FIRST_TRY: u32 = 1;
 
 /// Where the channel keeps its sign-in and whom it talks to.
 #[derive(Clone, Debug)]
@@ -71,6 +88,14 @@ impl Config {
         return None;
     }
 
+    fn day(&self) -> Duration {
+        #[cfg(feature = "fake-peers")]
+        if let Some(fake) = &self.fake {
+            return fake.day;
+        }
+        DAY
+    }
+
     /// How long to wait where WhatsApp's own server wants `wait`.
     fn pause(&self, wait: Duration) -> Duration {
         #[cfg(feature = "fake-peers")]
@@ -90,7 +115,17 @@ pub fn start(
     events: mpsc::UnboundedSender<FromChannel>,
 ) -> (mpsc::UnboundedSender<ToChannel>, JoinHandle<()>) {
     let (sender, commands) = mpsc::unbounded_channel();
-    let channel = Channel { config, intake, voice: Voice::new(events), session: None, reopen_at: None, names_at: None };
+    let channel = Channel {
+        config,
+        intake,
+        voice: Voice::new(events),
+        session: None,
+        linked: false,
+        reopen_at: None,
+        failures: FIRST_TRY,
+        banned: None,
+        carried: Carried::default(),
+    };
     (sender, tokio::spawn(channel.keep(commands)))
 }
 
@@ -99,10 +134,15 @@ struct Channel {
     intake: Arc<dyn Intake>,
     voice: Voice,
     session: Option<Session>,
+    /// Whether the last session was on a sign-in.
+    linked: bool,
     /// When to try again by ourselves.
     reopen_at: Option<Instant>,
-    /// When the groups' names were last asked for on connect (M11).
-    names_at: Option<Instant>,
+    /// Connections in a row that came to nothing, the present one counted.
+    failures: u32,
+    /// When a ban is over that has an end.
+    banned: Option<Timestamp>,
+    carried: Carried,
 }
 
 impl Channel {
@@ -117,19 +157,19 @@ impl Channel {
     async fn run(&mut self, commands: &mut mpsc::UnboundedReceiver<ToChannel>) {
         self.voice.link(Link::Starting);
         // One that a failure left: WhatsApp would throw out the one beside the other.
-        self.close().await;
-        self.open(None).await;
+        self.close(CLOSING).await;
+        self.open().await;
         loop {
             tokio::select! {
                 command = commands.recv() => match command {
                     None | Some(ToChannel::Shutdown) => break,
                     Some(command) => self.obey(command).await,
                 },
-                end = live(&mut self.session, &mut self.voice, &mut self.names_at) => self.ended(end).await,
-                () = until(self.reopen_at) => self.open(None).await,
+                end = live(&mut self.session, &mut self.voice, &mut self.carried) => self.ended(end).await,
+                () = until(self.reopen_at) => self.open().await,
             }
         }
-        self.close().await;
+        self.close(CLOSING).await;
     }
 
     async fn obey(&mut self, command: ToChannel) {
@@ -146,34 +186,50 @@ impl Channel {
                 }
             }
             ToChannel::Pair { phone } => {
-                self.close().await;
+                self.carried.phone = phone;
+                self.close(CLOSING).await;
                 self.voice.link(Link::Starting);
                 if self.sign_out().await {
-                    self.open(phone).await;
+                    self.open_anew().await;
                 }
             }
             ToChannel::CancelPairing => {
-                if self.session.as_ref().is_some_and(Session::is_pairing) {
-                    self.close().await;
-                    self.voice.link(Link::Pairing { qr: None, code: None });
+                if !self.linked && (self.session.is_some() || self.reopen_at.is_some()) {
+                    self.close(CLOSING).await;
+                    self.carried.phone = None;
+                    self.voice.link(used_up());
                 }
             }
             ToChannel::Logout => {
                 if let Some(session) = &mut self.session {
                     session.unlink().await;
                 }
-                self.close().await;
+                self.close(CLOSING).await;
                 if self.sign_out().await {
                     self.voice.link(Link::LoggedOut);
                 }
             }
             ToChannel::Reconnect => {
                 if !self.session.as_ref().is_some_and(Session::is_pairing) {
-                    self.close().await;
-                    self.open(None).await;
+                    self.close(CLOSING).await;
+                    self.open_anew().await;
                 }
             }
+            ToChannel::Wake => self.wake().await,
             ToChannel::Shutdown => {}
+        }
+    }
+
+    /// W6: what connection there is may be dead without a word, and what was out of reach may be no more. A link that does
+    /// not come back by itself does not do so now.
+    async fn wake(&mut self) {
+        match self.banned {
+            Some(until) => self.sit_out(until),
+            None if self.session.is_some() || self.reopen_at.is_some() => {
+                self.close(CLOSING_DEAD).await;
+                self.open_anew().await;
+            }
+            None => {}
         }
     }
 
@@ -185,37 +241,67 @@ impl Channel {
         }
     }
 
-    /// Opens a session; `phone` asks for a pairing code beside the QR codes.
-    async fn open(&mut self, phone: Option<String>) {
-        self.reopen_at = None;
-        match Session::open(&self.config, &self.intake, phone).await {
-            Ok(session) => self.session = Some(session),
+    /// Opens a session at somebody's wish: failures before count no more.
+    async fn open_anew(&mut self) {
+        self.failures = FIRST_TRY;
+        self.open().await;
+    }
+
+    async fn open(&mut self) {
+        (self.reopen_at, self.banned) = (None, None);
+        match Session::open(&self.config, &self.intake, &self.carried).await {
+            Ok(session) => {
+                self.linked = !session.is_pairing();
+                self.voice.link(if self.linked { Link::Connecting } else { Link::Starting });
+                self.session = Some(session);
+            }
             Err(err) => {
                 error!("WhatsApp can't be started: {err:#}");
-                self.reopen();
+                self.reopen(REOPEN);
             }
         }
     }
 
-    fn reopen(&mut self) {
-        let wait = self.config.pause(REOPEN);
+    fn reopen(&mut self, wait: Duration) {
+        let wait = self.config.pause(wait);
         self.reopen_at = Some(Instant::now() + wait);
         self.voice.link(Link::Offline { retry_at: link::after(wait) });
     }
 
-    async fn close(&mut self) {
-        self.reopen_at = None;
+    async fn close(&mut self, within: Duration) {
+        (self.reopen_at, self.banned) = (None, None);
         if let Some(session) = self.session.take() {
-            session.close(&self.voice).await;
+            session.close(&self.voice, within).await;
         }
     }
 
     async fn ended(&mut self, end: End) {
-        self.close().await;
-        if matches!(end, End::Unexplained) {
-            warn!("the link to WhatsApp ended without a reason; it is opened again");
-            self.reopen();
+        self.close(CLOSING).await;
+        match end {
+            End::Again => self.open().await,
+            End::Lost { held } => {
+                self.failures = if held { 0 } else { self.failures };
+                match link::backoff(self.failures) {
+                    Duration::ZERO => self.open().await,
+                    wait => self.reopen(wait),
+                }
+                self.failures = self.failures.saturating_add(1);
+            }
+            End::Final(link) => {
+                if let Link::Banned { until: Some(until) } = &link {
+                    self.sit_out(*until);
+                }
+                self.voice.link(link);
+            }
         }
+    }
+
+    /// A ban with an end is followed by one try when it is over: the answer is a link, or another ban. One without an end is
+    /// for a person to try, as trying too early prolongs it.
+    fn sit_out(&mut self, until: Timestamp) {
+        let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+        self.banned = Some(until);
+        self.reopen_at = Some(Instant::now() + (left + self.config.pause(AFTER_BAN)));
     }
 
     /// Moves a sign-in aside (W4). False when that failed, which is shown as an offline link that tries again.
@@ -223,16 +309,16 @@ impl Channel {
         let moved = auth::move_aside(&self.config.auth).await;
         if let Err(err) = &moved {
             error!("the WhatsApp sign-in can't be moved aside: {err:#}");
-            self.reopen();
+            self.reopen(REOPEN);
         }
         moved.is_ok()
     }
 }
 
 /// The end of the session, if there is one and when it comes.
-async fn live(session: &mut Option<Session>, voice: &mut Voice, names_at: &mut Option<Instant>) -> End {
+async fn live(session: &mut Option<Session>, voice: &mut Voice, carried: &mut Carried) -> End {
     match session {
-        Some(session) => session.live(voice, names_at).await,
+        Some(session) => session.live(voice, carried).await,
         None => std::future::pending().await,
     }
 }

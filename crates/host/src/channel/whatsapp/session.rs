@@ -1,6 +1,8 @@
-//! One client of the library, from its building to its end: its events and its silences become link states (W5).
+//! One connection to WhatsApp, from its first attempt to its end: the library's events and silences become link states (W5).
 //!
-//! Only `whatsapp::Channel` opens and closes sessions; a session that has ended is never used again.
+//! The library's own way to connect again is switched off: it tries too often for hours (W6), holds on to a connection that a
+//! sleep has killed, and takes a backlog that stopped half way for whole. So each connection is a client of its own. Only
+//! `whatsapp::Channel` opens and closes sessions; one that has ended is never used again.
 
 use std::{
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
@@ -11,7 +13,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use nanoclaw_core::{
     chat,
-    link::{Link, PairingCode, QrCode},
+    link::{CodeLimit, Link},
 };
 use tokio::{
     sync::mpsc,
@@ -22,7 +24,6 @@ use whatsapp_rust::{
     Client, Jid,
     bot::{Bot, BotHandle},
     http::UreqHttpClient,
-    pair_code::{CompanionOs, PairCodeOptions},
     types::events::{Event, EventHandler, EventInterest, EventKind, MessageBatch},
     wacore::{stanza::groups::GroupNotificationAction, store::DevicePropsOverride},
     waproto::whatsapp::device_props::PlatformType,
@@ -33,21 +34,34 @@ use super::{
     inbound::{self, Hook},
     link,
     outbound::{self, Outbound},
+    pairing::Pairing,
     transport::{Dial, Web},
     until,
     voice::Voice,
 };
-use crate::ports::Intake;
+use crate::ports::{FromChannel, Intake};
 
-/// How long a lost connection may take to come back before the link counts as offline: after pairing, WhatsApp drops it
-/// on purpose, and the next attempt follows at once.
-const GRACE: Duration = Duration::from_millis(500);
+/// How long an attempt to connect may take; the library's own limits add up to 40 s.
+const CONNECTING: Duration = Duration::from_secs(45);
 
-/// The library's own measure: after a connection that held this long, its back-off starts anew.
-const STABLE: Duration = Duration::from_secs(30);
+/// How long WhatsApp may be silent while it hands the backlog out.
+const QUIET: Duration = Duration::from_secs(30);
 
-/// How long closing may take before the client is dropped as it is.
-const CLOSING: Duration = Duration::from_secs(4);
+/// The library calls a backlog whole after this long, whether it is or not.
+const BACKLOG: Duration = Duration::from_secs(60);
+
+/// Connections in a row that may end for want of a whole backlog; the next one serves without.
+const UNFINISHED: u32 = 3;
+
+/// The library tells of the backlog's end while messages of it are still being read: how long to wait for another one, where
+/// more were announced than came.
+const READING: Duration = Duration::from_secs(2);
+
+/// How long after the backlog the account's state may take; after pairing the library waits for it (facts, pitfall 5).
+const SETTLING: Duration = Duration::from_secs(200);
+
+/// A connection that lasted this long was a good one, and is sought again at once.
+const HELD: Duration = Duration::from_secs(30);
 
 /// How long unlinking at the phone's side may take.
 const UNLINKING: Duration = Duration::from_secs(5);
@@ -55,11 +69,10 @@ const UNLINKING: Duration = Duration::from_secs(5);
 /// Between connects that only serve to have messages delivered again (M12).
 const REDELIVERY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(300)];
 
-/// M11: how often the names of all groups are asked for on connect.
-const NAMES: Duration = Duration::from_secs(24 * 60 * 60);
-
-const INTEREST: [EventKind; 22] = [
+const INTEREST: [EventKind; 23] = [
     EventKind::Connected,
+    EventKind::OfflineSyncPreview,
+    EventKind::OfflineSyncCompleted,
     EventKind::PairSuccess,
     EventKind::PairError,
     EventKind::PairingQrCode,
@@ -75,7 +88,6 @@ const INTEREST: [EventKind; 22] = [
     EventKind::TemporaryBan,
     EventKind::ClientOutdated,
     EventKind::ConnectFailure,
-    EventKind::Disconnected,
     EventKind::Messages,
     EventKind::UndecryptableMessage,
     EventKind::ServerAck,
@@ -86,19 +98,48 @@ const INTEREST: [EventKind; 22] = [
 /// What a session hears, in order.
 pub(super) enum Happening {
     Library(Arc<Event>),
-    /// The library tries to connect.
-    Attempt,
-    /// A connection, or an attempt at one, has ended.
-    Down,
     /// The intake did not keep a batch.
     NotKept,
+    /// The names of the groups could not be had.
+    NoNames,
 }
 
 /// How a session ended by itself.
+#[derive(Debug)]
 pub(super) enum End {
-    /// The link's state says why, and stays.
-    Said,
-    Unexplained,
+    /// It does not come back by itself; the state says why.
+    Final(Link),
+    /// The connection never came, or was lost after it had held for a while or not.
+    Lost { held: bool },
+    /// Another connection is wanted at once.
+    Again,
+}
+
+/// What one session leaves to the next.
+pub(super) struct Carried {
+    /// For whom a pairing code is wanted, E.164 digits.
+    pub phone: Option<String>,
+    pub codes: CodeLimit,
+    /// When the names of the groups were last asked for.
+    names_at: Option<Timestamp>,
+    /// Connections in a row whose backlog did not come to its end.
+    unfinished: u32,
+    redelivery: Duration,
+    not_kept_at: Option<Instant>,
+}
+
+impl Default for Carried {
+    fn default() -> Self {
+        let [redelivery, _] = REDELIVERY;
+        Carried {
+            phone: None,
+            codes: CodeLimit::default(),
+            names_at: None,
+            unfinished: 0,
+            redelivery,
+            not_kept_at: None,
+        }
+    }
 }
 
 /// The library's events, put in line with all else that happens.
@@ -119,41 +160,41 @@ pub(super) struct Session {
     client: Arc<Client>,
     handle: BotHandle,
     happenings: mpsc::UnboundedReceiver<Happening>,
+    tell: mpsc::UnboundedSender<Happening>,
     intake: Arc<dyn Intake>,
     outbound: Outbound,
     guessed_version: Arc<AtomicBool>,
     /// Until a phone has linked this device.
     pairing: Option<Pairing>,
+    /// A phone has linked this device in this session: WhatsApp ends the connection then, and wants another.
+    linked_now: bool,
+    opened_at: Instant,
+    /// How many stanzas, and messages among them, WhatsApp has announced as the backlog.
+    announced: (i32, usize),
+    /// Messages that came.
+    messages: usize,
+    /// All of the backlog has been handed out.
+    handed_out: bool,
+    /// When messages of it are waited for no longer.
+    read_by: Option<Instant>,
+    ready: bool,
+    /// When the link was shown as connected.
     connected_at: Option<Instant>,
-    failures: u32,
-    /// When the link counts as offline, and when the library tries again.
-    offline: Option<(Instant, Option<Timestamp>)>,
+    /// When WhatsApp has been silent for too long.
+    stalls_at: Option<Instant>,
     redeliver: Option<Instant>,
-    redelivery: Duration,
-    not_kept_at: Option<Instant>,
-}
-
-#[derive(Default)]
-struct Pairing {
-    /// For whom a pairing code is wanted, E.164 digits.
-    phone: Option<String>,
-    /// The code has been asked for on this connection: it lives no longer than that.
-    asked: bool,
-    qr: Option<QrCode>,
-    code: Option<PairingCode>,
-    code_ends: Option<Instant>,
+    names_due: Option<Instant>,
 }
 
 impl Session {
-    /// Builds a client on the sign-in and lets it run.
+    /// Builds a client on the sign-in and lets it connect.
     ///
     /// # Errors
     /// When the sign-in can't be opened.
-    pub async fn open(config: &Config, intake: &Arc<dyn Intake>, phone: Option<String>) -> Result<Self> {
+    pub async fn open(config: &Config, intake: &Arc<dyn Intake>, carried: &Carried) -> Result<Self> {
         let stored = auth::open(&config.auth).await?;
         let (tell, happenings) = mpsc::unbounded_channel();
         let guessed_version = Arc::new(AtomicBool::new(false));
-        let behind = Arc::new(AtomicBool::new(false));
 
         let web = Web {
             client: config.server().is_none().then(UreqHttpClient::new),
@@ -162,9 +203,9 @@ impl Session {
         };
         let mut bot = Bot::builder()
             .with_backend(stored.store)
-            .with_transport_factory(Dial::new(config.server(), tell.clone(), Arc::clone(&behind))?)
+            .with_transport_factory(Dial::new(config.server())?)
             .with_http_client(web)
-            .with_inbound_durability_hook(Hook { intake: Arc::clone(intake), tell: tell.clone(), behind })
+            .with_inbound_durability_hook(Hook::new(Arc::clone(intake), tell.clone()))
             // A phone accepts a pairing code only from a browser that it knows.
             .with_device_props(DevicePropsOverride::new().with_os(DEVICE_NAME).with_platform_type(PlatformType::CHROME))
             .skip_history_sync();
@@ -177,23 +218,32 @@ impl Session {
         }
         let bot = bot.build().await.context("build the WhatsApp client")?;
         let client = bot.client();
-        client.subscribe_handler(Arc::new(Events(tell))).detach();
+        client.enable_auto_reconnect.store(false, Ordering::SeqCst);
+        client.subscribe_handler(Arc::new(Events(tell.clone()))).detach();
 
+        let opened_at = Instant::now();
+        let wait = if carried.unfinished < UNFINISHED { CONNECTING } else { CONNECTING + BACKLOG };
         Ok(Session {
             config: config.clone(),
             client,
             handle: bot.spawn(),
             happenings,
+            tell,
             intake: Arc::clone(intake),
             outbound: Outbound::default(),
             guessed_version,
-            pairing: (!stored.is_linked).then(|| Pairing { phone, ..Pairing::default() }),
+            pairing: (!stored.is_linked).then(Pairing::default),
+            linked_now: false,
+            opened_at,
+            announced: (0, 0),
+            messages: 0,
+            handed_out: false,
+            read_by: None,
+            ready: false,
             connected_at: None,
-            failures: 0,
-            offline: None,
+            stalls_at: Some(opened_at + config.pause(wait)),
             redeliver: None,
-            redelivery: REDELIVERY[0],
-            not_kept_at: None,
+            names_due: None,
         })
     }
 
@@ -202,20 +252,21 @@ impl Session {
     }
 
     /// Runs until the session ends. Nothing is lost when this is dropped.
-    pub async fn live(&mut self, voice: &mut Voice, names_at: &mut Option<Instant>) -> End {
+    pub async fn live(&mut self, voice: &mut Voice, carried: &mut Carried) -> End {
         let patience = self.config.pause(outbound::PATIENCE);
         loop {
-            let code_ends = self.pairing.as_ref().and_then(|pairing| pairing.code_ends);
-            let timer = [self.offline.map(|(at, _)| at), self.redeliver, code_ends].into_iter().flatten().min();
+            let code_ends = self.pairing.as_ref().and_then(Pairing::code_ends);
+            let timers = [self.stalls_at, self.read_by, self.redeliver, self.names_due, code_ends];
+            let timer = timers.into_iter().flatten().min();
             let end = tokio::select! {
                 biased;
-                Some(happening) = self.happenings.recv() => self.hear(happening, voice, names_at),
+                Some(happening) = self.happenings.recv() => self.hear(happening, voice, carried),
                 answer = self.outbound.next(&self.client, patience) => {
                     voice.say(answer);
                     None
                 }
-                () = until(timer) => self.time(Instant::now(), voice),
-                () = &mut self.handle => Some(End::Unexplained),
+                () = until(timer) => self.time(Instant::now(), voice, carried),
+                () = &mut self.handle => Some(if self.linked_now { End::Again } else { self.lost() }),
             };
             if let Some(end) = end {
                 return end;
@@ -223,31 +274,61 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, happening: Happening, voice: &mut Voice, names_at: &mut Option<Instant>) -> Option<End> {
+    fn lost(&self) -> End {
+        End::Lost { held: self.connected_at.is_some_and(|at| at.elapsed() >= self.config.pause(HELD)) }
+    }
+
+    fn hear(&mut self, happening: Happening, voice: &mut Voice, carried: &mut Carried) -> Option<End> {
         match happening {
-            Happening::Library(event) => return self.event(&event, voice, names_at),
-            Happening::Attempt => {
-                self.offline = None;
-                // Its own word for it: after pairing the attempt may be heard of before the success.
-                voice.link(if self.client.pn().is_none() { Link::Starting } else { Link::Connecting });
+            Happening::Library(event) => {
+                self.heard(&event, carried);
+                return self.event(&event, voice, carried);
             }
-            Happening::Down => self.down(voice),
-            Happening::NotKept => self.not_kept(),
+            Happening::NotKept => self.not_kept(carried),
+            Happening::NoNames => carried.names_at = None,
         }
         None
     }
 
-    fn event(&mut self, event: &Event, voice: &mut Voice, names_at: &mut Option<Instant>) -> Option<End> {
+    /// WhatsApp is not silent: how long it may be from here on.
+    fn heard(&mut self, event: &Event, carried: &Carried) {
+        self.messages += match event {
+            Event::Messages(batch) => batch.messages.len(),
+            Event::UndecryptableMessage(_) => 1,
+            _ => 0,
+        };
+        let reading = Instant::now() + self.config.pause(READING);
+        self.read_by = self.read_by.map(|_| reading);
+        let wait = match () {
+            () if self.connected_at.is_some() => None,
+            () if self.pairing.is_some() => matches!(event, Event::PairSuccess(_)).then_some(CONNECTING),
+            () if self.handed_out => Some(SETTLING),
+            () if carried.unfinished >= UNFINISHED => Some(BACKLOG + QUIET),
+            () => Some(QUIET),
+        };
+        self.stalls_at = wait.map(|wait| Instant::now() + self.config.pause(wait));
+    }
+
+    fn event(&mut self, event: &Event, voice: &mut Voice, carried: &mut Carried) -> Option<End> {
         match event {
-            Event::Connected(_) => {
-                info!("Connected to WhatsApp");
-                self.connected_at = Some(Instant::now());
-                self.offline = None;
-                self.connected(voice);
-                if names_at.is_none_or(|at| at.elapsed() >= NAMES) {
-                    *names_at = Some(Instant::now());
-                    self.sync_groups(voice);
+            Event::OfflineSyncPreview(preview) => {
+                self.announced = (preview.total, usize::try_from(preview.messages).unwrap_or_default());
+            }
+            Event::OfflineSyncCompleted(completed) => {
+                let in_time = self.opened_at.elapsed() < self.config.pause(BACKLOG);
+                if in_time || completed.count >= self.announced.0.max(1) {
+                    carried.unfinished = 0;
+                } else if self.unfinished(carried) {
+                    warn!("WhatsApp did not hand out all that came meanwhile");
+                    return Some(End::Again);
                 }
+                self.handed_out = true;
+                self.read_by = Some(Instant::now() + self.config.pause(READING));
+                self.settled(voice, carried);
+            }
+            Event::Connected(_) => {
+                self.ready = true;
+                self.settled(voice, carried);
             }
             Event::SelfPushNameUpdated(_) if self.connected_at.is_some() => self.connected(voice),
             Event::ServerAck(ack) => self.outbound.acked(ack),
@@ -256,70 +337,48 @@ impl Session {
                     voice.groups(vec![(name_of(&update.group_jid), subject.clone())]);
                 }
             }
-            Event::Messages(batch) if !batch.hook_committed => self.keep(batch),
-            Event::UndecryptableMessage(message) => debug!(id = %message.info.id, "a message can't be decrypted yet"),
-            Event::Disconnected(disconnected) => debug!("disconnected from WhatsApp: {}", disconnected.reason),
-            _ => {
-                if let Some(link) = link::last_state(event, Timestamp::now()) {
-                    voice.link(link);
-                    return Some(End::Said);
+            Event::Messages(batch) => {
+                if !batch.hook_committed {
+                    self.keep(batch);
                 }
-                return self.pairing_event(event, voice);
+                self.settled(voice, carried);
             }
-        }
-        None
-    }
-
-    fn pairing_event(&mut self, event: &Event, voice: &mut Voice) -> Option<End> {
-        let pairing = self.pairing.as_mut()?;
-        match event {
+            Event::UndecryptableMessage(message) => {
+                debug!(id = %message.info.id, "a message can't be decrypted yet");
+                self.settled(voice, carried);
+            }
             Event::PairSuccess(_) => {
-                self.pairing = None;
+                (self.pairing, self.linked_now, carried.phone) = (None, true, None);
                 voice.link(Link::Connecting);
-                return None;
             }
-            Event::PairError(error) => warn!("linking failed: {}", error.error),
-            Event::PairingQrCode(qr) => {
-                pairing.qr = link::qr_code(&qr.code, qr.timeout).inspect_err(|err| warn!("{err:#}")).ok();
-                if let (Some(phone), false) = (&pairing.phone, pairing.asked) {
-                    pairing.asked = true;
-                    ask_for_code(Arc::clone(&self.client), phone.clone());
-                }
+            _ => {
+                let pairing = self.pairing.as_mut();
+                return link::last_state(event, Timestamp::now())
+                    .map(End::Final)
+                    .or_else(|| pairing?.event(event, &self.client, &self.config, voice, carried).map(End::Final));
             }
-            Event::PairingQrCodesExhausted(exhausted) => {
-                pairing.qr = None;
-                if exhausted.disconnected {
-                    pairing.code = None;
-                    self.show_codes(voice);
-                    return Some(End::Said);
-                }
-            }
-            Event::PairingCode(code) => {
-                pairing.code = link::after(code.timeout).zip(pairing.phone.as_ref()).map(|(expires_at, phone)| {
-                    PairingCode { code: code.code.clone(), phone: format!("+{phone}"), expires_at }
-                });
-                pairing.code_ends = Some(Instant::now() + self.config.pause(code.timeout));
-            }
-            Event::PairingCodeRefresh(_) => {
-                pairing.code = None;
-                if let Some(phone) = &pairing.phone {
-                    ask_for_code(Arc::clone(&self.client), phone.clone());
-                }
-            }
-            Event::PairingCodeError(error) => {
-                pairing.code = None;
-                warn!(rejection = ?error.rejection, "WhatsApp gave no pairing code");
-            }
-            _ => return None,
         }
-        self.show_codes(voice);
         None
     }
 
-    fn show_codes(&self, voice: &mut Voice) {
-        if let Some(Pairing { qr, code, .. }) = &self.pairing {
-            voice.link(Link::Pairing { qr: qr.clone(), code: code.clone() });
+    /// The backlog did not come to its end. Whether another connection is to bring it: always after one that brought some.
+    fn unfinished(&self, carried: &mut Carried) -> bool {
+        if self.messages == 0 {
+            carried.unfinished += 1;
         }
+        carried.unfinished < UNFINISHED
+    }
+
+    /// Connected is what has its whole backlog (W6), and only then.
+    fn settled(&mut self, voice: &mut Voice, carried: &mut Carried) {
+        let is_read = self.messages >= self.announced.1 || self.read_by.is_none();
+        if !(self.ready && self.handed_out && is_read) || self.connected_at.is_some() {
+            return;
+        }
+        info!("Connected to WhatsApp");
+        (self.connected_at, self.stalls_at, self.read_by) = (Some(Instant::now()), None, None);
+        self.connected(voice);
+        self.sync_names_daily(voice, carried);
     }
 
     fn connected(&self, voice: &mut Voice) {
@@ -330,53 +389,44 @@ impl Session {
         tokio::spawn(async move { client.presence().set_available().await.inspect_err(|err| debug!("{err}")) });
     }
 
-    fn down(&mut self, voice: &Voice) {
-        self.outbound.give_up(voice);
-        if self.connected_at.take().is_some_and(|at| at.elapsed() >= self.config.pause(STABLE)) {
-            self.failures = 0;
+    /// M11: by the clock on the wall, as a day is one also for a computer that sleeps.
+    fn sync_names_daily(&mut self, voice: &Voice, carried: &mut Carried) {
+        let (now, day) = (Timestamp::now(), self.config.day());
+        let since = carried.names_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+        let left = since.and_then(|since| day.checked_sub(since)).filter(|left| !left.is_zero());
+        if left.is_none() {
+            carried.names_at = Some(now);
+            self.sync_groups(voice);
         }
-        let now = Instant::now();
-        let wait = self.config.pause(link::backoff(self.failures));
-        self.offline = Some((now + self.config.pause(GRACE), link::after(wait)));
-        self.failures = self.failures.saturating_add(1);
-        if let Some(pairing) = &mut self.pairing {
-            // The codes were this connection's: whoever used one now would wait for nothing (W1).
-            *pairing = Pairing { phone: pairing.phone.take(), ..Pairing::default() };
-        }
-        if self.guessed_version.swap(false, Ordering::Relaxed) {
-            let client = Arc::clone(&self.client);
-            tokio::spawn(async move {
-                client.persistence_manager().modify_device(|device| device.app_version_last_fetched_ms = 0).await;
-            });
-        }
+        self.names_due = Some(Instant::now() + left.unwrap_or(day));
     }
 
     /// WhatsApp delivers again after the next connect, so there must be one. Not at once: a full disk stays full.
-    fn not_kept(&mut self) {
+    fn not_kept(&mut self, carried: &mut Carried) {
         let [first, longest] = REDELIVERY.map(|wait| self.config.pause(wait));
-        let again = self.not_kept_at.replace(Instant::now()).is_some_and(|at| at.elapsed() < longest * 2);
+        let again = carried.not_kept_at.replace(Instant::now()).is_some_and(|at| at.elapsed() < longest * 2);
         if self.redeliver.is_none() {
-            self.redelivery = if again { (self.redelivery * 2).min(longest) } else { first };
-            self.redeliver = Some(Instant::now() + self.redelivery);
+            carried.redelivery = if again { (carried.redelivery * 2).min(longest) } else { first };
+            self.redeliver = Some(Instant::now() + carried.redelivery);
         }
     }
 
-    fn time(&mut self, now: Instant, voice: &mut Voice) -> Option<End> {
-        if let Some((_, retry_at)) = self.offline.take_if(|(at, _)| *at <= now) {
-            voice.link(Link::Offline { retry_at });
+    fn time(&mut self, now: Instant, voice: &mut Voice, carried: &mut Carried) -> Option<End> {
+        if self.stalls_at.take_if(|at| *at <= now).is_some() {
+            warn!("WhatsApp does not answer");
+            self.unfinished(carried);
+            return Some(End::Lost { held: false });
         }
-        if self.redeliver.take_if(|at| *at <= now).is_some() && self.connected_at.is_some() {
-            let client = Arc::clone(&self.client);
-            tokio::spawn(async move { client.reconnect_immediately().await });
+        if self.read_by.take_if(|at| *at <= now).is_some() {
+            self.settled(voice, carried);
         }
-        let pairing = self.pairing.as_mut()?;
-        if pairing.code_ends.take_if(|at| *at <= now).is_some() {
-            pairing.code = None;
-            let over = pairing.qr.is_none();
-            self.show_codes(voice);
-            return over.then_some(End::Said);
+        if self.redeliver.take_if(|at| *at <= now).is_some() {
+            return Some(End::Again);
         }
-        None
+        if self.names_due.take_if(|at| *at <= now).is_some() {
+            self.sync_names_daily(voice, carried);
+        }
+        self.pairing.as_mut()?.time(now, voice).map(End::Final)
     }
 
     /// Messages that the hook never sees: those that our own phone had to send again. There is no acknowledgement to
@@ -414,14 +464,17 @@ impl Session {
     }
 
     pub fn sync_groups(&self, voice: &Voice) {
-        let (client, events) = (Arc::clone(&self.client), voice.events());
+        let (client, events, tell) = (Arc::clone(&self.client), voice.events(), self.tell.clone());
         tokio::spawn(async move {
             match client.groups().get_participating().await {
                 Ok(groups) => {
                     let names = groups.into_iter().map(|(jid, group)| (name_of(&jid), group.subject)).collect();
-                    let _ = events.send(crate::ports::FromChannel::Groups(names));
+                    let _ = events.send(FromChannel::Groups(names));
                 }
-                Err(err) => warn!("the names of the groups can't be had: {err}"),
+                Err(err) => {
+                    warn!("the names of the groups can't be had: {err}");
+                    let _ = tell.send(Happening::NoNames);
+                }
             }
         });
     }
@@ -433,35 +486,23 @@ impl Session {
         }
     }
 
-    /// Ends in order, within [`CLOSING`].
-    pub async fn close(mut self, voice: &Voice) {
+    /// Ends in order, as far as that takes no longer than `within`.
+    pub async fn close(mut self, voice: &Voice, within: Duration) {
         self.outbound.give_up(voice);
+        let end = async {
+            if self.guessed_version.load(Ordering::Relaxed) {
+                // Or the library would keep the answer for a day.
+                self.client.persistence_manager().modify_device(|device| device.app_version_last_fetched_ms = 0).await;
+            }
+            self.handle.shutdown().await;
+        };
         // Dropping what is left of the client after the deadline aborts it.
-        if timeout(CLOSING, self.handle.shutdown()).await.is_err() {
-            warn!("the WhatsApp client did not end in time");
+        if timeout(within, end).await.is_err() {
+            debug!("the WhatsApp client did not end in time");
         }
     }
 }
 
 fn name_of(jid: &Jid) -> chat::Jid {
     chat::Jid::new(jid.to_non_ad_string())
-}
-
-/// The answer comes as an event. A code that was given before would be refused beside the new one.
-fn ask_for_code(client: Arc<Client>, phone: String) {
-    let os = match std::env::consts::OS {
-        "macos" => CompanionOs::MacOs,
-        "windows" => CompanionOs::Windows,
-        _ => CompanionOs::Linux,
-    };
-    let options = PairCodeOptions {
-        phone_number: phone,
-        // The device's name is no system that WhatsApp knows, and it accepts no other here.
-        display_os: Some(os.wire_str().to_owned()),
-        ..PairCodeOptions::default()
-    };
-    tokio::spawn(async move {
-        client.cancel_pair_code().await;
-        client.pair_with_code(options).await.map(drop).inspect_err(|_| debug!("no pairing code"))
-    });
 }

@@ -1,6 +1,5 @@
-//! The way to the network. The library's own reports neither its attempts to connect nor their failures (facts, pitfall 1),
-//! tries the first address of the server alone, and lets Nagle's algorithm hold answers back (B2). And it won't connect
-//! without having asked the web for the current version (pitfall 6).
+//! The way to the network. The library's own tries the first address of the server alone, and lets Nagle's algorithm hold
+//! answers back (B2). And it won't connect without having asked the web for the current version (facts, pitfall 6).
 
 use std::{
     sync::{
@@ -13,30 +12,26 @@ use std::{
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use http::{HeaderValue, Uri, header::ORIGIN};
-use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_websockets::ClientBuilder;
 use tracing::warn;
 use whatsapp_rust::{
     async_channel,
-    bytes::Bytes,
     http::{HttpClient, HttpRequest, HttpResponse, UreqHttpClient},
     transport::{Connector, Transport, TransportEvent, TransportFactory, default_tls_connector, from_websocket},
     version::parse_sw_js,
     wacore::net::{WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL},
 };
 
-use super::{auth::Version, session::Happening};
+use super::auth::Version;
 
 /// The library gives up connecting after 20 s; the answer must be there before.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Tells of each attempt to connect, and once of each connection's end, however it ends.
+/// Makes the connection, each time anew.
 pub(super) struct Dial {
     /// `ws` or `wss`, with a host.
     server: Uri,
-    tell: mpsc::UnboundedSender<Happening>,
-    /// Whether something was not kept on this connection; the next one begins without.
-    behind: Arc<AtomicBool>,
 }
 
 impl Dial {
@@ -44,12 +39,15 @@ impl Dial {
     ///
     /// # Errors
     /// When `server` is no URL.
-    pub fn new(server: Option<&str>, tell: mpsc::UnboundedSender<Happening>, behind: Arc<AtomicBool>) -> Result<Self> {
+    pub fn new(server: Option<&str>) -> Result<Self> {
         let server = server.unwrap_or(WHATSAPP_WEB_WS_URL);
-        Ok(Self { server: server.parse().with_context(|| format!("no URL: {server}"))?, tell, behind })
+        Ok(Self { server: server.parse().with_context(|| format!("no URL: {server}"))? })
     }
+}
 
-    async fn connect(&self) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
+#[async_trait]
+impl TransportFactory for Dial {
+    async fn create_transport(&self) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
         let host = self.server.host().context("no host")?;
         let (port, connector) = match self.server.scheme_str() {
             Some("ws") => (80, Connector::Plain),
@@ -61,45 +59,6 @@ impl Dial {
         let upgrade = ClientBuilder::from_uri(self.server.clone())
             .add_header(ORIGIN, HeaderValue::from_static(WHATSAPP_WEB_ORIGIN))?;
         Ok(from_websocket(upgrade.connect_on(stream).await?.0))
-    }
-}
-
-#[async_trait]
-impl TransportFactory for Dial {
-    async fn create_transport(&self) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
-        let _ = self.tell.send(Happening::Attempt);
-        self.behind.store(false, Ordering::SeqCst);
-        match self.connect().await {
-            Ok((inner, events)) => {
-                let transport = WatchedTransport { inner, tell: self.tell.clone(), told: AtomicBool::new(false) };
-                Ok((Arc::new(transport), events))
-            }
-            Err(err) => {
-                let _ = self.tell.send(Happening::Down);
-                Err(err)
-            }
-        }
-    }
-}
-
-struct WatchedTransport {
-    inner: Arc<dyn Transport>,
-    tell: mpsc::UnboundedSender<Happening>,
-    told: AtomicBool,
-}
-
-#[async_trait]
-impl Transport for WatchedTransport {
-    async fn send(&self, data: Bytes) -> Result<()> {
-        self.inner.send(data).await
-    }
-
-    /// The library calls this on every connection that it leaves, also after a failed handshake.
-    async fn disconnect(&self) {
-        if !self.told.swap(true, Ordering::Relaxed) {
-            let _ = self.tell.send(Happening::Down);
-        }
-        self.inner.disconnect().await;
     }
 }
 

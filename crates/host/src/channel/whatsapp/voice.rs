@@ -1,5 +1,6 @@
 //! What the channel says to the orchestrator: each link state once, and the answers to sends.
 
+use jiff::Timestamp;
 use nanoclaw_core::{chat::Jid, link::Link};
 use tokio::sync::mpsc;
 
@@ -24,6 +25,11 @@ impl Voice {
 
     pub fn groups(&self, names: Vec<(Jid, String)>) {
         self.say(FromChannel::Groups(names));
+    }
+
+    /// When another pairing code may be asked for, where that is not now.
+    pub fn next_code(&self, at: Option<Timestamp>) {
+        self.say(FromChannel::NextCode { at });
     }
 
     /// A send that did not reach WhatsApp.

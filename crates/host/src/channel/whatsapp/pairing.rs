@@ -1,0 +1,121 @@
+//! A session before a phone has linked it: its QR codes, and the code to type on the phone (W1, W2).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use nanoclaw_core::link::{Link, PairingCode, QrCode};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+use whatsapp_rust::{
+    Client,
+    pair_code::{CompanionOs, PairCodeOptions},
+    types::events::Event,
+};
+
+use super::{Config, link, session::Carried, voice::Voice};
+
+#[derive(Default)]
+pub(super) struct Pairing {
+    /// A code to type has been asked for on this connection: it lives no longer than that.
+    asked: bool,
+    qr: Option<QrCode>,
+    code: Option<PairingCode>,
+    code_ends: Option<Instant>,
+}
+
+impl Pairing {
+    pub fn code_ends(&self) -> Option<Instant> {
+        self.code_ends
+    }
+
+    /// The link's last state, where an event leaves it in one.
+    pub fn event(
+        &mut self,
+        event: &Event,
+        client: &Arc<Client>,
+        config: &Config,
+        voice: &mut Voice,
+        carried: &mut Carried,
+    ) -> Option<Link> {
+        match event {
+            Event::PairError(error) => warn!("linking failed: {}", error.error),
+            Event::PairingQrCode(qr) => {
+                self.qr = link::qr_code(&qr.code, qr.timeout).inspect_err(|err| warn!("{err:#}")).ok();
+                if !std::mem::replace(&mut self.asked, true) {
+                    ask(client, voice, carried);
+                }
+            }
+            Event::PairingQrCodesExhausted(exhausted) => {
+                self.qr = None;
+                if exhausted.disconnected {
+                    return Some(used_up());
+                }
+            }
+            Event::PairingCode(code) => {
+                self.code = link::after(code.timeout).zip(carried.phone.as_ref()).map(|(expires_at, phone)| {
+                    PairingCode { code: code.code.clone(), phone: format!("+{phone}"), expires_at }
+                });
+                self.code_ends = Some(Instant::now() + config.pause(code.timeout));
+            }
+            Event::PairingCodeRefresh(_) => {
+                self.code = None;
+                ask(client, voice, carried);
+            }
+            Event::PairingCodeError(error) => {
+                self.code = None;
+                warn!(rejection = ?error.rejection, "WhatsApp gave no pairing code");
+            }
+            _ => return None,
+        }
+        self.show(voice);
+        None
+    }
+
+    /// A code that has run out is not shown any longer; the last one ends the linking.
+    pub fn time(&mut self, now: Instant, voice: &mut Voice) -> Option<Link> {
+        self.code_ends.take_if(|at| *at <= now)?;
+        self.code = None;
+        if self.qr.is_none() {
+            return Some(used_up());
+        }
+        self.show(voice);
+        None
+    }
+
+    fn show(&self, voice: &mut Voice) {
+        voice.link(Link::Pairing { qr: self.qr.clone(), code: self.code.clone() });
+    }
+}
+
+pub(super) fn used_up() -> Link {
+    Link::Pairing { qr: None, code: None }
+}
+
+/// Asks for a code, where one is wanted and WhatsApp may be asked. The answer comes as an event. A code that was given
+/// before would be refused beside the new one.
+fn ask(client: &Arc<Client>, voice: &Voice, carried: &mut Carried) {
+    let Some(phone) = &carried.phone else { return };
+    let now = Timestamp::now();
+    let may = carried.codes.take(now);
+    voice.next_code(carried.codes.next_at(now));
+    if !may {
+        debug!("no more pairing codes for now");
+        return;
+    }
+    let os = match std::env::consts::OS {
+        "macos" => CompanionOs::MacOs,
+        "windows" => CompanionOs::Windows,
+        _ => CompanionOs::Linux,
+    };
+    let options = PairCodeOptions {
+        phone_number: phone.clone(),
+        // The device's name is no system that WhatsApp knows, and it accepts no other here.
+        display_os: Some(os.wire_str().to_owned()),
+        ..PairCodeOptions::default()
+    };
+    let client = Arc::clone(client);
+    tokio::spawn(async move {
+        client.cancel_pair_code().await;
+        client.pair_with_code(options).await.map(drop).inspect_err(|_| debug!("no pairing code"))
+    });
+}
