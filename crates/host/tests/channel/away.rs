@@ -72,8 +72,8 @@ async fn after_a_wake_it_is_tried_at_once() {
     // W6
     let nobody = Nobody::start().await;
     let (_world, mut channel) = nobody.sought(1).await;
-    // The third wait is of 20 s.
-    for _ in 0..3 {
+    // The fourth wait is of 15 s.
+    for _ in 0..4 {
         channel.link("offline", |link| link.state() == LinkState::Offline).await;
     }
     let slept = Arc::new(AtomicI64::new(0));

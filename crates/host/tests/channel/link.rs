@@ -218,10 +218,10 @@ async fn by_hand_it_connects_without_waiting_for_the_back_off() {
     // W6
     let world = World::start().await;
     let mut channel = world.linked().await;
-    // Each refusal makes it wait longer: 2, 6, 20 seconds.
-    world.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times: 2 }).unwrap();
+    // Each refusal makes it wait longer: 1, 2, 5, 15 seconds.
+    world.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times: 9 }).unwrap();
     world.server.drop_connections(ME).unwrap();
-    for _ in 0..2 {
+    for _ in 0..4 {
         channel.link("offline", |link| link.state() == LinkState::Offline).await;
     }
     world.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times: 0 }).unwrap();

@@ -53,7 +53,7 @@ pub(super) fn after(wait: Duration) -> Option<Timestamp> {
 /// How long to wait after the `failures`th failure in a row (W6): ten tries in the first hour without a network, the first
 /// at once after a connection that had held. What is out of reach for longer comes back with a wake or a network change.
 pub(super) fn backoff(failures: u32) -> Duration {
-    const SECONDS: [u64; 8] = [0, 2, 6, 20, 60, 180, 420, 900];
+    const SECONDS: [u64; 8] = [0, 1, 2, 5, 15, 60, 300, 900];
     let longest = SECONDS.len() - 1;
     Duration::from_secs(SECONDS[longest.min(failures as usize)])
 }
@@ -115,7 +115,7 @@ mod tests {
             }
             tries.push(next);
         }
-        assert_eq!(tries, [0, 2, 8, 28, 88, 268, 688, 1588, 2488, 3388]);
+        assert_eq!(tries, [0, 1, 3, 8, 23, 83, 383, 1283, 2183, 3083]);
         assert_eq!(backoff(u32::MAX).as_secs(), 900);
         assert_eq!(backoff(0), Duration::ZERO, "after a connection that had held");
     }

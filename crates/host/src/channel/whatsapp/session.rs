@@ -166,8 +166,8 @@ pub(super) struct Session {
     guessed_version: Arc<AtomicBool>,
     /// Until a phone has linked this device.
     pairing: Option<Pairing>,
-    /// A phone has linked this device in this session: WhatsApp ends the connection then, and wants another.
-    linked_now: bool,
+    /// A phone had linked this device before this session.
+    was_linked: bool,
     opened_at: Instant,
     /// How many stanzas, and messages among them, WhatsApp has announced as the backlog.
     announced: (i32, usize),
@@ -233,7 +233,7 @@ impl Session {
             outbound: Outbound::default(),
             guessed_version,
             pairing: (!stored.is_linked).then(Pairing::default),
-            linked_now: false,
+            was_linked: stored.is_linked,
             opened_at,
             announced: (0, 0),
             messages: 0,
@@ -266,7 +266,7 @@ impl Session {
                     None
                 }
                 () = until(timer) => self.time(Instant::now(), voice, carried),
-                () = &mut self.handle => Some(if self.linked_now { End::Again } else { self.lost() }),
+                () = &mut self.handle => Some(self.lost()),
             };
             if let Some(end) = end {
                 return end;
@@ -275,6 +275,10 @@ impl Session {
     }
 
     fn lost(&self) -> End {
+        // Right after linking WhatsApp ends the connection, and wants another. That may be heard of before the success.
+        if !self.was_linked && self.client.pn().is_some() {
+            return End::Again;
+        }
         End::Lost { held: self.connected_at.is_some_and(|at| at.elapsed() >= self.config.pause(HELD)) }
     }
 
@@ -348,7 +352,7 @@ impl Session {
                 self.settled(voice, carried);
             }
             Event::PairSuccess(_) => {
-                (self.pairing, self.linked_now, carried.phone) = (None, true, None);
+                (self.pairing, carried.phone) = (None, None);
                 voice.link(Link::Connecting);
             }
             _ => {
