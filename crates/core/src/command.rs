@@ -57,6 +57,16 @@ pub enum Command {
     /// Answers with `[{jid, name, lastActivity, isGroup, isRegistered}]`, the latest first.
     #[serde(rename = "chats")]
     Chats {},
+    /// The way of a message, by its WhatsApp id: `{id, chat, sender, direction: "in"|"out", state, steps: [{step, at, detail}]}`,
+    /// with the texts that answer it; a sender has only what came in. With `chat`, a JID or a folder, instead: its newest
+    /// messages `[{id, direction, at, state}]`, the latest first.
+    #[serde(rename = "chats.trace")]
+    ChatsTrace {
+        #[serde(default)]
+        id: Option<String>,
+        #[serde(default)]
+        chat: Option<String>,
+    },
     /// Answers with `groups` of AppStatus.
     #[serde(rename = "groups.list")]
     GroupsList {},

@@ -16,6 +16,7 @@ pub mod kiro;
 pub mod link;
 pub mod mcp_entry;
 pub mod mounts;
+pub mod owner;
 pub mod pace;
 pub mod present;
 pub mod problem;

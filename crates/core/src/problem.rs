@@ -214,6 +214,9 @@ pub enum Trouble {
     BadCommand {
         reason: String,
     },
+    UnknownMessage {
+        id: String,
+    },
     UnknownRun {
         run: String,
     },
@@ -310,6 +313,7 @@ impl Trouble {
             NeedsYes { .. } => "needs-yes",
             LinkDown => "whatsapp-offline",
             BadCommand { .. } => "bad-command",
+            UnknownMessage { .. } => "unknown-message",
             UnknownRun { .. } => "unknown-run",
             AgentRefused { .. } => "agent-refused",
             UnknownTask { .. } => "unknown-task",
@@ -567,6 +571,10 @@ impl Trouble {
             BadCommand { reason } => {
                 (format!("That command can't be understood: {reason}."), "See `nanoclawctl --help`.".to_owned())
             }
+            UnknownMessage { id } => (
+                format!("There is no message {id}, or it was too long ago."),
+                "`nanoclawctl chats trace --chat FOLDER` lists a chat's newest.".to_owned(),
+            ),
             UnknownRun { run } => (format!("There is no log of a run {run}."), "See groups/<folder>/logs.".to_owned()),
             AgentRefused { chat, count, reason, .. } => (
                 format!("The agent of {chat} was refused something it may not do ({count} so far), last: {reason}"),

@@ -24,7 +24,7 @@ use crate::{
     kiro,
     ports::{ToChannel, ToEngine},
     settings,
-    store::{chats, groups, outbox::Outgoing, tasks},
+    store::{chats, groups, outbox::Outgoing, tasks, trace},
 };
 
 /// Characters of a chat's name or trigger.
@@ -51,6 +51,7 @@ impl State {
                 done()
             }
             Command::Chats {} => json_of(&self.kept(self.store.read(chats::list).await)?),
+            Command::ChatsTrace { id, chat } => self.trace(id, chat).await,
             Command::GroupsList {} => json_of(&self.groups.values().map(GroupStatus::from).collect::<Vec<_>>()),
             Command::GroupsRegister(registration) => self.register(registration).await,
             Command::GroupsSet { target, trigger, requires_trigger, mounts, timeout, tools, default_tools } => {
@@ -139,6 +140,17 @@ impl State {
         let is_mended = |trouble: &Trouble| matches!(trouble, Trouble::BadSetting { key: bad, .. } if bad == key);
         self.recorded.retain(|trouble| !is_mended(trouble));
         json_of(&shown)
+    }
+
+    async fn trace(&self, id: Option<String>, chat: Option<String>) -> Answer {
+        if let Some(chat) = chat {
+            let jid = self.group_named(&chat).map_or_else(|_| Jid::new(chat.clone()), |group| group.jid.clone());
+            return json_of(&self.kept(self.store.read(move |db| trace::newest(db, &jid)).await)?);
+        }
+        let id = id.unwrap_or_default();
+        let wanted = id.clone();
+        let path = self.kept(self.store.read(move |db| trace::path(db, &wanted)).await)?;
+        json_of(&path.ok_or_else(|| Trouble::UnknownMessage { id: id.chars().take(64).collect() })?)
     }
 
     fn start_engine(&mut self) -> Answer {

@@ -2,14 +2,15 @@
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::Jid,
+    chat::{Jid, Message},
     failure::{Failure, Fate},
     group::Folder,
     problem::Trouble,
     prompt,
     queue::{Event, Outcome, RunId},
-    run,
+    router, run,
     status::Wanted,
+    trigger::Trigger,
 };
 
 use super::{
@@ -19,7 +20,12 @@ use super::{
 };
 use crate::{
     ports::{RunEnd, ToChannel},
-    store::{cursors, outbox::Outgoing, parked},
+    store::{
+        cursors, messages,
+        outbox::Outgoing,
+        parked,
+        trace::{self, Step},
+    },
 };
 
 /// Why a run failed that nobody else knows a reason for (C4).
@@ -85,8 +91,15 @@ impl State {
         let reason = failure.map(|failure| failure.text.as_str());
         // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
         let (chat, of_run, open) = (live.chat.clone(), run.to_owned(), live.open.clone());
+        let why = reason.unwrap_or("The run was cut short.").to_owned();
+        let step = match failure.map(|failure| failure.row().fate) {
+            _ if dropped => Step::Stopped,
+            Some(Fate::Park) => Step::Parked,
+            _ => Step::Retried,
+        };
         self.store
             .write(move |db| {
+                trace::take_turns(db, &open, step, now(), (!dropped).then_some(why.as_str()))?;
                 if dropped {
                     cursors::close_turns(db, &open)?;
                 }
@@ -129,8 +142,16 @@ impl State {
         } else {
             format!("I could not answer: {reason} Your messages are kept; write again to have me try once more.")
         };
-        let chat = group.jid.clone();
-        self.store.write(move |db| parked::forget(db, &chat)).await?;
+        let (trigger, chat) = (Trigger::of(&group, &self.settings.assistant_name), group.jid.clone());
+        self.store
+            .write(move |db| {
+                parked::forget(db, &chat)?;
+                let asks = |message: &Message| router::wakes(message, &trigger);
+                let unseen = messages::unseen(db, &chat, cursors::get(db, &chat)?, asks)?;
+                let asking = unseen.iter().filter(|message| asks(message)).map(|message| message.seq);
+                trace::take(db, asking, Step::Failed, now(), Some(&reason))
+            })
+            .await?;
         self.tell_chat(&group.jid, &format!("{folder}-{}", now().as_millisecond()), &text).await
     }
 

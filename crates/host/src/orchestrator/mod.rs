@@ -13,6 +13,7 @@
 //! | `ends` | what follows a run's end (C1, C4) |
 //! | `parking` | what waits for a sign-in to Kiro (K3) |
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
+//! | `owner` | what the owner asks of NanoClaw itself in the main chat |
 //! | `logs` | which file shows a log |
 //! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
 //! | `tasks` | scheduled tasks: planned, claimed, finished (S2–S6) |
@@ -37,6 +38,7 @@ mod live;
 mod logs;
 mod mounts;
 mod outgoing;
+mod owner;
 mod parking;
 mod quitting;
 #[cfg(test)]
@@ -54,7 +56,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 use nanoclaw_core::{
-    chat::{Jid, Message},
+    chat::{Jid, Message, Seq},
     command::Command,
     group::{Folder, Group},
     image::Build,
@@ -165,8 +167,10 @@ struct State {
     recorded: BTreeSet<Trouble>,
     /// Parts that failed and were started again, until when that is shown.
     broken: BTreeMap<&'static str, Timestamp>,
-    /// The text of each chat that was given to the channel and is not settled.
-    in_flight: HashMap<Jid, String>,
+    /// When messages that want an answer were queued, until they are handed over.
+    queued: BTreeMap<Seq, Timestamp>,
+    /// The text of each chat that was given to the channel and is not settled, and when.
+    in_flight: HashMap<Jid, (String, Timestamp)>,
     /// Chats whose text could not be sent.
     held: HashMap<Jid, Held>,
     /// Chats that many texts have gone out to just now.
@@ -242,6 +246,9 @@ impl State {
                 Err(error) => tracing::error!("{error:#}"),
             }
         }
+        if let Err(error) = self.answer_owner().await {
+            tracing::error!("{error:#}");
+        }
         if let Err(error) = self.reschedule().await {
             tracing::error!("{error:#}");
         }
@@ -274,7 +281,7 @@ impl State {
 
     async fn take(&mut self, input: Input) -> Result<()> {
         match input {
-            Input::Arrived(messages) => self.arrived(messages?).await,
+            Input::Arrived(messages) => self.arrived(messages?).await?,
             Input::Channel(event) => self.channel(event).await?,
             Input::Engine(event) => self.engine(event).await?,
             Input::Ipc(event, last) => self.asked_by_agent(event, last).await,

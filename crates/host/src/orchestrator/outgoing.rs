@@ -11,6 +11,7 @@ use crate::{
     store::{
         cursors,
         outbox::{self, Outgoing},
+        trace::{self, Step},
     },
 };
 
@@ -61,7 +62,7 @@ impl State {
                     self.resend_at = Some(self.resend_at.map_or(may_go, |at| at.min(may_go)));
                     continue;
                 }
-                self.in_flight.insert(chat.clone(), id.clone());
+                self.in_flight.insert(chat.clone(), (id.clone(), now));
                 self.send_channel(ToChannel::Send { id, chat, text });
             }
         }
@@ -70,11 +71,11 @@ impl State {
 
     pub(super) async fn acked(&mut self, id: String) -> Result<()> {
         moment("acked");
-        let chat = self.landed(&id);
-        let acked = id.clone();
-        self.store.write(move |db| outbox::acked(db, &acked, now())).await?;
+        let landed = self.landed(&id);
+        let (acked, sent) = (id.clone(), landed.as_ref().map(|(_, sent)| *sent));
+        self.store.write(move |db| outbox::acked(db, &acked, sent, now())).await?;
         tracing::info!(id, "Message sent");
-        if let Some(chat) = chat {
+        if let Some((chat, _)) = landed {
             self.held.remove(&chat);
             self.recorded.retain(
                 |trouble| !matches!(trouble, Trouble::SendFailed { chat: failed, .. } if *failed == chat.as_str()),
@@ -85,8 +86,7 @@ impl State {
 
     pub(super) async fn not_sent(&mut self, id: String, reason: String, obstacle: Obstacle) -> Result<()> {
         tracing::warn!(id, reason, ?obstacle, "Message not sent");
-        let chat = self.landed(&id);
-        if let Some(chat) = chat {
+        if let Some((chat, _)) = self.landed(&id) {
             if let Some(held) = Held::anew(self.held.get(&chat), &id, obstacle, now()) {
                 self.held.insert(chat, held);
                 return self.flush().await;
@@ -111,17 +111,18 @@ impl State {
         self.store
             .write(move |db| {
                 outbox::add(db, &outgoing, now())?;
+                trace::take_turns(db, answered.as_slice(), Step::Outbox, now(), Some(&outgoing.id))?;
                 cursors::close_turns(db, answered.as_slice())
             })
             .await?;
         self.flush().await
     }
 
-    /// A text is under way no more: its chat.
-    fn landed(&mut self, id: &str) -> Option<Jid> {
-        let chat = self.in_flight.iter().find(|(_, flying)| *flying == id).map(|(chat, _)| chat.clone())?;
-        self.in_flight.remove(&chat);
-        Some(chat)
+    /// A text is under way no more: its chat, and when it was given to the channel.
+    fn landed(&mut self, id: &str) -> Option<(Jid, Timestamp)> {
+        let chat = self.in_flight.iter().find(|(_, (flying, _))| flying == id).map(|(chat, _)| chat.clone())?;
+        let (_, sent) = self.in_flight.remove(&chat)?;
+        Some((chat, sent))
     }
 }
 

@@ -33,6 +33,7 @@ use crate::{
         cursors::{self, HandOver},
         outbox::{self, Outgoing},
         sessions, tasks,
+        trace::{self, Step},
     },
 };
 
@@ -180,18 +181,32 @@ impl State {
     }
 
     /// Kiro's session of the group, and, when `wanted`, its unseen messages as a new turn of the run.
-    async fn hand_over(&self, group: &Group, run: &str, wanted: bool) -> Result<(Option<String>, Option<HandOver>)> {
+    async fn hand_over(
+        &mut self,
+        group: &Group,
+        run: &str,
+        wanted: bool,
+    ) -> Result<(Option<String>, Option<HandOver>)> {
         let (folder, chat, run) = (group.folder.clone(), group.jid.clone(), run.to_owned());
         let trigger = Trigger::of(group, &self.settings.assistant_name);
+        let queued = self.queued.clone();
         let handed_over = self
             .store
             .write(move |db| {
                 let wakes = |message: &Message| router::wakes(message, &trigger);
                 let given = if wanted { cursors::hand_over(db, &chat, &run, wakes)? } else { None };
+                let seqs: Vec<_> = given.iter().flat_map(|given| &given.messages).map(|message| message.seq).collect();
+                for (seq, at) in seqs.iter().filter_map(|seq| queued.get_key_value(seq)) {
+                    trace::take(db, [*seq], Step::Queued, *at, None)?;
+                }
+                trace::take(db, seqs, Step::Run, now(), Some(&container_name(&run)))?;
                 Ok((sessions::get(db, &folder)?, given))
             })
             .await;
         moment("handed-over");
+        if let Ok((_, Some(given))) = &handed_over {
+            self.queued.retain(|seq, _| given.messages.iter().all(|message| message.seq != *seq));
+        }
         handed_over
     }
 
@@ -299,6 +314,10 @@ impl State {
                 }
                 let open = cursors::open_turns(db, &of_run)?;
                 let answered = run::answered(&open, named);
+                trace::take_turns(db, &answered, Step::Result, now(), None)?;
+                for reply in &replies {
+                    trace::take_turns(db, &answered, Step::Outbox, now(), Some(&reply.id))?;
+                }
                 cursors::close_turns(db, &answered)?;
                 Ok(open.into_iter().map(|turn| turn.id).filter(|id| !answered.contains(id)).collect::<Vec<_>>())
             })

@@ -123,6 +123,7 @@ impl Left {
                 let (asked, claimed) = (store::cursors::open_chats(db)?, store::tasks::claimed_groups(db)?);
                 let is_cut_off = |group: &&Group| asked.contains(&group.jid) || claimed.contains(group.folder.as_str());
                 let cut_off = groups.iter().filter(is_cut_off).map(|group| group.folder.clone()).collect();
+                store::trace::cut_off(db, now(), "NanoClaw was started anew.")?;
                 store::cursors::settle_all(db)?;
                 store::tasks::release_all(db)?;
                 Ok(Left { install: store::install_id(db)?, groups, cut_off })
@@ -192,6 +193,7 @@ impl State {
             desktop: Desktop::default(),
             recorded: BTreeSet::new(),
             broken: BTreeMap::new(),
+            queued: BTreeMap::new(),
             in_flight: HashMap::new(),
             held: HashMap::new(),
             paces: HashMap::new(),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use anyhow::Result;
 use nanoclaw_core::{
     chat::{Inbound, Jid, Message, Seq, is_bot, is_ignored},
+    owner,
     status::rfc3339,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -37,10 +38,13 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
         let Some(text) = inbound.text.as_deref().filter(|text| !text.trim().is_empty()) else { continue };
         let ours = outbox::knows(connection, &inbound.id)?;
         let is_bot = is_bot(text, inbound.from_me, ours, &assistant.name, assistant.own_number);
+        let is_order = !is_bot && owner::order(text).is_some();
         let seq: Option<Seq> = connection
             .prepare_cached(
-                "INSERT INTO messages (id, chat_jid, sender, sender_name, content, timestamp, is_from_me, is_bot_message)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS (SELECT 1 FROM registered_groups WHERE jid = ?2)
+                "INSERT INTO messages
+                     (id, chat_jid, sender, sender_name, content, timestamp, is_from_me, is_bot_message, for_host)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN ?9 AND folder = 'main' THEN 'waits' END
+                 FROM registered_groups WHERE jid = ?2
                  ON CONFLICT (chat_jid, sender, id) DO NOTHING RETURNING seq",
             )?
             .query_row(
@@ -52,7 +56,8 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
                     text,
                     rfc3339(inbound.sent_at),
                     inbound.from_me,
-                    is_bot
+                    is_bot,
+                    is_order
                 ],
                 |row| row.get(0),
             )
@@ -81,7 +86,7 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
 pub fn unseen(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Message) -> bool) -> Result<Vec<Message>> {
     let mut statement = connection.prepare_cached(
         "SELECT seq, id, chat_jid, sender, sender_name, content, timestamp, is_bot_message FROM messages
-         WHERE chat_jid = ?1 AND seq > ?2 AND NOT is_bot_message ORDER BY seq",
+         WHERE chat_jid = ?1 AND seq > ?2 AND NOT is_bot_message AND for_host IS NULL ORDER BY seq",
     )?;
     let mut rows = statement.query(params![chat.as_str(), seq])?;
     let (mut asking, mut asking_bytes) = (Vec::new(), 0);
@@ -116,6 +121,25 @@ pub fn unseen(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Mes
 pub fn owed(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Message) -> bool) -> Result<u64> {
     let unseen = unseen(connection, chat, seq, &wakes)?;
     Ok(unseen.iter().filter(|message| wakes(message)).count() as u64)
+}
+
+/// What the owner asked of NanoClaw itself and has no answer to, in order of arrival.
+///
+/// # Errors
+/// What SQLite says.
+pub fn for_host(connection: &Connection) -> Result<Vec<Message>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, id, chat_jid, sender, sender_name, content, timestamp, is_bot_message FROM messages
+         WHERE for_host = 'waits' ORDER BY seq",
+    )?;
+    Ok(statement.query_map([], message)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// # Errors
+/// What SQLite says.
+pub fn answered_by_host(connection: &Connection, seq: Seq) -> Result<()> {
+    connection.prepare_cached("UPDATE messages SET for_host = 'answered' WHERE seq = ?1")?.execute([seq])?;
+    Ok(())
 }
 
 /// The last arrival in a chat; 0 when there was none.

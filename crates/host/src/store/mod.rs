@@ -17,6 +17,7 @@ pub mod parked;
 mod reserve;
 pub mod sessions;
 pub mod tasks;
+pub mod trace;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -35,7 +36,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::oneshot;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/001_first.sql"), include_str!("migrations/002_trace.sql")];
 
 /// How long another program may hold the database before we say so.
 const BUSY: Duration = Duration::from_secs(2);

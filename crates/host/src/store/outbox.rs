@@ -47,14 +47,16 @@ pub fn heads(connection: &Connection) -> Result<Vec<Outgoing>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The server has it.
+/// The server has it; `sent`: when it was given to it, where that is known.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn acked(connection: &Connection, id: &str, at: Timestamp) -> Result<()> {
+pub fn acked(connection: &Connection, id: &str, sent: Option<Timestamp>, at: Timestamp) -> Result<()> {
     connection
-        .prepare_cached("UPDATE outbox SET state = 'acked', settled_at = ?2 WHERE id = ?1 AND state = 'queued'")?
-        .execute(params![id, rfc3339(at)])?;
+        .prepare_cached(
+            "UPDATE outbox SET state = 'acked', settled_at = ?2, sent_at = ?3 WHERE id = ?1 AND state = 'queued'",
+        )?
+        .execute(params![id, rfc3339(at), sent.map(rfc3339)])?;
     Ok(())
 }
 

@@ -151,10 +151,10 @@ fn texts_go_out_in_order_one_a_chat_until_the_server_has_them() {
     }
     let heads = |db: &Connection| outbox::heads(db).unwrap().into_iter().map(|o| o.id).collect::<Vec<_>>();
     assert_eq!(heads(&db), ["1", "3"]);
-    outbox::acked(&db, "1", at(2)).unwrap();
+    outbox::acked(&db, "1", None, at(2)).unwrap();
     assert_eq!(heads(&db), ["2", "3"]);
     outbox::failed(&db, "3", "no such chat", at(2)).unwrap();
-    outbox::acked(&db, "3", at(3)).unwrap();
+    outbox::acked(&db, "3", None, at(3)).unwrap();
     assert_eq!(outbox::counts(&db).unwrap(), (1, 1));
 }
 
@@ -169,7 +169,7 @@ fn a_chat_has_so_many_texts_waiting_and_no_more() {
         outbox::add(&db, &text, at(1)).unwrap();
     }
     assert_eq!((full("a@g.us"), full("b@g.us")), (true, false));
-    outbox::acked(&db, "0", at(2)).unwrap();
+    outbox::acked(&db, "0", None, at(2)).unwrap();
     assert!(!full("a@g.us"));
 }
 

@@ -57,7 +57,10 @@ pub enum Words {
         words: WhatsappWords,
     },
     /// List the chats that are known
-    Chats,
+    Chats {
+        #[command(subcommand)]
+        words: Option<ChatsWords>,
+    },
     /// The chats that the agent works for
     Groups {
         #[command(subcommand)]
@@ -162,6 +165,19 @@ pub enum WhatsappWords {
 pub enum EngineWords {
     /// Start it, where something on this computer can
     Start,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ChatsWords {
+    /// Tell the way of a message, step by step
+    Trace {
+        /// The message's id, as `--chat` lists it
+        #[arg(required_unless_present = "chat")]
+        id: Option<String>,
+        /// List a registered chat's newest messages
+        #[arg(long, value_name = "JID-OR-FOLDER", conflicts_with = "id")]
+        chat: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,7 +16,9 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    arguments::{ContainerSettings, ContainersWords, EngineWords, GroupsWords, KiroWords, WhatsappWords, Words},
+    arguments::{
+        ChatsWords, ContainerSettings, ContainersWords, EngineWords, GroupsWords, KiroWords, WhatsappWords, Words,
+    },
     out::{Failure, Out, at, internal, list, local, plain},
     status, tasks,
 };
@@ -81,7 +83,8 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Whatsapp { words: WhatsappWords::RemoveBackup { name, yes } } => {
             Command::WhatsappRemoveBackup { name, yes }
         }
-        Words::Chats => Command::Chats {},
+        Words::Chats { words: None } => Command::Chats {},
+        Words::Chats { words: Some(ChatsWords::Trace { id, chat }) } => Command::ChatsTrace { id, chat },
         Words::Groups { words: GroupsWords::List } => Command::GroupsList {},
         Words::Groups { words: GroupsWords::Register { jid, name, folder, trigger, no_trigger, container } } => {
             let ContainerSettings { mount: mounts, timeout, tool } = container;
@@ -132,6 +135,20 @@ fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure>
                 [at(backup, "/name"), &local(at(backup, "/movedAt")), &bytes].map(str::to_owned)
             });
             out.table(["NAME", "MOVED", "SIZE"], rows.collect(), "No former sign-ins are kept.")
+        }
+        Command::ChatsTrace { id: None, .. } => {
+            let rows = list(answer, "").iter().map(|message| {
+                [&local(at(message, "/at")), at(message, "/direction"), at(message, "/state"), at(message, "/id")]
+                    .map(str::to_owned)
+            });
+            out.table(["TIME", "", "STATE", "ID"], rows.collect(), "No messages of this chat are known.")
+        }
+        Command::ChatsTrace { .. } => {
+            let rows = list(answer, "/steps").iter().map(|step| {
+                // To the millisecond, unlike other times: what one looks for is where it took long.
+                [at(step, "/at"), at(step, "/step"), at(step, "/detail")].map(str::to_owned)
+            });
+            out.table(["TIME", "STEP", ""], rows.collect(), "Its way is forgotten: it was too long ago.")
         }
         Command::GroupsList {} => {
             let rows = list(answer, "").iter().map(|group| {

@@ -1,0 +1,79 @@
+//! What the owner asks of NanoClaw itself in the main chat, and the way of each message.
+
+use std::fs;
+
+use anyhow::Result;
+use nanoclaw_e2e::{Phone, Scene};
+use serde_json::{Value, json};
+
+async fn begin(scene: &mut Scene) -> Result<(Phone, Phone)> {
+    let (owner, alice) = (scene.phone("4915110000001", "Owner").await?, scene.phone("4915110000002", "Alice").await?);
+    scene.start_linked_to(&owner).await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    Ok((owner, alice))
+}
+
+/// The steps that a message has taken, once all that goes out is settled.
+async fn way(scene: &Scene, id: &str) -> Result<(Vec<String>, Value)> {
+    scene.until("all is sent", |status| status["whatsapp"]["queuedOut"] == 0).await?;
+    let way = scene.ctl(&["chats", "trace", id]).await?;
+    let steps = way["steps"].as_array().into_iter().flatten();
+    Ok((steps.filter_map(|step| Some(step["step"].as_str()?.to_owned())).collect(), way))
+}
+
+#[tokio::test]
+async fn the_owner_is_answered_where_no_agent_can() -> Result<()> {
+    // M8, M13: paused, and without an engine
+    let mut scene = Scene::begin("owner").await?;
+    scene.set("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    let (owner, alice) = begin(&mut scene).await?;
+    scene.until("there is no engine", |status| status["engine"]["state"] == "absent").await?;
+    scene.ctl(&["pause"]).await?;
+    let asked = alice.writes_to(&owner, " /Status ").await?;
+    let told = alice.hears_of("Docker").await?;
+    assert!(told.text.starts_with("Andy: "), "{}", told.text);
+    alice.writes_to(&owner, "/stop").await?;
+    alice.hears("Andy: Nothing runs for this chat.").await?;
+    let (steps, way) = way(&scene, &asked).await?;
+    assert_eq!(steps, ["received", "stored", "outbox", "sent", "acked"], "{way:#}");
+    assert_eq!(
+        (&way["state"], &way["direction"], &way["sender"]),
+        (&json!("acked"), &json!("in"), &json!(alice.jid()))
+    );
+    let listed = scene.ctl(&["chats", "trace", "--chat", "main"]).await?;
+    assert_eq!(listed.as_array().map(Vec::len), Some(4), "{listed:#}");
+    assert!(!listed.to_string().contains("Docker"), "no text is in it: {listed:#}");
+
+    // Once, whatever was killed; and nothing of it waits for an agent.
+    scene.kill().await?;
+    scene.start().await?;
+    scene.until_connected().await?;
+    let status = scene.until("it is settled", |status| status["whatsapp"]["queuedOut"] == 0).await?;
+    assert_eq!((&status["queue"], alice.texts().await?.len()), (&json!([]), 2));
+    scene.end().await
+}
+
+#[tokio::test]
+async fn the_owner_stops_what_runs_for_main() -> Result<()> {
+    // C1, Q5
+    let mut scene = Scene::begin("owner_stops").await?;
+    scene.kiro().plays(&json!({"turns": [{"match": "slow", "delayMs": 60000, "parts": ["too late"]}]}))?;
+    let (owner, alice) = begin(&mut scene).await?;
+    let slow = alice.writes_to(&owner, "slow").await?;
+    scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+    alice.writes_to(&owner, "/STOP").await?;
+    alice.hears_of("Andy: I stop what I was at in this chat (nanoclaw-main-").await?;
+    alice.hears("Andy: I was stopped before I could answer.").await?;
+    let (steps, told) = way(&scene, &slow).await?;
+    assert_eq!(steps, ["received", "stored", "queued", "run", "stopped"], "{told:#}");
+    assert!(told["steps"][3]["detail"].to_string().starts_with("\"nanoclaw-main-"), "{told:#}");
+
+    let hello = alice.writes_to(&owner, "hello").await?;
+    alice.hears("Andy: echo: hello").await?;
+    let (steps, told) = way(&scene, &hello).await?;
+    let whole = ["received", "stored", "queued", "run", "result", "outbox", "sent", "acked"];
+    assert_eq!(steps, whole, "{told:#}");
+    let prompts = fs::read_to_string(scene.user().join(".kiro/fake-kiro.log"))?;
+    assert!(prompts.contains("hello") && !prompts.to_lowercase().contains("/stop"), "{prompts}");
+    scene.end().await
+}
