@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn a_report_says_how_it_is_and_what_helps() {
         for (name, parts) in [
-            ("ready", &["Ready"][..]),
-            ("docker_down", &["Docker", "• "]),
-            ("two_running_one_queued", &["is at work", "Waiting: "]),
-            ("paused", &["Paused"]),
+            ("ready", &["All is well.", "The next task is today at 13:00, for "][..]),
+            ("docker_down", &["Docker", "\n• ", "\nWaiting: "]),
+            ("two_running_one_queued", &[" waits for more, up for 6 min.", " works on a task, up for 4 h 24 min."]),
+            ("paused", &["paused"]),
         ] {
             let status = states::named(name);
             let told = report(&status, &TimeZone::UTC);
