@@ -14,10 +14,25 @@ impl Trigger {
     /// characters stand for themselves. Main and groups that require none are triggered by every text.
     pub fn of(group: &Group, assistant: &str) -> Self {
         if group.is_main() || !group.requires_trigger {
-            return Trigger { word: None };
+            return Trigger::any();
         }
         let word = group.trigger.as_deref().map(str::trim).filter(|word| !word.is_empty()).unwrap_or(assistant);
+        Trigger::word(word)
+    }
+
+    /// `word`: with or without its @.
+    pub fn word(word: &str) -> Self {
         Trigger { word: Some(word.strip_prefix('@').unwrap_or(word).to_owned()) }
+    }
+
+    /// Every text triggers.
+    pub fn any() -> Self {
+        Trigger { word: None }
+    }
+
+    /// Whether a text without its word does not trigger. One that does begins with an @, but for spaces.
+    pub fn is_needed(&self) -> bool {
+        self.word.is_some()
     }
 
     pub fn matches(&self, text: &str) -> bool {

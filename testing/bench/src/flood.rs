@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
-use nanoclaw_core::chat::{Inbound, Jid};
+use nanoclaw_core::{
+    chat::{Inbound, Jid},
+    trigger::Trigger,
+};
 use nanoclaw_e2e::{Phone, Scene};
 use nanoclaw_host::{
     channel::whatsapp::{self, Config},
@@ -97,7 +100,7 @@ async fn queued(scene: &Scene) -> Result<u64> {
 async fn nothing_is_lost(home: &Path) -> Result<()> {
     let store = Store::open(&home.join("store/messages.db")).map_err(|trouble| anyhow::anyhow!("{trouble:?}"))?;
     for group in 0..GROUPS {
-        let kept = store.read(move |db| messages::unseen(db, &Jid::new(jid(group)), 0, |_| false)).await?;
+        let kept = store.read(move |db| messages::unseen(db, &Jid::new(jid(group)), 0, &Trigger::word("Andy"))).await?;
         let expect = (0..ROUNDS).flat_map(|round| {
             (0..TEXTS).filter(move |n| n % GROUPS == group).map(move |n| format!("kept {round}: {n}"))
         });

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use jiff::Timestamp;
-use nanoclaw_core::chat::{Inbound, Jid, Message};
+use nanoclaw_core::{
+    chat::{Inbound, Jid},
+    trigger::Trigger,
+};
 use nanoclaw_e2e::{Phone, Scene};
 use nanoclaw_host::{
     paths::Home,
@@ -45,10 +48,15 @@ pub async fn measure() -> Result<()> {
     }
     row("warm: follow-up → reply", WARM, &mut with_few, &mut with_many);
 
+    few.scene.quit().await?;
+    many.scene.quit().await?;
+    let stores = (open(&few.scene)?, open(&many.scene)?);
     let (mut with_few, mut with_many) = (Vec::new(), Vec::new());
-    for (filled, took) in [(&mut few, &mut with_few), (&mut many, &mut with_many)] {
-        filled.scene.quit().await?;
-        took.extend(steps(&filled.scene, &filled.chats).await?);
+    for n in 0..STEPS {
+        let chat = few.chats.get(n % CHATS).context("no chat")?;
+        with_few.push(step(&stores.0, chat, n).await?);
+        let chat = many.chats.get(n % CHATS).context("no chat")?;
+        with_many.push(step(&stores.1, chat, n).await?);
     }
     row("a router step: kept, routed, handed over, closed", STEPS, &mut with_few, &mut with_many);
     few.scene.end().await?;
@@ -94,22 +102,19 @@ async fn filled(name: &str, count: usize) -> Result<Filled> {
     Ok(Filled { scene, owner, alice, chats })
 }
 
-/// A message in each chat in turn, from its arrival until its turn is closed, by the store's own words.
-async fn steps(scene: &Scene, chats: &[Jid]) -> Result<Vec<Duration>> {
-    let store = open(scene)?;
-    let wakes = |message: &Message| message.content.starts_with("@Andy");
-    let mut took = Vec::new();
-    for n in 0..STEPS {
-        let chat = chats.get(n % chats.len()).context("no chat")?.clone();
-        let message = inbound(&chat, &format!("@Andy step {n}"));
-        let began = Instant::now();
-        let new = store.write(move |db| messages::accept(db, &[message], &assistant())).await?;
-        ensure!(new.len() == 1, "it was not kept");
-        let turn = store.write(move |db| cursors::hand_over(db, &chat, "bench", wakes)).await?.context("no turn")?.turn;
-        store.write(move |db| cursors::close_turns(db, &[turn])).await?;
-        took.push(began.elapsed());
-    }
-    Ok(took)
+/// A message from its arrival until its turn is closed, by the store's own words.
+async fn step(store: &Store, chat: &Jid, n: usize) -> Result<Duration> {
+    let (chat, message) = (chat.clone(), inbound(chat, &format!("@Andy step {n}")));
+    let began = Instant::now();
+    let new = store.write(move |db| messages::accept(db, &[message], &assistant())).await?;
+    ensure!(new.len() == 1, "it was not kept");
+    let turn = store
+        .write(move |db| cursors::hand_over(db, &chat, "bench", &Trigger::word("Andy")))
+        .await?
+        .context("no turn")?
+        .turn;
+    store.write(move |db| cursors::close_turns(db, &[turn])).await?;
+    Ok(began.elapsed())
 }
 
 fn open(scene: &Scene) -> Result<Store> {

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::{Jid, Message},
+    chat::Jid,
     failure::{Failure, Fate},
     group::Folder,
     problem::Trouble,
     prompt,
     queue::{Event, Outcome, RunId},
-    router, run,
+    run,
     status::Wanted,
     trigger::Trigger,
 };
@@ -146,10 +146,8 @@ impl State {
         self.store
             .write(move |db| {
                 parked::forget(db, &chat)?;
-                let asks = |message: &Message| router::wakes(message, &trigger);
-                let unseen = messages::unseen(db, &chat, cursors::get(db, &chat)?, asks)?;
-                let asking = unseen.iter().filter(|message| asks(message)).map(|message| message.seq);
-                trace::take(db, asking, Step::Failed, now(), Some(&reason))
+                let owed = messages::owed(db, &chat, cursors::get(db, &chat)?, &trigger)?;
+                trace::take(db, owed, Step::Failed, now(), Some(&reason))
             })
             .await?;
         self.tell_chat(&group.jid, &format!("{folder}-{}", now().as_millisecond()), &text).await

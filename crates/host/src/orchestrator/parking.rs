@@ -12,7 +12,7 @@ use nanoclaw_core::{
     problem::Trouble,
     prompt,
     queue::Event,
-    router, run,
+    run,
     trigger::Trigger,
 };
 use nanoclaw_protocol::Cause;
@@ -92,10 +92,6 @@ impl State {
     async fn owed(&self, group: &Group) -> Result<u64> {
         let trigger = Trigger::of(group, &self.settings.assistant_name);
         let chat = group.jid.clone();
-        self.store
-            .read(move |db| {
-                messages::owed(db, &chat, cursors::get(db, &chat)?, |message| router::wakes(message, &trigger))
-            })
-            .await
+        self.store.read(move |db| Ok(messages::owed(db, &chat, cursors::get(db, &chat)?, &trigger)?.len() as u64)).await
     }
 }

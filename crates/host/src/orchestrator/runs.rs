@@ -4,12 +4,10 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::Message,
     failure::{Failure, Fate},
     group::{Folder, Group},
     prompt,
     queue::{Effect, Event, Outcome, RunId, Work},
-    router,
     run::{self, Clock, Due, Limits},
     schedule::Context,
     trigger::Trigger,
@@ -193,8 +191,7 @@ impl State {
         let handed_over = self
             .store
             .write(move |db| {
-                let wakes = |message: &Message| router::wakes(message, &trigger);
-                let given = if wanted { cursors::hand_over(db, &chat, &run, wakes)? } else { None };
+                let given = if wanted { cursors::hand_over(db, &chat, &run, &trigger)? } else { None };
                 let seqs: Vec<_> = given.iter().flat_map(|given| &given.messages).map(|message| message.seq).collect();
                 for (seq, at) in seqs.iter().filter_map(|seq| queued.get_key_value(seq)) {
                     trace::take(db, [*seq], Step::Queued, *at, None)?;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use nanoclaw_core::{
     chat::{Jid, Message, Seq},
     run::{self, Turn},
+    trigger::Trigger,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -47,19 +48,14 @@ pub struct HandOver {
 ///
 /// # Errors
 /// What SQLite says; then nothing was handed over.
-pub fn hand_over(
-    connection: &Connection,
-    chat: &Jid,
-    run: &str,
-    wakes: impl Fn(&Message) -> bool,
-) -> Result<Option<HandOver>> {
+pub fn hand_over(connection: &Connection, chat: &Jid, run: &str, trigger: &Trigger) -> Result<Option<HandOver>> {
     let left: Vec<String> = connection
         .prepare_cached("SELECT DISTINCT run FROM turns WHERE chat_jid = ?1 AND run <> ?2 ORDER BY id DESC")?
         .query_map([chat.as_str(), run], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     left.iter().try_for_each(|left| settle(connection, chat, left))?;
     let from = get(connection, chat)?;
-    let messages = messages::unseen(connection, chat, from, wakes)?;
+    let messages = messages::unseen(connection, chat, from, trigger)?;
     let Some(to) = messages.last().map(|message| message.seq) else { return Ok(None) };
     set(connection, chat, to)?;
     connection

@@ -1,12 +1,13 @@
 //! Messages of registered chats, in order of arrival (C2, M12).
 
-use std::collections::VecDeque;
+use std::ops::Range;
 
 use anyhow::Result;
 use nanoclaw_core::{
     chat::{Inbound, Jid, Message, Seq, is_bot, is_ignored},
-    owner,
+    owner, router,
     status::rfc3339,
+    trigger::Trigger,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -16,6 +17,13 @@ use super::{chats, outbox, time};
 /// they fit in a line of the runner's stdin, whatever is escaped in them.
 const HAND_OVER: usize = 500;
 const HAND_OVER_BYTES: usize = 512 << 10;
+
+const SELECT: &str = "SELECT seq, id, chat_jid, sender, sender_name, content, timestamp, is_bot_message FROM messages";
+
+/// As the index `messages_calling` has it: a text that has no @ at its start calls nobody (M3).
+const MAY_CALL: &str = "substr(ltrim(content, char(
+    9, 10, 11, 12, 13, 32, 133, 160, 5760, 8192, 8193, 8194, 8195, 8196, 8197, 8198, 8199, 8200, 8201, 8202, 8232, 8233, 8239,
+    8287, 12288)), 1, 1) = '@'";
 
 /// Who the agent is, for M7.
 #[derive(Clone, Debug)]
@@ -78,49 +86,75 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
 
 /// What people said in a chat after `seq`, as far as it goes into one hand-over, in order of arrival.
 ///
-/// Of those that `wakes` (want an answer) none is left out: what is too much begins the next hand-over. Of the others, which
-/// are context (M4), the newest are taken.
+/// Of those that want an answer (`trigger`) none is left out: what is too much begins the next hand-over. Of the others, which
+/// are context (M4), the newest are taken. What it costs depends on what it gives, not on how much was said.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn unseen(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Message) -> bool) -> Result<Vec<Message>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, id, chat_jid, sender, sender_name, content, timestamp, is_bot_message FROM messages
-         WHERE chat_jid = ?1 AND seq > ?2 AND NOT is_bot_message AND for_host IS NULL ORDER BY seq",
-    )?;
-    let mut rows = statement.query(params![chat.as_str(), seq])?;
-    let (mut asking, mut asking_bytes) = (Vec::new(), 0);
-    let (mut context, mut context_bytes) = (VecDeque::new(), 0);
-    while let Some(row) = rows.next()? {
-        let message = message(row)?;
-        let bytes = message.content.len();
-        if wakes(&message) {
-            let full = asking.len() >= HAND_OVER || asking_bytes + bytes > HAND_OVER_BYTES;
-            if full && !asking.is_empty() {
-                break;
-            }
-            asking_bytes += bytes;
-            asking.push(message);
-        } else {
-            context_bytes += bytes;
-            context.push_back(message);
-            while context.len() > HAND_OVER || context_bytes > HAND_OVER_BYTES {
-                context_bytes -= context.pop_front().map_or(0, |dropped: Message| dropped.content.len());
-            }
-        }
+pub fn unseen(connection: &Connection, chat: &Jid, seq: Seq, trigger: &Trigger) -> Result<Vec<Message>> {
+    let (mut messages, end) = asking(connection, chat, seq, trigger)?;
+    if trigger.is_needed() {
+        messages.extend(context(connection, chat, seq..end, trigger)?);
+        messages.sort_by_key(|message| message.seq);
     }
-    asking.extend(context);
-    asking.sort_by_key(|message| message.seq);
-    Ok(asking)
+    Ok(messages)
 }
 
-/// How much that wants an answer came after `seq`, as far as it goes into one hand-over (C3).
+/// What came after `seq` and wants an answer, as far as it goes into one hand-over (C3).
 ///
 /// # Errors
 /// What SQLite says.
-pub fn owed(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Message) -> bool) -> Result<u64> {
-    let unseen = unseen(connection, chat, seq, &wakes)?;
-    Ok(unseen.iter().filter(|message| wakes(message)).count() as u64)
+pub fn owed(connection: &Connection, chat: &Jid, seq: Seq, trigger: &Trigger) -> Result<Vec<Seq>> {
+    Ok(asking(connection, chat, seq, trigger)?.0.iter().map(|message| message.seq).collect())
+}
+
+/// The first messages after `seq` that want an answer, and the first that was too much.
+fn asking(connection: &Connection, chat: &Jid, seq: Seq, trigger: &Trigger) -> Result<(Vec<Message>, Seq)> {
+    let mut statement = connection.prepare_cached(&calling(trigger))?;
+    let mut rows = statement.query(params![chat.as_str(), seq])?;
+    let (mut asking, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let message = message(row)?;
+        if !router::wakes(&message, trigger) {
+            continue;
+        }
+        bytes += message.content.len();
+        if !asking.is_empty() && (asking.len() >= HAND_OVER || bytes > HAND_OVER_BYTES) {
+            return Ok((asking, message.seq));
+        }
+        asking.push(message);
+    }
+    Ok((asking, Seq::MAX))
+}
+
+/// Those after a `seq` of a chat that may want an answer, in order of arrival.
+pub(super) fn calling(trigger: &Trigger) -> String {
+    let may_call = if trigger.is_needed() { MAY_CALL } else { "1" };
+    format!(
+        "{SELECT} WHERE chat_jid = ?1 AND seq > ?2 AND NOT is_bot_message AND for_host IS NULL AND {may_call} ORDER BY seq"
+    )
+}
+
+/// The newest messages within bounds that want no answer, the newest first.
+fn context(connection: &Connection, chat: &Jid, within: Range<Seq>, trigger: &Trigger) -> Result<Vec<Message>> {
+    let sql = format!(
+        "{SELECT} WHERE chat_jid = ?1 AND seq > ?2 AND seq < ?3 AND NOT is_bot_message AND for_host IS NULL ORDER BY seq DESC"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![chat.as_str(), within.start, within.end])?;
+    let (mut context, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let message = message(row)?;
+        if router::wakes(&message, trigger) {
+            continue;
+        }
+        bytes += message.content.len();
+        if context.len() >= HAND_OVER || bytes > HAND_OVER_BYTES {
+            break;
+        }
+        context.push(message);
+    }
+    Ok(context)
 }
 
 /// What the owner asked of NanoClaw itself and has no answer to, in order of arrival.
@@ -128,10 +162,7 @@ pub fn owed(connection: &Connection, chat: &Jid, seq: Seq, wakes: impl Fn(&Messa
 /// # Errors
 /// What SQLite says.
 pub fn for_host(connection: &Connection) -> Result<Vec<Message>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, id, chat_jid, sender, sender_name, content, timestamp, is_bot_message FROM messages
-         WHERE for_host = 'waits' ORDER BY seq",
-    )?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE for_host = 'waits' ORDER BY seq"))?;
     Ok(statement.query_map([], message)?.collect::<rusqlite::Result<_>>()?)
 }
 

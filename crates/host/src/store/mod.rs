@@ -36,7 +36,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::oneshot;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/001_first.sql"), include_str!("migrations/002_trace.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/001_first.sql"),
+    include_str!("migrations/002_trace.sql"),
+    include_str!("migrations/003_calls.sql"),
+];
 
 /// How long another program may hold the database before we say so.
 const BUSY: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 use nanoclaw_core::{
     chat::{Inbound, Jid},
     group::{Folder, Group},
+    trigger::Trigger,
 };
 
 use super::{messages::Assistant, outbox::Outgoing, *};
@@ -46,7 +47,7 @@ fn register(connection: &Connection) {
 
 fn unseen(connection: &Connection) -> Vec<String> {
     let cursor = cursors::get(connection, &alice()).unwrap();
-    messages::unseen(connection, &alice(), cursor, |_| true)
+    messages::unseen(connection, &alice(), cursor, &Trigger::any())
         .unwrap()
         .into_iter()
         .map(|message| message.content)
@@ -103,12 +104,12 @@ fn two_messages_in_one_second_are_both_seen() {
     let db = connection();
     register(&db);
     messages::accept(&db, &[said("1", "one", 9)], &andy()).unwrap();
-    let first = cursors::hand_over(&db, &alice(), "run", |_| true).unwrap().unwrap();
+    let first = cursors::hand_over(&db, &alice(), "run", &Trigger::any()).unwrap().unwrap();
     assert_eq!(first.messages.len(), 1);
     messages::accept(&db, &[said("2", "two", 9), said("3", "late", 3)], &andy()).unwrap();
-    let second = cursors::hand_over(&db, &alice(), "run", |_| true).unwrap().unwrap();
+    let second = cursors::hand_over(&db, &alice(), "run", &Trigger::any()).unwrap().unwrap();
     assert_eq!(second.messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), ["two", "late"]);
-    assert!(cursors::hand_over(&db, &alice(), "run", |_| true).unwrap().is_none());
+    assert!(cursors::hand_over(&db, &alice(), "run", &Trigger::any()).unwrap().is_none());
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn what_was_not_answered_goes_back() {
     register(&db);
     let given = |db: &Connection, id: &str| {
         messages::accept(db, &[said(id, id, 1)], &andy()).unwrap();
-        cursors::hand_over(db, &alice(), "run", |_| true).unwrap().unwrap().turn
+        cursors::hand_over(db, &alice(), "run", &Trigger::any()).unwrap().unwrap().turn
     };
     let (one, _two, _three) = (given(&db, "1"), given(&db, "2"), given(&db, "3"));
     cursors::close_turns(&db, &[one]).unwrap();
@@ -133,9 +134,9 @@ fn a_start_settles_what_a_kill_left_open() {
     let db = connection();
     register(&db);
     messages::accept(&db, &[said("1", "1", 1)], &andy()).unwrap();
-    cursors::hand_over(&db, &alice(), "run-a", |_| true).unwrap();
+    cursors::hand_over(&db, &alice(), "run-a", &Trigger::any()).unwrap();
     messages::accept(&db, &[said("2", "2", 1)], &andy()).unwrap();
-    cursors::hand_over(&db, &alice(), "run-a", |_| true).unwrap();
+    cursors::hand_over(&db, &alice(), "run-a", &Trigger::any()).unwrap();
     assert_eq!(unseen(&db), [""; 0]);
     cursors::settle_all(&db).unwrap();
     assert_eq!(unseen(&db), ["1", "2"]);
@@ -272,10 +273,26 @@ fn what_a_run_left_unsettled_is_handed_over_again() {
     let db = connection();
     register(&db);
     messages::accept(&db, &[said("1", "1", 1)], &andy()).unwrap();
-    cursors::hand_over(&db, &alice(), "lost", |_| true).unwrap().unwrap();
-    let again = cursors::hand_over(&db, &alice(), "next", |_| true).unwrap().unwrap();
+    cursors::hand_over(&db, &alice(), "lost", &Trigger::any()).unwrap().unwrap();
+    let again = cursors::hand_over(&db, &alice(), "next", &Trigger::any()).unwrap().unwrap();
     assert_eq!(again.messages.len(), 1);
     assert_eq!(cursors::open_turns(&db, "lost").unwrap(), []);
+}
+
+#[test]
+fn who_calls_is_found_without_reading_what_others_said() {
+    // M3
+    let db = connection();
+    register(&db);
+    let spaces: Vec<char> = ('\0'..=char::MAX).filter(|c| c.is_whitespace()).collect();
+    for (n, space) in spaces.into_iter().enumerate() {
+        messages::accept(&db, &[said(&n.to_string(), &format!("{space} @Andy"), 0)], &andy()).unwrap();
+        let last = messages::last(&db, &alice()).unwrap();
+        assert_eq!(messages::owed(&db, &alice(), last - 1, &Trigger::word("Andy")).unwrap(), [last], "{space:?}");
+    }
+    let plan = format!("EXPLAIN QUERY PLAN {}", messages::calling(&Trigger::word("Andy")));
+    let plan: String = db.query_row(&plan, ["", "0"], |row| row.get(3)).unwrap();
+    assert!(plan.contains("messages_calling (chat_jid=? AND seq>?)"), "{plan}");
 }
 
 #[test]
@@ -283,22 +300,22 @@ fn a_hand_over_is_bounded_and_leaves_out_no_question() {
     // M4, C1
     let db = connection();
     register(&db);
-    let asks = |message: &nanoclaw_core::chat::Message| message.content.starts_with('@');
-    let mut batch: Vec<_> = (0..2).map(|n| said(&format!("a{n}"), &format!("@{n}"), n)).collect();
+    let asks = Trigger::word("Andy");
+    let mut batch: Vec<_> = (0..2).map(|n| said(&format!("a{n}"), &format!("@Andy {n}"), n)).collect();
     batch.extend((0..1200).map(|n| said(&n.to_string(), &n.to_string(), n)));
     messages::accept(&db, &batch, &andy()).unwrap();
-    assert!(messages::owed(&db, &alice(), 0, asks).unwrap() > 0, "however much was said since");
-    let given = cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap();
+    assert!(messages::owed(&db, &alice(), 0, &asks).unwrap().len() == 2, "however much was said since");
+    let given = cursors::hand_over(&db, &alice(), "run", &asks).unwrap().unwrap();
     let texts: Vec<_> = given.messages.iter().map(|message| message.content.as_str()).collect();
-    assert_eq!((texts.len(), &texts[..3], texts[501]), (502, &["@0", "@1", "700"][..], "1199"));
+    assert_eq!((texts.len(), &texts[..3], texts[501]), (502, &["@Andy 0", "@Andy 1", "700"][..], "1199"));
     assert_eq!(cursors::get(&db, &alice()).unwrap(), messages::last(&db, &alice()).unwrap());
 
     // Questions beyond the bound, by count and by bytes, are a turn of their own.
-    let many: Vec<_> = (0..600).map(|n| said(&format!("b{n}"), &format!("@{n}"), n)).collect();
+    let many: Vec<_> = (0..600).map(|n| said(&format!("b{n}"), &format!("@Andy {n}"), n)).collect();
     messages::accept(&db, &many, &andy()).unwrap();
-    assert_eq!(cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap().messages.len(), 500);
-    assert_eq!(cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap().messages.len(), 100);
-    let long: Vec<_> = (0..20).map(|n| said(&format!("c{n}"), &format!("@{}", "x".repeat(60_000)), n)).collect();
+    assert_eq!(cursors::hand_over(&db, &alice(), "run", &asks).unwrap().unwrap().messages.len(), 500);
+    assert_eq!(cursors::hand_over(&db, &alice(), "run", &asks).unwrap().unwrap().messages.len(), 100);
+    let long: Vec<_> = (0..20).map(|n| said(&format!("c{n}"), &format!("@Andy {}", "x".repeat(60_000)), n)).collect();
     messages::accept(&db, &long, &andy()).unwrap();
-    assert_eq!(cursors::hand_over(&db, &alice(), "run", asks).unwrap().unwrap().messages.len(), 8);
+    assert_eq!(cursors::hand_over(&db, &alice(), "run", &asks).unwrap().unwrap().messages.len(), 8);
 }

@@ -256,6 +256,7 @@ mod tests {
     use nanoclaw_core::{
         chat::Inbound,
         group::{Folder, Group},
+        trigger::Trigger,
     };
 
     use super::*;
@@ -300,11 +301,11 @@ mod tests {
         let db = crate::store::tests::connection();
         register(&db);
         arrives(&db, "A", "hello", 1);
-        let turn = cursors::hand_over(&db, &alice(), "main-1", |_| true).unwrap().unwrap().turn;
+        let turn = cursors::hand_over(&db, &alice(), "main-1", &Trigger::any()).unwrap().unwrap().turn;
         take_turns(&db, &[turn], Step::Run, at(2), Some("nanoclaw-main-1")).unwrap();
         cut_off(&db, at(3), "started anew").unwrap();
         cursors::settle_all(&db).unwrap();
-        let turn = cursors::hand_over(&db, &alice(), "main-2", |_| true).unwrap().unwrap().turn;
+        let turn = cursors::hand_over(&db, &alice(), "main-2", &Trigger::any()).unwrap().unwrap().turn;
         take_turns(&db, &[turn], Step::Result, at(4), None).unwrap();
         take_turns(&db, &[turn], Step::Outbox, at(4), Some("3EB0")).unwrap();
         outbox::add(&db, &Outgoing { id: "3EB0".into(), chat: alice(), text: "hi".into() }, at(4)).unwrap();
@@ -350,7 +351,7 @@ mod tests {
         arrives(&db, "B", "/status please", 2);
         let waits = messages::for_host(&db).unwrap();
         assert_eq!(waits, asked);
-        let given = cursors::hand_over(&db, &alice(), "main-1", |_| true).unwrap().unwrap().messages;
+        let given = cursors::hand_over(&db, &alice(), "main-1", &Trigger::any()).unwrap().unwrap().messages;
         assert_eq!(given.iter().map(|message| message.id.as_str()).collect::<Vec<_>>(), ["B"]);
         messages::answered_by_host(&db, waits[0].seq).unwrap();
         assert_eq!(messages::for_host(&db).unwrap(), []);
@@ -377,7 +378,7 @@ mod tests {
         .unwrap();
         all().to_latest(&mut db).unwrap();
         register(&db);
-        assert_eq!(messages::unseen(&db, &alice(), 0, |_| true).unwrap().len(), 1);
+        assert_eq!(messages::unseen(&db, &alice(), 0, &Trigger::any()).unwrap().len(), 1);
         assert_eq!(steps(&db, "3EB0"), ["outbox"]);
         let states: Vec<_> = newest(&db, &alice()).unwrap().into_iter().map(|entry| entry.state).collect();
         assert_eq!(states, ["queued", "forgotten"]);

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use nanoclaw_core::chat::Jid;
+use nanoclaw_core::{chat::Jid, trigger::Trigger};
 use rusqlite::Connection;
 
 use crate::{
@@ -75,7 +75,7 @@ async fn what_it_kept_comes_over_once_and_its_folder_is_only_read() {
         .read(|db| {
             let family = Jid::new("1@g.us");
             let seen = cursors::get(db, &family)?;
-            Ok((groups::list(db)?, messages::unseen(db, &family, seen, |_| true)?, tasks::list(db)?))
+            Ok((groups::list(db)?, messages::unseen(db, &family, seen, &Trigger::any())?, tasks::list(db)?))
         })
         .await
         .unwrap();
