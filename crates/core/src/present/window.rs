@@ -48,7 +48,7 @@ pub fn window(status: &AppStatus) -> WindowView {
             on,
             button: button("Start at login", Look::Plain, Act::Desktop { action: Action::StartAtLogin(!on) }),
         }),
-        open_log: button("Open the file", Look::Plain, Act::Desktop { action: Action::OpenLog }),
+        open_log: button("Open the log file", Look::Plain, Act::Desktop { action: Action::OpenLog }),
         restart: button("Restart NanoClaw", Look::Plain, Act::Desktop { action: Action::Restart }),
     }
 }

@@ -134,12 +134,19 @@ async fn a_restart_from_the_window_uses_what_was_set() -> Result<()> {
     shows(&page, "settings").await?;
     page.reads("Containers at once").await?;
     fill(&page, "#ASSISTANT_NAME", "Zoë").await?;
-    page.press("Restart NanoClaw").await?;
+    page.reads("Restart NanoClaw").await?;
+    // Pressed a moment later: the page is gone before it could answer.
+    page.run("setTimeout(() => document.querySelector('.banner .btn').click(), 100)").await?;
     scene.ended().await?;
     drop(page);
-    // Another process has taken its place.
+    // Another process takes its place; until then the old one's tray is what is known.
+    let deadline = tokio::time::Instant::now() + nanoclaw_e2e::PATIENCE;
+    while desktop.tray().await?.shown().await.is_err() {
+        anyhow::ensure!(tokio::time::Instant::now() < deadline, "it does not come back");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     let tray = desktop.tray().await?;
-    tray.until("it is back", |shown| shown.icon == "needs-you").await?;
+    tray.until("it needs a person", |shown| shown.icon == "needs-you").await?;
     assert_eq!(scene.ctl(&["status"]).await?["assistant"], "Zoë");
     tray.choose(&["Quit NanoClaw"]).await?;
     no_process_has(&format!("NANOCLAW_HOME={}", scene.home().display())).await?;
