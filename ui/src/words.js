@@ -122,6 +122,19 @@ export const CHATS = {
   moveMain: (/** @type {string} */ chat, /** @type {string} */ name) => ({ title: `Make “${chat}” your private channel?`, text: `${name} then answers everything there and may act for all chats. The one before is listened in no more.`, label: "Move" }),
 };
 
+export const TRACE = {
+  title: "Last messages",
+  hint: "what became of each",
+  none: "Nothing was said here yet",
+  in: "A message came in",
+  out: "An answer went out",
+  forgotten: "Its way is forgotten: it was too long ago.",
+  /** How a message stands, by its last step. @type {Record<string, string>} */
+  states: { received: "Received", stored: "Kept", queued: "Waits for a container", run: "The agent is at it", result: "The agent is done", outbox: "Answered", sent: "Sent", acked: "Delivered to WhatsApp", waiting: "Waits to go out", retried: "Tried again later", parked: "Waits for a sign-in to Kiro", stopped: "Stopped by you", failed: "Failed" },
+  /** @type {Record<string, string>} */
+  steps: { received: "Received", stored: "Kept, before WhatsApp was told so", queued: "Queued for an answer", run: "Given to a container", result: "The agent gave its result", outbox: "Answer kept, to be sent", sent: "Sent to WhatsApp", acked: "Confirmed by WhatsApp", retried: "Not answered, tried again", parked: "Not answered, waits for a sign-in to Kiro", stopped: "Stopped by a person", failed: "Given up" },
+};
+
 export const TASKS = {
   add: "New task",
   newTitle: "New task",
@@ -343,6 +356,11 @@ export function ago(at, now) {
 /** "12:30:05", in this computer's zone. @param {string} at */
 export function clock(at) {
   return new Date(at).toLocaleTimeString("en-GB");
+}
+
+/** "12:30:05.042": where it took long is what one looks for. @param {string} at */
+export function exact(at) {
+  return `${clock(at)}.${String(new Date(at).getMilliseconds()).padStart(3, "0")}`;
 }
 
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];

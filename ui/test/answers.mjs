@@ -45,6 +45,20 @@ const LOG = [
   "ERROR The agent's image could not be built reason: \"curl: (6) Could not resolve host\"",
 ];
 
+const step = (name, millis, detail = null) => ({ step: name, at: new Date(NOW - 300_000 + millis).toISOString(), detail });
+
+/** By chat a list, by id a way; the page's stand-in gives what fits what was asked for. */
+const TRACE = {
+  chat: [
+    { id: "3A0B", direction: "in", at: ago(0.4), state: "run" },
+    { id: "3EB0A", direction: "out", at: ago(5), state: "acked" },
+    { id: "3A0A", direction: "in", at: ago(5), state: "outbox" },
+    { id: "3A09", direction: "in", at: ago(90), state: "failed" },
+    { id: "3A08", direction: "in", at: ago(200), state: "stored" },
+  ],
+  id: { id: "3A0A", chat: "120363000000000001@g.us", sender: "4915110000003@s.whatsapp.net", direction: "in", state: "acked", steps: [step("received", 0), step("stored", 4), step("queued", 5), step("run", 8, "nanoclaw-family-1778581786000"), step("retried", 900, "The agent did not answer in time."), step("result", 6120), step("outbox", 6124, "3EB0A"), step("sent", 6130), step("acked", 6210)] },
+};
+
 const log = (count) => Array.from({ length: count }, (_, at) => `${new Date(NOW - (count - at) * 1500).toISOString()} ${LOG[at % LOG.length]}\n`).join("");
 
 /** What the app answers, by command; a function is given the arguments. */
@@ -60,6 +74,7 @@ export async function answers() {
       { id: "docker", outcome: "bad", text: "Docker is not running.", problem: { cure: "Start Docker. Messages wait, and are answered by themselves when it is back." } },
     ],
     diagnostics: { path: "/home/maya/Downloads/nanoclaw-diagnostics-1778581800.tar", files: ["versions.json"] },
+    "chats.trace": { byArgument: TRACE },
     "whatsapp.backups": [{ name: "auth.bak.1778300000", movedAt: ago(4700), bytes: 2_400_000 }],
     "tasks.list": TASKS,
     "tasks.history": HISTORY,

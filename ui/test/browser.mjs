@@ -243,7 +243,11 @@ function app(view, at, known) {
       async invoke(name, args) {
         if (name === "status" && stand.view) return stand.view;
         if (name === "act") return void stand.acts.push(args.action);
-        if (name === "command" && args.name in stand.known) return stand.known[args.name];
+        if (name === "command" && args.name in stand.known) {
+          const answer = stand.known[args.name];
+          // Where it depends on what was asked for: by the argument's name.
+          return answer?.byArgument ? answer.byArgument[Object.keys(args.args)[0]] : answer;
+        }
         if (name !== "command") throw { code: "not-running", message: "NanoClaw is not running.", cure: "Start the app." };
         stand.asked.push(args);
         return stand.answer(args);

@@ -294,3 +294,15 @@ inTab("a former sign-in is deleted after a question", all.ready, async (page) =>
   await page.click("dialog .danger");
   assert.deepEqual(await page.asked(), [{ name: "whatsapp.remove-backup", args: { name: "auth.bak.1778300000", yes: true } }]);
 });
+
+inTab("a message's way is told step by step", all.ready, async (page) => {
+  await page.go("chats");
+  await page.until(`document.querySelector("${entry(FAMILY)}")`);
+  await page.click(entry(FAMILY));
+  const message = (at) => `.detail .section:nth-of-type(2) li:nth-of-type(${at}) button`;
+  await page.until(`document.querySelector("${message(5)}")`);
+  assert.deepEqual(await page.get("[...document.querySelectorAll('.detail .section:nth-of-type(2) .s')].map((one) => one.innerText)"), ["The agent is at it", "Delivered to WhatsApp", "Answered", "Failed", "Kept"]);
+  await page.click(message(3));
+  await page.until("document.querySelectorAll('.steps li').length === 9");
+  assert.match(await page.text(".steps li:nth-of-type(2)"), /Kept, before WhatsApp was told so\s+12:25:00\.004/);
+});

@@ -14,6 +14,7 @@ const ASKED = [
   { name: "chats", state: "ready" },
   { name: "chats-chosen", page: "chats", state: "ready", does: ["[data-key='120363000000000001@g.us'] button"] },
   { name: "chats-main", page: "chats", state: "working", does: ["[data-key='4915110000001@s.whatsapp.net'] button"] },
+  { name: "chats-trace", page: "chats", state: "ready", does: ["[data-key='120363000000000001@g.us'] button", ".detail .section:nth-of-type(2) li:nth-of-type(3) button"] },
   { name: "chats-new", page: "chats", state: "ready", does: ["[data-key='120363000000000024@g.us'] button"] },
   { name: "chats-folder", page: "chats", state: "ready", does: ["[data-key='120363000000000001@g.us'] button", ".detail .btn.quiet", ".detail .toggle"] },
   { name: "chats-none", page: "chats", state: "nothing_registered", known: NOTHING },

@@ -8,6 +8,7 @@ import { avatar, buttonOf, empty, icon, markOf, row, section, strange } from "..
 import { h } from "../dom.js";
 import { answered, button, field, filled, iconButton, input, search, seg, told, toggle } from "../fields.js";
 import { CHATS, WORDS, ago } from "../words.js";
+import { traceOf } from "./trace.js";
 
 /** Chats that are listed; more are found by searching. */
 const MOST = 200;
@@ -132,6 +133,7 @@ function listening(page, view, group) {
       h("div.row.stack", { key: "trust" }, h("span.t", null, CHATS.trust), h("span.s", null, group.trust)),
     ),
     folders(page, group, set),
+    traceOf(page, group.jid),
     group.isMain ? null : tools(page, view.chats.usualTools, group, set),
     h("div.btns", { key: "end" }, ...(group.moveMain ? [buttonOf(page, group.moveMain)] : []), ...(group.remove ? [buttonOf(page, group.remove)] : [])),
   ];
