@@ -110,6 +110,10 @@ pub enum Trouble {
     KiroUsesKey,
     KiroLoginUnderWay,
     KiroNoLogin,
+    /// `reason`: what is wrong and what helps, in sentences.
+    KiroLoginFailed {
+        reason: String,
+    },
     KiroLogoutFailed {
         reason: String,
     },
@@ -275,6 +279,7 @@ impl Trouble {
             KiroUsesKey => "kiro-uses-key",
             KiroLoginUnderWay => "kiro-login-under-way",
             KiroNoLogin => "kiro-no-login",
+            KiroLoginFailed { .. } => "kiro-login-failed",
             KiroLogoutFailed { .. } => "kiro-logout-failed",
             BadLogin { .. } => "bad-login",
             BadKey => "bad-key",
@@ -438,6 +443,7 @@ impl Trouble {
                 say("A sign-in to Kiro is under way already.", "Finish it, or cancel it with `nanoclawctl kiro login --cancel`.")
             }
             KiroNoLogin => say("No sign-in to Kiro is under way.", "Begin one with `nanoclawctl kiro login`."),
+            KiroLoginFailed { reason } => (reason.clone(), "Begin again with `nanoclawctl kiro login`.".to_owned()),
             KiroLogoutFailed { reason } => (
                 format!("Kiro could not be signed out: {}.", reason.trim_end_matches('.')),
                 "Try again, or use `kiro-cli logout`.".to_owned(),

@@ -14,6 +14,7 @@
 //! | `extra` | what is mounted beside that (X1–X4) |
 //! | `folders` | what is mounted, as far as it exists (R2) |
 //! | `spec` | what a container may do (R1) |
+//! | `aside` | containers beside the runs: sign-in checks and sign-ins (K1, K2) |
 //! | `run` | one container, from its creation to its end (R3, R4, R6) |
 //! | `process` | one agent without a container |
 //! | `transcript` | what a run says: results (R4), and what is kept of the rest (R6) |
@@ -24,6 +25,7 @@
 //! run that goes on has lost nothing. [`connection::PATIENCE`] later, or when the container turns out to be gone, the run
 //! has ended with [`RunEnd::EngineLost`](crate::ports::RunEnd::EngineLost).
 
+mod aside;
 mod connection;
 pub mod discovery;
 pub(crate) mod extra;
@@ -53,6 +55,7 @@ use tokio::{
     time::sleep,
 };
 
+pub use aside::Aside;
 pub use extra::{Extra, extra};
 pub use folders::prepare;
 pub(crate) use folders::{create, enter};

@@ -57,12 +57,12 @@ const BY_SIGNAL: [i64; 2] = [137, 143];
 /// An exit that the engine has forgotten.
 const UNKNOWN_EXIT: i64 = -1;
 
-type Exit = BoxFuture<'static, Result<i64, Error>>;
+pub(super) type Exit = BoxFuture<'static, Result<i64, Error>>;
 
 /// The streams of a container, and its end.
-struct Attached {
-    streams: AttachContainerResults,
-    exit: Pin<Box<MaybeDone<Exit>>>,
+pub(super) struct Attached {
+    pub streams: AttachContainerResults,
+    pub exit: Pin<Box<MaybeDone<Exit>>>,
 }
 
 /// Why a container is attached to no longer.
@@ -366,7 +366,7 @@ async fn load(docker: &Docker, id: &str) -> Option<Load> {
 }
 
 /// Attaches to a container and registers for its exit. `again`: it runs already, and what it has written so far is wanted.
-async fn attach(docker: &Docker, id: &str, again: bool) -> Result<Attached, Error> {
+pub(super) async fn attach(docker: &Docker, id: &str, again: bool) -> Result<Attached, Error> {
     // Of a container that is not started yet, `not-running` is true already.
     let condition = if again { "not-running" } else { "next-exit" };
     let options = WaitContainerOptionsBuilder::new().condition(condition).build();

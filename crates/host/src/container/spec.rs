@@ -12,13 +12,14 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as Bind, MountType, ResourcesUlimits,
 };
 
+use super::Aside;
 use crate::ports::RunSpec;
 
 /// Only containers that carry this process's own value are ever touched (Q6).
 pub const LABEL_INSTALL: &str = "com.nanoclaw.install";
 pub const LABEL_GROUP: &str = "com.nanoclaw.group";
 pub const LABEL_RUN: &str = "com.nanoclaw.run";
-/// `run`, or `whoami` for a sign-in check.
+/// `run`, or beside the runs `whoami` for a sign-in check and `login` for a sign-in.
 pub const LABEL_KIND: &str = "com.nanoclaw.kind";
 
 const HOME: &str = "/home/node";
@@ -45,12 +46,47 @@ pub(super) fn body(spec: &RunSpec, install: &str) -> ContainerCreateBody {
         // With `true` a second attach would write into nothing (facts: docker).
         stdin_once: Some(false),
         tty: Some(false),
-        host_config: Some(host_config(spec)),
+        host_config: Some(host_config(&spec.mounts, (spec.memory, spec.cpus, spec.pids))),
         ..Default::default()
     }
 }
 
-fn host_config(spec: &RunSpec) -> HostConfig {
+/// A container beside the runs, shut in as they are; [`named`] completes it.
+pub(super) fn aside(
+    aside: &Aside,
+    kind: &str,
+    command: &[&str],
+    tty: bool,
+    environment: &[(&str, &str)],
+) -> ContainerCreateBody {
+    let labels = [(LABEL_INSTALL, aside.install.as_str()), (LABEL_KIND, kind)];
+    let env = [("HOME", HOME)].into_iter().chain(environment.iter().copied());
+    let words = || command.iter().map(|word| (*word).to_owned());
+    ContainerCreateBody {
+        image: Some(aside.image.clone()),
+        user: user().map(|(uid, gid)| format!("{uid}:{gid}")),
+        env: Some(env.map(|(name, value)| format!("{name}={value}")).collect()),
+        labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+        entrypoint: Some(words().take(1).collect()),
+        cmd: Some(words().skip(1).collect()),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        open_stdin: Some(true),
+        stdin_once: Some(false),
+        tty: Some(tty),
+        host_config: Some(host_config(&aside.mounts, (aside.memory, aside.cpus, aside.pids))),
+        ..Default::default()
+    }
+}
+
+/// Its name is the run that it is looked for by.
+pub(super) fn named(mut body: ContainerCreateBody, name: &str) -> ContainerCreateBody {
+    body.labels.get_or_insert_default().insert(LABEL_RUN.to_owned(), name.to_owned());
+    body
+}
+
+fn host_config(mounts: &[nanoclaw_core::mounts::Mount], (memory, cpus, pids): (u64, u64, u64)) -> HostConfig {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let log = [("max-size", "10m"), ("max-file", "2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let limit = |name: &str, most| ResourcesUlimits { name: Some(name.to_owned()), soft: Some(most), hard: Some(most) };
@@ -62,16 +98,16 @@ fn host_config(spec: &RunSpec) -> HostConfig {
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         network_mode: Some("bridge".to_owned()),
         ipc_mode: Some("private".to_owned()),
-        memory: Some(whole(spec.memory)),
+        memory: Some(whole(memory)),
         // The same: no swap on top.
-        memory_swap: Some(whole(spec.memory)),
-        nano_cpus: Some(whole(spec.cpus.saturating_mul(1_000_000_000))),
-        pids_limit: Some(whole(spec.pids)),
+        memory_swap: Some(whole(memory)),
+        nano_cpus: Some(whole(cpus.saturating_mul(1_000_000_000))),
+        pids_limit: Some(whole(pids)),
         ulimits: Some(vec![limit("nofile", OPEN_FILES), limit("core", 0)]),
         log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log.into()) }),
-        tmpfs: Some(tmpfs(spec)),
+        tmpfs: Some(tmpfs(mounts)),
         // Not `binds`: they make a missing folder on the host instead of refusing.
-        mounts: Some(spec.mounts.iter().map(bind).collect()),
+        mounts: Some(mounts.iter().map(bind).collect()),
         ..Default::default()
     }
 }
@@ -94,9 +130,9 @@ fn user() -> Option<(u32, u32)> {
 
 /// What may be written beside the mounts, in memory. Each folder on the way to a mount in the agent's home is one of its own,
 /// or the engine would make it root's.
-fn tmpfs(spec: &RunSpec) -> HashMap<String, String> {
+fn tmpfs(mounts: &[nanoclaw_core::mounts::Mount]) -> HashMap<String, String> {
     let (uid, gid) = user().unwrap_or(NODE);
-    let mounted: BTreeSet<&Path> = spec.mounts.iter().map(|mount| Path::new(&mount.container)).collect();
+    let mounted: BTreeSet<&Path> = mounts.iter().map(|mount| Path::new(&mount.container)).collect();
     let data = Path::new(HOME).join(".local/share/any");
     let homes = mounted.iter().copied().chain([data.as_path()]).flat_map(|path| path.ancestors().skip(1));
     let homes: BTreeSet<PathBuf> =
@@ -188,7 +224,7 @@ mod tests {
     #[test]
     fn folders_in_memory() {
         fn check(mounts: &[&'static str], expect: &[&str]) {
-            let tmpfs = tmpfs(&spec(mounts));
+            let tmpfs = tmpfs(&spec(mounts).mounts);
             let mut folders: Vec<&str> = tmpfs.keys().map(String::as_str).collect();
             folders.sort_unstable();
             assert_eq!(folders, expect, "{mounts:?}");

@@ -7,6 +7,7 @@ use nanoclaw_core::{
     chat::{Jid, is_ignored},
     command::{Answer, Command},
     group::{Folder, Group, Registration},
+    kiro::Way,
     link::{LinkState, phone_digits},
     present::words::moment,
     problem::Trouble,
@@ -106,12 +107,14 @@ impl State {
             Command::ImageCancel {} => self.cancel_build(),
             Command::ImageStatus {} => self.image_status(),
             Command::KiroRemoveEntry {} => self.remove_entry(),
-            Command::KiroCheck {}
-            | Command::KiroLogin { .. }
-            | Command::KiroLoginCancel {}
-            | Command::KiroLogout { .. }
-            | Command::KiroMode { .. }
-            | Command::KiroKey { .. } => Err(Trouble::BadCommand { reason: "this version can't do it yet".to_owned() }),
+            Command::KiroLogin { method, start_url, region, browser } => {
+                self.kiro_login(method.map(|method| Way { method, start_url, region }), browser).await
+            }
+            Command::KiroLoginCancel {} => self.kiro_login_cancel(),
+            Command::KiroLogout { .. } => self.kiro_logout(),
+            Command::KiroMode { mode, yes } => self.kiro_mode(mode, yes).await,
+            // Answered later (`kiro_asked`).
+            Command::KiroCheck {} | Command::KiroKey { .. } => done(),
             Command::SettingsGet { key } => json_of(&settings::get(&self.home, key.as_deref())?),
             Command::SettingsSet { key, value } => self.set_setting(&key, &value),
             Command::Pause {} => self.want(Wanted::Paused).await,

@@ -17,6 +17,7 @@
 //! | `logs` | which file shows a log |
 //! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
 //! | `tasks` | scheduled tasks: planned, claimed, finished (S2–S6) |
+//! | `kiro` | Kiro's sign-in: asked for, made, and whose it is (K1, K2, K4) |
 //! | `image` | the making of the agent's image |
 //! | `commands` | what a person asks for |
 //! | `quitting` | the way to the end (Q6) |
@@ -34,6 +35,7 @@ mod facts;
 mod image;
 mod intake;
 mod ipc;
+mod kiro;
 mod live;
 mod logs;
 mod mounts;
@@ -60,13 +62,12 @@ use nanoclaw_core::{
     command::Command,
     group::{Folder, Group},
     image::Build,
-    kiro::Whoami,
     link::Link,
     pace::Pace,
     problem::Trouble,
     queue::{Event, Queue, RunId},
     settings::Settings,
-    status::{AppStatus, EngineState, EngineStatus, KiroStatus, SignInStatus, Wanted},
+    status::{AppStatus, EngineState, EngineStatus, KiroStatus, Wanted},
 };
 use nanoclaw_protocol::Cause;
 use tokio::{
@@ -77,6 +78,7 @@ use tokio::{
 use crate::{
     container::{Extra, starter::Starter},
     ipc::{FromIpc, Ipc},
+    kiro::FromKiro,
     paths::Home,
     ports::{Ask, Desktop, FromChannel, FromEngine, ToChannel, ToEngine},
     scheduler::Scheduler,
@@ -113,7 +115,7 @@ struct Inputs {
     engine_events: mpsc::UnboundedReceiver<FromEngine>,
     ipc_events: mpsc::UnboundedReceiver<FromIpc>,
     asked: mpsc::Receiver<Ask>,
-    whoami: mpsc::Receiver<Whoami>,
+    kiro_events: mpsc::UnboundedReceiver<FromKiro>,
     desktop_told: watch::Receiver<Desktop>,
 }
 
@@ -125,7 +127,7 @@ enum Input {
     Ipc(FromIpc, bool),
     Build(FromBuild),
     Asked(Ask),
-    Whoami(Whoami),
+    Kiro(FromKiro),
     Desktop(Desktop),
     /// A task is due.
     Schedule,
@@ -162,6 +164,7 @@ struct State {
     kiro: KiroStatus,
     /// By what runs saw last that Kiro is signed out.
     signed_out_by: Option<Cause>,
+    sign_in: kiro::SignInWatch,
     desktop: Desktop,
     /// Troubles that don't follow from other facts.
     recorded: BTreeSet<Trouble>,
@@ -223,6 +226,7 @@ impl State {
             }
             dirty.get_or_insert_with(Instant::now);
             self.watch_runs();
+            self.look_after_kiro().await;
             if self.wanted == Wanted::Quitting {
                 let quitting = quitting.get_or_insert_with(Quitting::begin);
                 if self.quit(quitting) {
@@ -252,6 +256,7 @@ impl State {
         if let Err(error) = self.reschedule().await {
             tracing::error!("{error:#}");
         }
+        self.look_after_kiro().await;
     }
 
     /// The next input. A person goes first, and agents' requests last: however many they are, they hold up neither what a
@@ -271,7 +276,7 @@ impl State {
             () = std::future::ready(()), if late => Input::Quiet,
             Some(event) = inputs.ipc_events.recv() => Input::Ipc(event, inputs.ipc_events.is_empty()),
             Some(said) = async { Some(self.building.as_mut()?.next().await) } => Input::Build(said),
-            Some(whoami) = inputs.whoami.recv() => Input::Whoami(whoami),
+            Some(event) = inputs.kiro_events.recv() => Input::Kiro(event),
             Ok(()) = inputs.desktop_told.changed() => Input::Desktop(inputs.desktop_told.borrow_and_update().clone()),
             () = self.to_channel.closed() => Input::Gone("the link to WhatsApp"),
             () = self.to_engine.closed() => Input::Gone("what runs containers"),
@@ -286,15 +291,13 @@ impl State {
             Input::Engine(event) => self.engine(event).await?,
             Input::Ipc(event, last) => self.asked_by_agent(event, last).await,
             Input::Build(said) => self.build_said(said),
+            Input::Asked(ask) if kiro::answered_later(&ask.command) => self.kiro_asked(ask).await,
             Input::Asked(ask) => {
                 let waits = matches!(ask.command, Command::ImageBuild { wait: true, .. });
                 let answer = self.obey(ask.command).await;
                 self.reply(waits, ask.reply, answer);
             }
-            Input::Whoami(whoami) => {
-                self.kiro.host = SignInStatus::new(whoami, now());
-                self.sign_in_seen().await;
-            }
+            Input::Kiro(said) => self.kiro_said(said).await,
             Input::Desktop(desktop) => self.desktop = desktop,
             Input::Due => self.due().await?,
             Input::Schedule => self.tasks_due().await?,
@@ -336,9 +339,8 @@ impl State {
                     self.note_engine_not_started(None);
                 }
                 self.image_seen(&before.image);
-                // Without its image no run can start: work waits, and nothing counts as a retry (Q7).
-                let ready = self.engine.state == EngineState::Ready && self.engine.image.serves();
-                self.tell_queue(Event::EngineReady(ready)).await;
+                self.kiro_image_seen(before.image.id.as_deref());
+                self.tell_ready().await;
             }
             FromEngine::Version(trouble) => {
                 self.recorded.retain(|trouble| !matches!(trouble, Trouble::EngineOld { .. }));
@@ -359,7 +361,7 @@ impl State {
     fn due_at(&self, quitting: Option<&Quitting>) -> Option<Timestamp> {
         let runs = self.runs.values().map(|run| run.due().0);
         let well_again = self.broken.values().min().copied();
-        let rest = [self.queue.wake_at(), self.resend_at, well_again, quitting.map(Quitting::next)];
+        let rest = [self.queue.wake_at(), self.resend_at, well_again, self.kiro_due_at(), quitting.map(Quitting::next)];
         runs.chain(rest.into_iter().flatten()).min()
     }
 

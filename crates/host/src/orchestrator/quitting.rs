@@ -44,6 +44,7 @@ impl State {
         if !quitting.begun {
             quitting.begun = true;
             self.accepting.store(false, Ordering::SeqCst);
+            self.leave_kiro();
             let runs: Vec<_> = self.runs.keys().cloned().collect();
             runs.iter().for_each(|run| self.close_run(run));
         }
@@ -58,6 +59,7 @@ impl State {
         }
         let texts_wait = self.link.is_connected() && self.waiting_out.0 > 0;
         let texts_by = *quitting.texts_by.get_or_insert_with(|| now() + LAST_TEXTS);
-        !texts_wait || now() >= texts_by
+        // A check's container is gone when it is over.
+        !(texts_wait || self.kiro.checking) || now() >= texts_by
     }
 }

@@ -136,7 +136,7 @@ impl State {
                 tools: trust::tools(group.is_main(), group.tools.as_deref()),
                 is_scheduled_task: task.is_some(),
                 idle_timeout: self.settings.idle_timeout,
-                secrets: Default::default(),
+                secrets: self.secrets(),
             },
             image: self.settings.agent_image.clone(),
             env: self.environment(),
@@ -207,7 +207,7 @@ impl State {
         handed_over
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
         let zone = self.settings.zone.iana_name().unwrap_or("UTC").to_owned();
         let agent = kiro::agent_name(&kiro::folder(&self.home.places(), &self.settings), &self.settings);
         [(AGENT, agent), (MODEL, self.settings.kiro_model.clone()), ("TZ", Some(zone))]

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use nanoclaw_core::{
     group::{Folder, Group},
     image::Build,
-    kiro::Whoami,
     link::Link,
     problem::Trouble,
     queue::Queue,
@@ -20,14 +19,14 @@ use nanoclaw_core::{
 };
 use tokio::sync::{mpsc, watch};
 
-use super::{Inputs, Orchestrator, State, intake::StoreIntake, now};
+use super::{Inputs, Orchestrator, State, intake::StoreIntake, kiro::SignInWatch, now};
 use crate::{
     bootstrap::bootstrap,
     channel::{surroundings, whatsapp},
     container::{self, process, starter},
     control::{self, HomeLock},
     ipc::{FromIpc, Ipc},
-    kiro,
+    kiro::{self, FromKiro, ToKiro},
     paths::Home,
     ports::{Ask, Desktop, FromChannel, FromEngine, ToChannel, ToEngine},
     scheduler::Scheduler,
@@ -69,15 +68,16 @@ impl Orchestrator {
                 container::start(container::Config { install: left.install.clone(), socket, image }, doors.engine)
             }
             Runtime::Host => {
-                let (runner, kiro) = (process::find_runner(), kiro::find(&settings, &home.places()));
+                let (runner, kiro) = (process::find_runner(), kiro::find(&settings, &home.places()).await);
                 process::start(process::Config { runner, kiro }, doors.engine)
             }
         };
-        tokio::spawn(kiro::watch(settings.clone(), home.places(), doors.signed_in));
-        let edges = Edges { to_channel, to_engine, ipc, accepting };
+        let to_kiro = kiro::start(settings.clone(), home.clone(), doors.kiro);
+        let edges = Edges { to_channel, to_engine, to_kiro, ipc, accepting };
         let mut state = State::on(edges, home, settings, store, left).await;
         state.recorded.extend(troubles);
         state.check_kiro_files();
+        state.begin_sign_in();
 
         let (publish, status) = watch::channel(Arc::new(state.facts().status(now())));
         let server = tokio::spawn(control::serve(listener, doors.commands.clone(), status.clone()));
@@ -139,7 +139,7 @@ pub(super) struct Doors {
     pub engine: mpsc::UnboundedSender<FromEngine>,
     pub ipc: mpsc::UnboundedSender<FromIpc>,
     pub commands: mpsc::Sender<Ask>,
-    pub signed_in: mpsc::Sender<Whoami>,
+    pub kiro: mpsc::UnboundedSender<FromKiro>,
     pub desktop: watch::Sender<Desktop>,
 }
 
@@ -150,7 +150,7 @@ pub(super) fn doors(settings: &Settings, store: &Store) -> (Doors, Inputs) {
     let (engine, engine_events) = mpsc::unbounded_channel();
     let (ipc, ipc_events) = mpsc::unbounded_channel();
     let (commands, asked) = mpsc::channel(64);
-    let (signed_in, whoami) = mpsc::channel(1);
+    let (kiro, kiro_events) = mpsc::unbounded_channel();
     let (desktop, desktop_told) = watch::channel(Desktop::default());
     let intake = StoreIntake {
         store: store.clone(),
@@ -158,14 +158,15 @@ pub(super) fn doors(settings: &Settings, store: &Store) -> (Doors, Inputs) {
         arrivals,
         accepting: Arc::new(AtomicBool::new(true)),
     };
-    let inputs = Inputs { arrived, channel_events, engine_events, ipc_events, asked, whoami, desktop_told };
-    (Doors { intake, channel, engine, ipc, commands, signed_in, desktop }, inputs)
+    let inputs = Inputs { arrived, channel_events, engine_events, ipc_events, asked, kiro_events, desktop_told };
+    (Doors { intake, channel, engine, ipc, commands, kiro, desktop }, inputs)
 }
 
 /// Where orders go out.
 pub(super) struct Edges {
     pub to_channel: mpsc::UnboundedSender<ToChannel>,
     pub to_engine: mpsc::UnboundedSender<ToEngine>,
+    pub to_kiro: mpsc::UnboundedSender<ToKiro>,
     pub ipc: Ipc,
     /// Whether the intake takes anything.
     pub accepting: Arc<AtomicBool>,
@@ -174,7 +175,7 @@ pub(super) struct Edges {
 impl State {
     /// All that the loop knows at its start.
     pub(super) async fn on(edges: Edges, home: Home, settings: Settings, store: Store, left: Left) -> State {
-        let Edges { to_channel, to_engine, ipc, accepting } = edges;
+        let Edges { to_channel, to_engine, to_kiro, ipc, accepting } = edges;
         let mut state = State {
             queue: Queue::new(settings.max_containers),
             groups: BTreeMap::new(),
@@ -190,6 +191,7 @@ impl State {
             build: Build::None,
             kiro: KiroStatus::new(settings.kiro_mode),
             signed_out_by: None,
+            sign_in: SignInWatch::new(to_kiro, left.install),
             desktop: Desktop::default(),
             recorded: BTreeSet::new(),
             broken: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, path::PathBuf};
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nanoclaw_protocol::ipc::AdditionalMount;
 
@@ -291,8 +291,72 @@ pub enum SettingsWords {
 
 #[derive(Debug, Subcommand)]
 pub enum KiroWords {
-    /// Tell who is signed in to Kiro on this computer
+    /// Ask Kiro who is signed in: on this computer and, where NanoClaw runs, as containers see it
+    #[command(visible_alias = "check")]
     Status,
+    /// Sign in: NanoClaw shows a code and where to type it
+    Login {
+        /// As the last sign-in without it, else builder-id
+        #[arg(long, value_enum)]
+        method: Option<MethodWord>,
+        /// Your organisation's start URL, for identity-center
+        #[arg(long, value_name = "URL", requires = "method")]
+        start_url: Option<String>,
+        /// Its region, such as us-east-1
+        #[arg(long, requires = "method")]
+        region: Option<String>,
+        /// In this computer's browser, instead of by a code
+        #[arg(long)]
+        browser: bool,
+        /// End a sign-in that is under way
+        #[arg(long, conflicts_with_all = ["method", "start_url", "region", "browser"])]
+        cancel: bool,
+    },
+    /// Sign out
+    Logout {
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Tell or change whose sign-in agents use
+    Mode {
+        #[arg(value_enum)]
+        mode: Option<ModeWord>,
+        /// Don't ask
+        #[arg(long, requires = "mode")]
+        yes: bool,
+    },
+    /// The API key of the mode api-key
+    Key {
+        #[command(subcommand)]
+        words: KeyWords,
+    },
     /// Remove the MCP server nanoclaw from your Kiro files: NanoClaw gives agents its own
     RemoveEntry,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MethodWord {
+    BuilderId,
+    IdentityCenter,
+    Google,
+    Github,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ModeWord {
+    /// Your own sign-in, with what lies in ~/.kiro and ~/.aws
+    Shared,
+    /// A sign-in of the agents' own
+    Own,
+    /// An API key
+    ApiKey,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyWords {
+    /// Keep the key that comes by stdin, in this computer's key store
+    Set,
+    /// Remove it from there
+    Remove,
 }

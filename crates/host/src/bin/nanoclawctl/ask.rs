@@ -48,10 +48,13 @@ pub async fn answered(home: &Home, mut command: Command, out: &Out) -> Result<Va
     let mut client = Client::connect(home).await?;
     match client.ask(&command).await {
         Err(error) if !out.json && wants_yes(&error) && agreed(&error)? => {
-            if let Command::Pair { yes, .. } | Command::Logout { yes } | Command::WhatsappRemoveBackup { yes, .. } =
-                &mut command
-            {
-                *yes = true;
+            match &mut command {
+                Command::Pair { yes, .. }
+                | Command::Logout { yes }
+                | Command::WhatsappRemoveBackup { yes, .. }
+                | Command::KiroLogout { yes }
+                | Command::KiroMode { yes, .. } => *yes = true,
+                _ => {}
             }
             Ok(client.ask(&command).await?)
         }

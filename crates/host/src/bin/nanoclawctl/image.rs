@@ -56,7 +56,7 @@ pub async fn image(home: &Home, words: ImageWords, out: &mut Out) -> Result<(), 
 }
 
 /// The NanoClaw that runs in this Home, if one does.
-async fn running(home: &Home) -> Result<Option<Client>, Failure> {
+pub async fn running(home: &Home) -> Result<Option<Client>, Failure> {
     match Client::connect(home).await {
         Ok(client) => Ok(Some(client)),
         Err(error) if error.code == Trouble::NotRunning.code() => Ok(None),

@@ -1,32 +1,172 @@
-//! `kiro`: asks the kiro-cli of this computer itself, whether NanoClaw runs or not.
+//! `kiro`: who is signed in, signing in and out, and whose sign-in agents use. Only the state of this computer is told without
+//! a NanoClaw that runs.
+
+use std::io::{self, IsTerminal, Read};
 
 use jiff::Timestamp;
 use nanoclaw_core::{
-    kiro::{SignIn, Whoami},
+    command::Command,
+    kiro::{Method, Secret, SignIn, Whoami},
     problem::Trouble,
+    settings::KiroMode,
     status::SignInStatus,
 };
-use nanoclaw_host::{kiro, paths::Home, settings};
-use serde_json::json;
+use nanoclaw_host::{control::Client, kiro, paths::Home, settings, shutdown::Quit};
+use serde_json::{Value, json};
 
-use crate::out::{Failure, Out, plain};
+use crate::{
+    arguments::{KeyWords, KiroWords, MethodWord, ModeWord},
+    ask::answered,
+    image::running,
+    out::{Failure, Out, at, clock, internal, plain},
+};
 
-/// With `--json`: `{mode, path, host}`, `host` as in AppStatus, `path` null where kiro-cli was not found.
-pub async fn status(home: &Home, out: &mut Out) -> Result<(), Failure> {
-    let settings = settings::load(home).0;
-    let path = kiro::find(&settings, &home.places());
-    let whoami = match &path {
-        Some(path) => kiro::whoami(path).await,
-        None => Whoami::missing(),
-    };
-    let host = SignInStatus::new(whoami, Timestamp::now());
-    if out.json {
-        return out.value(&json!({"mode": settings.kiro_mode, "path": path, "host": host}));
+pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Failure> {
+    match words {
+        KiroWords::Status => status(home, out).await,
+        KiroWords::Login { cancel: true, .. } => {
+            let answer = Client::connect(home).await?.ask(&Command::KiroLoginCancel {}).await?;
+            if out.json { out.value(&answer) } else { out.line("The sign-in was cancelled.") }
+        }
+        KiroWords::Login { method, start_url, region, browser, .. } => {
+            let method = method.map(|method| match method {
+                MethodWord::BuilderId => Method::BuilderId,
+                MethodWord::IdentityCenter => Method::IdentityCenter,
+                MethodWord::Google => Method::Google,
+                MethodWord::Github => Method::Github,
+            });
+            login(home, Command::KiroLogin { method, start_url, region, browser }, out).await
+        }
+        KiroWords::Logout { yes } => {
+            let answer = answered(home, Command::KiroLogout { yes }, out).await?;
+            if out.json { out.value(&answer) } else { tell(&answer, out) }
+        }
+        KiroWords::Mode { mode: None, .. } => mode(home, out).await,
+        KiroWords::Mode { mode: Some(mode), yes } => {
+            let mode = match mode {
+                ModeWord::Shared => KiroMode::Shared,
+                ModeWord::Own => KiroMode::Own,
+                ModeWord::ApiKey => KiroMode::ApiKey,
+            };
+            let answer = answered(home, Command::KiroMode { mode, yes }, out).await?;
+            if out.json { out.value(&answer) } else { out.line(mode.meaning()) }
+        }
+        KiroWords::Key { words } => {
+            let (key, said) = match words {
+                KeyWords::Set => (Some(typed_key(out)?), "The key is kept in this computer's key store."),
+                KeyWords::Remove => (None, "The key is removed."),
+            };
+            let answer = Client::connect(home).await?.ask(&Command::KiroKey { key }).await?;
+            if out.json { out.value(&answer) } else { out.line(said) }
+        }
+        words @ KiroWords::RemoveEntry => Err(internal(format!("no command stands for {words:?}."))),
     }
-    let cure = match host.state {
-        SignIn::Missing => Some(Trouble::KiroMissing.problem().cure),
-        SignIn::SignedOut => Some(Trouble::KiroSignedOut.problem().cure),
-        SignIn::SignedIn | SignIn::Unknown => None,
+}
+
+/// With `--json`: `kiro` of AppStatus and `path`, null where kiro-cli was not found. Without a NanoClaw that runs `{mode, path,
+/// host}` alone.
+async fn status(home: &Home, out: &mut Out) -> Result<(), Failure> {
+    let settings = settings::load(home).0;
+    let path = kiro::find(&settings, &home.places()).await;
+    let mut answer = match running(home).await? {
+        Some(mut client) => client.ask(&Command::KiroCheck {}).await?,
+        None => {
+            let whoami = match &path {
+                Some(path) => kiro::whoami(path, None).await,
+                None => Whoami::missing(),
+            };
+            json!({"mode": settings.kiro_mode, "host": SignInStatus::new(whoami, Timestamp::now())})
+        }
     };
-    out.line([Some(plain(&host.text)), cure].into_iter().flatten().collect::<Vec<_>>().join(" "))
+    answer["path"] = json!(path);
+    if out.json { out.value(&answer) } else { tell(&answer, out) }
+}
+
+fn tell(kiro: &Value, out: &mut Out) -> Result<(), Failure> {
+    for (place, name) in [("host", "This computer"), ("container", "Containers")] {
+        if kiro[place].is_object() {
+            out.line(format!("{name}: {}", plain(at(&kiro[place], "/text"))))?;
+        }
+    }
+    let counts = if kiro["container"].is_object() { "container" } else { "host" };
+    let state = serde_json::from_value::<SignIn>(kiro[counts]["state"].clone());
+    match state {
+        Ok(SignIn::Missing) => out.line(Trouble::KiroMissing.problem().cure),
+        Ok(SignIn::SignedOut) if kiro["mode"] == "api-key" => out.line(Trouble::KiroKeyRefused.problem().cure),
+        Ok(SignIn::SignedOut) => out.line(Trouble::KiroSignedOut.problem().cure),
+        _ => Ok(()),
+    }
+}
+
+/// With `--json`: the mode's name and what each means.
+async fn mode(home: &Home, out: &mut Out) -> Result<(), Failure> {
+    let now = match running(home).await? {
+        Some(mut client) => {
+            let status = client.ask(&Command::Status {}).await?;
+            serde_json::from_value(status["kiro"]["mode"].clone()).unwrap_or(settings::load(home).0.kiro_mode)
+        }
+        None => settings::load(home).0.kiro_mode,
+    };
+    if out.json { out.value(&json!({"mode": now, "meaning": now.meaning()})) } else { out.line(now.meaning()) }
+}
+
+/// Begins, shows what a person needs as it comes, and waits for the end; Ctrl-C cancels. With `--json` the last
+/// `kiro.login` of AppStatus.
+async fn login(home: &Home, command: Command, out: &mut Out) -> Result<(), Failure> {
+    let mut quit = Quit::hear().map_err(|error| internal(format!("signals can't be heard: {error}.")))?;
+    let mut watch = Client::connect(home).await?.watch().await?;
+    let before = watch.next().await?.ok_or(Trouble::NotRunning)?["kiro"]["login"].take();
+    let mut client = Client::connect(home).await?;
+    client.ask(&command).await?;
+    let mut status = client.ask(&Command::Status {}).await?;
+    let mut shown = String::new();
+    loop {
+        if status["kiro"]["login"] == before {
+            // Published before this sign-in was begun, or one like the other.
+            status = client.ask(&Command::Status {}).await?;
+        }
+        let login = &status["kiro"]["login"];
+        let text = plain(at(login, "/text"));
+        match at(login, "/state") {
+            "waiting" if !out.json => {
+                let (code, url) = (at(login, "/code"), at(login, "/url"));
+                let now = format!("{code} {url}");
+                if now != shown {
+                    shown = now;
+                    show(&text, code, url, &clock(at(login, "/expiresAt")), out)?;
+                }
+            }
+            "succeeded" => return if out.json { out.value(login) } else { out.line(text) },
+            "failed" | "expired" | "cancelled" => return Err(Trouble::KiroLoginFailed { reason: text }.into()),
+            _ => {}
+        }
+        status = tokio::select! {
+            status = watch.next() => status?.ok_or(Trouble::NotRunning)?,
+            () = quit.asked() => {
+                client.ask(&Command::KiroLoginCancel {}).await?;
+                client.ask(&Command::Status {}).await?
+            }
+        };
+    }
+}
+
+fn show(text: &str, code: &str, url: &str, until: &str, out: &mut Out) -> Result<(), Failure> {
+    out.line(text)?;
+    if !url.is_empty() {
+        out.line(format!("\n    {}", plain(url)))?;
+    }
+    if !code.is_empty() {
+        out.line(format!("\n    {}\n\nThe code is good until {until}.", plain(code)))?;
+    }
+    Ok(())
+}
+
+/// By stdin: an argument could be seen by every program of this computer.
+fn typed_key(out: &Out) -> Result<Secret, Failure> {
+    if io::stdin().is_terminal() {
+        out.remark("Paste the key, press Enter, then Ctrl-D.");
+    }
+    let mut key = String::new();
+    io::stdin().lock().take(64 << 10).read_to_string(&mut key)?;
+    Ok(Secret(key).api_key()?)
 }

@@ -70,7 +70,7 @@ async fn act(words: Words, out: &mut Out) -> Result<(), Failure> {
         Words::Settings { words: SettingsWords::Get { key } } => settings::get(&home, key.as_deref(), out),
         Words::Settings { words: SettingsWords::Set { key, value } } => settings::set(&home, &key, &value, out),
         Words::Image { words } => image::image(&home, words, out).await,
-        Words::Kiro { words: KiroWords::Status } => kiro::status(&home, out).await,
+        Words::Kiro { words } if !matches!(words, KiroWords::RemoveEntry) => kiro::kiro(&home, words, out).await,
         words => ask::ask(&home, words, out).await,
     }
 }

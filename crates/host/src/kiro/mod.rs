@@ -1,0 +1,314 @@
+//! Kiro's sign-in: asked for, made and ended on this computer and in containers (K1, K2, K4).
+//!
+//! An edge of the loop: it takes [`ToKiro`] and gives [`FromKiro`], and decides nothing. How kiro-cli's answers read is core's
+//! (`nanoclaw_core::kiro`).
+//!
+//! | module | owns |
+//! |---|---|
+//! | `find` | where this computer's kiro-cli is |
+//! | `program` | a program, asked once |
+//! | `place` | the sign-in's place: this computer, or the agents' image |
+//! | `terminal` | a terminal with a program at it |
+//! | `login` | a sign-in, from its first word to its end |
+//! | `keys` | the API key in the platform's key store |
+//! | `watch` | that kiro-cli's data has changed |
+//! | `backup` | the last good copies of the agents' own sign-in |
+//! | `files` | the user's files of Kiro's (R10) |
+
+mod backup;
+pub mod files;
+mod find;
+mod keys;
+mod login;
+mod place;
+mod program;
+mod terminal;
+mod watch;
+
+use std::{
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+};
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use nanoclaw_core::{
+    command::Answer,
+    kiro::{
+        Secret, SignIn, Way, Whoami,
+        login::{Failure, Offer},
+    },
+    mounts::Places,
+    problem::Trouble,
+    settings::{KiroMode, Runtime, Settings},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{AbortHandle, JoinSet},
+};
+
+pub use find::find;
+pub use login::LONGEST;
+pub use program::whoami;
+pub(crate) use program::{Group, KEY, Mute, PLAIN, Said, silent};
+pub(crate) use terminal::{Line, SIZE, Terminal};
+
+use crate::{container::Aside, paths::Home};
+use place::Place;
+use watch::Watch;
+
+/// Who waits for an answer.
+pub type Asker = oneshot::Sender<Answer>;
+
+#[derive(Debug)]
+pub enum ToKiro {
+    /// Asks who is signed in: on the host, then in a container where one is given. Answered by `Checked`.
+    Check(Box<Check>),
+    /// Signs in, one at a time; answered by `Offered` and `LoginEnded`.
+    Login {
+        container: Option<Box<Aside>>,
+        way: Way,
+        browser: bool,
+    },
+    CancelLogin,
+    /// Answered by `LoggedOut`.
+    Logout {
+        container: Option<Box<Aside>>,
+        asker: Asker,
+    },
+    /// Reads the API key. Answered by `Key`.
+    ReadKey,
+    /// Keeps a key, or removes the one that is kept. Answered by `Key`.
+    KeepKey {
+        key: Option<Secret>,
+        asker: Asker,
+    },
+}
+
+#[derive(Debug)]
+pub struct Check {
+    /// For the host's kiro-cli, where agents run without a container on an API key.
+    pub key: Option<Secret>,
+    pub container: Option<Box<Aside>>,
+    /// kiro-cli's data folder: the user's, or the agents' own.
+    pub data: PathBuf,
+    /// The sign-in is the agents' own: its last good copies are kept.
+    pub own: bool,
+}
+
+#[derive(Debug)]
+pub enum FromKiro {
+    /// `old`: the trouble with the host's version.
+    Checked {
+        host: Whoami,
+        container: Option<Whoami>,
+        old: Option<Trouble>,
+    },
+    Offered(Offer),
+    /// `whoami`: asked afresh.
+    LoginEnded {
+        whoami: Whoami,
+        said: Failure,
+    },
+    /// It could not be begun.
+    LoginRefused(Trouble),
+    LoggedOut {
+        done: Result<(), Trouble>,
+        asker: Asker,
+    },
+    /// What is kept now. `trouble`: the store can't be used; `asker`: of the command that changed it.
+    Key {
+        key: Option<Secret>,
+        trouble: Option<Trouble>,
+        asker: Option<Asker>,
+    },
+    /// kiro-cli's data has changed.
+    Changed,
+}
+
+/// What agents have as `~/.kiro` (K4).
+pub fn folder(places: &Places, settings: &Settings) -> PathBuf {
+    match (settings.runtime, settings.kiro_mode) {
+        // Without a container it is what the user has.
+        (Runtime::Host, _) | (_, KiroMode::Shared) => places.user.join(".kiro"),
+        (_, KiroMode::Own | KiroMode::ApiKey) => places.home.join("kiro/kiro"),
+    }
+}
+
+/// The file that names Kiro's agent, in `agents/`.
+pub const AGENT_FILE: &str = "agent_config.json";
+
+/// The agent in use: the one that is set, else the one that Kiro's folder names; `None` where neither does.
+pub fn agent_name(kiro: &Path, settings: &Settings) -> Option<String> {
+    let named = || {
+        let config: serde_json::Value =
+            serde_json::from_str(&files::read(kiro, Path::new("agents"), AGENT_FILE).ok()?).ok()?;
+        Some(config.get("name")?.as_str()?.trim().to_owned()).filter(|name| !name.is_empty())
+    };
+    settings.kiro_agent.clone().or_else(named)
+}
+
+/// Starts the edge. It ends, and what it has under way with it, when the sender is dropped.
+pub fn start(settings: Settings, home: Home, events: mpsc::UnboundedSender<FromKiro>) -> mpsc::UnboundedSender<ToKiro> {
+    let (orders, inbox) = mpsc::unbounded_channel();
+    tokio::spawn(Edge { settings, home, events, watch: None }.serve(inbox));
+    orders
+}
+
+struct Edge {
+    settings: Settings,
+    home: Home,
+    events: mpsc::UnboundedSender<FromKiro>,
+    watch: Option<(PathBuf, Watch)>,
+}
+
+/// What one order leads to.
+type Work = futures_util::future::BoxFuture<'static, FromKiro>;
+
+impl Edge {
+    async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<ToKiro>) {
+        let mut tasks = JoinSet::new();
+        let mut login: Option<AbortHandle> = None;
+        loop {
+            tokio::select! {
+                order = inbox.recv() => {
+                    let events = self.events.clone();
+                    let tell = move |work: Work| async move {
+                        let said = work.await;
+                        // Nobody listens any more while everything ends.
+                        let _ = events.send(said);
+                    };
+                    match order {
+                        Some(ToKiro::Check(check)) => {
+                            self.look_at(&check.data);
+                            drop(tasks.spawn(tell(self.check(*check))));
+                        }
+                        Some(ToKiro::Login { container, way, browser }) => {
+                            login = Some(tasks.spawn(tell(self.login(container, way, browser))));
+                        }
+                        // Its terminal is left, which ends what sits at it.
+                        Some(ToKiro::CancelLogin) => login.take().into_iter().for_each(|login| login.abort()),
+                        Some(ToKiro::Logout { container, asker }) => drop(tasks.spawn(tell(self.logout(container, asker)))),
+                        Some(ToKiro::ReadKey) => drop(tasks.spawn(tell(self.key(None)))),
+                        Some(ToKiro::KeepKey { key, asker }) => drop(tasks.spawn(tell(self.key(Some((key, asker)))))),
+                        None => return,
+                    }
+                }
+                Some(_) = tasks.join_next() => {
+                    if let Some((_, watch)) = &self.watch {
+                        watch.looked();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Watches that folder from now on. It may have been made since it was looked for.
+    fn look_at(&mut self, data: &Path) {
+        if self.watch.as_ref().is_none_or(|(folder, _)| folder != data || !folder.is_dir()) {
+            let events = self.events.clone();
+            self.watch = Some((data.to_owned(), Watch::on(data, move || drop(events.send(FromKiro::Changed)))));
+        }
+    }
+
+    fn check(&self, check: Check) -> Work {
+        let (settings, home) = (self.settings.clone(), self.home.clone());
+        let asked = async move {
+            let program = find(&settings, &home.places()).await;
+            let host = Place::Host { program: program.clone(), key: check.key };
+            let whoami = host.whoami().await;
+            let old = match &program {
+                Some(program) => program::too_old(program, &whoami).await,
+                None => None,
+            };
+            // One after the other: two that refresh one token at once sign each other out (facts/kiro-cli).
+            let container = match check.container.map(Place::Container) {
+                Some(place) if check.own => Some(own(&place, &home).await),
+                Some(place) => Some(place.whoami().await),
+                None => None,
+            };
+            FromKiro::Checked { host: whoami, container, old }
+        };
+        let broke = || FromKiro::Checked { host: broken(), container: None, old: None };
+        AssertUnwindSafe(asked).catch_unwind().map(move |asked| asked.unwrap_or_else(|_| broke())).boxed()
+    }
+
+    async fn place(settings: Settings, home: Home, container: Option<Box<Aside>>) -> Place {
+        match container {
+            Some(aside) => Place::Container(aside),
+            None => Place::Host { program: find(&settings, &home.places()).await, key: None },
+        }
+    }
+
+    fn login(&self, container: Option<Box<Aside>>, way: Way, browser: bool) -> Work {
+        let place = Edge::place(self.settings.clone(), self.home.clone(), container);
+        let events = self.events.clone();
+        let signed = async move {
+            let place = place.await;
+            let terminal = match place.login(&way, browser).await {
+                Ok(terminal) => terminal,
+                Err(trouble) => return FromKiro::LoginRefused(trouble),
+            };
+            let said = login::talk(&way, terminal, |offer| drop(events.send(FromKiro::Offered(offer)))).await;
+            FromKiro::LoginEnded { whoami: place.whoami().await, said }
+        };
+        let broke = || FromKiro::LoginEnded { whoami: broken(), said: Failure::Silent };
+        AssertUnwindSafe(signed).catch_unwind().map(move |signed| signed.unwrap_or_else(|_| broke())).boxed()
+    }
+
+    fn logout(&self, container: Option<Box<Aside>>, asker: Asker) -> Work {
+        let home = self.home.clone();
+        let own = container.is_some();
+        let place = Edge::place(self.settings.clone(), home.clone(), container);
+        async move {
+            if own && let Err(error) = backup::forget(&home) {
+                tracing::warn!(%error, "Copies of a sign-in can't be removed");
+            }
+            FromKiro::LoggedOut { done: place.await.logout().await, asker }
+        }
+        .boxed()
+    }
+
+    /// `change`: what is to be kept, before the key is read.
+    fn key(&self, change: Option<(Option<Secret>, Asker)>) -> Work {
+        let home = self.home.clone();
+        async move {
+            let (change, asker) = change.map_or((None, None), |(key, asker)| (Some(key), Some(asker)));
+            let used = tokio::task::spawn_blocking(move || {
+                let kept = change.map_or(Ok(()), |key| keys::keep(&home, key.as_ref()));
+                (keys::read(&home), kept)
+            });
+            let lost = || Trouble::NoKeyStore { reason: "its library failed".to_owned() };
+            let (read, kept) = used.await.unwrap_or_else(|_| (Err(lost()), Ok(())));
+            let trouble = kept.err().or_else(|| read.as_ref().err().cloned());
+            FromKiro::Key { key: read.ok().flatten(), trouble, asker }
+        }
+        .boxed()
+    }
+}
+
+/// Asks with the agents' own sign-in: copied where it is good, put back where it was lost.
+async fn own(place: &Place, home: &Home) -> Whoami {
+    let mut whoami = place.whoami().await;
+    while whoami.state == SignIn::SignedOut {
+        match backup::restore(home) {
+            Ok(true) => tracing::warn!("The agents' sign-in was lost, and the last good copy put in its place"),
+            Ok(false) => break,
+            Err(error) => {
+                tracing::warn!(%error, "The agents' sign-in can't be put back");
+                break;
+            }
+        }
+        whoami = place.whoami().await;
+    }
+    if whoami.state == SignIn::SignedIn
+        && let Err(error) = backup::keep(home, Timestamp::now())
+    {
+        tracing::warn!(%error, "The agents' sign-in can't be copied");
+    }
+    whoami
+}
+
+fn broken() -> Whoami {
+    Whoami::unknown("Can't tell: NanoClaw made a mistake; its log says more.")
+}
