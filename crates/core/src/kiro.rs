@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{problem::Trouble, settings::KiroMode};
 
 pub mod login;
+pub(crate) mod status;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -214,6 +215,43 @@ mod tests {
         ] {
             let read = Whoami::read(exit, stdout, stderr);
             assert_eq!((read.state, read.account.as_deref()), (state, account), "{stdout} {stderr}");
+        }
+    }
+
+    #[test]
+    fn a_way_is_checked() {
+        // K2
+        let center = |start_url: &str, region: &str| Way {
+            method: Method::IdentityCenter,
+            start_url: Some(start_url.to_owned()),
+            region: Some(region.to_owned()),
+        };
+        for (way, ok) in [
+            (Way::of(Method::BuilderId), true),
+            (center(" https://x.awsapps.com/start ", " eu-west-1 "), true),
+            (Way::of(Method::IdentityCenter), false),
+            (center("http://x.awsapps.com/start", "eu-west-1"), false),
+            (center("https://x.awsapps.com/start", "Mars; rm -rf"), false),
+            (center("https://x.awsapps.com/start", "--help"), false),
+            (center("https://a@b.example/", "eu-west-1"), false),
+        ] {
+            assert_eq!(way.checked().is_ok(), ok, "{way:?}");
+        }
+        let given = Way { start_url: Some("x".into()), ..Way::of(Method::Google) };
+        assert_eq!(given.checked().unwrap(), Way::of(Method::Google));
+    }
+
+    #[test]
+    fn a_key_is_one_line_of_its_kind() {
+        // K4
+        for (typed, ok) in [
+            ("  ksk-0123456789\n", true),
+            ("", false),
+            ("two words here", false),
+            ("ksk", false),
+            ("a\nb-long-enough", false),
+        ] {
+            assert_eq!(Secret(typed.to_owned()).api_key().is_ok(), ok, "{typed}");
         }
     }
 }

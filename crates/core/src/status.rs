@@ -11,11 +11,12 @@ use crate::{
     chat::Jid,
     group::Group,
     image::Build,
-    kiro::{SignIn, Way, Whoami},
     link::{Link, LinkState, PairingCode, QrCode},
     problem::{Problem, Trouble},
-    settings::{KiroMode, Runtime},
+    settings::Runtime,
 };
+
+pub use crate::kiro::status::{KiroStatus, LoginState, LoginStatus, SignInStatus};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,124 +84,6 @@ pub struct WhatsAppStatus {
     pub queued_out: u64,
     /// Texts that could not be sent.
     pub failed_out: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KiroStatus {
-    pub mode: KiroMode,
-    /// Messages and tasks that wait for a sign-in (K3).
-    pub parked: u64,
-    pub host: SignInStatus,
-    /// What containers see; `None` before one was asked, and where there is none.
-    pub container: Option<SignInStatus>,
-    pub login: Option<LoginStatus>,
-    /// There is an API key for the mode `api-key`: in the platform's key store, or in NanoClaw's own environment.
-    pub has_key: bool,
-    /// How the account that was signed in last did it: what a sign-in without a method does.
-    pub usual: Option<Way>,
-    /// A check is under way.
-    pub checking: bool,
-}
-
-impl KiroStatus {
-    /// Before anybody was asked.
-    pub fn new(mode: KiroMode) -> Self {
-        let host = SignInStatus::not_asked();
-        let (container, login, usual) = (None, None, None);
-        KiroStatus { mode, parked: 0, host, container, login, has_key: false, usual, checking: false }
-    }
-
-    /// What counts for runs: in containers what they see, where that is known; else the host's, where the sign-in is its.
-    pub fn of_runs(&self, runtime: Runtime) -> Option<&SignInStatus> {
-        let known = self.container.as_ref().filter(|seen| matches!(seen.state, SignIn::SignedIn | SignIn::SignedOut));
-        match (runtime, self.mode) {
-            (Runtime::Host, _) => Some(&self.host),
-            (Runtime::Docker, KiroMode::Shared) => known.or(Some(&self.host)),
-            (Runtime::Docker, KiroMode::Own | KiroMode::ApiKey) => self.container.as_ref(),
-        }
-    }
-
-    pub fn is_signed_out(&self, runtime: Runtime) -> bool {
-        self.parked > 0 || self.of_runs(runtime).is_some_and(|seen| seen.state == SignIn::SignedOut)
-    }
-
-    fn trouble(&self, runtime: Runtime) -> Option<Trouble> {
-        // What runs came to goes before what was told when asked.
-        let state = match self.of_runs(runtime) {
-            _ if self.parked > 0 => Some(SignIn::SignedOut),
-            seen => seen.map(|seen| seen.state),
-        };
-        match (self.mode, state) {
-            (KiroMode::ApiKey, _) if !self.has_key => Some(Trouble::KiroKeyMissing),
-            (KiroMode::ApiKey, Some(SignIn::SignedOut)) => Some(Trouble::KiroKeyRefused),
-            (_, Some(SignIn::SignedOut)) => Some(Trouble::KiroSignedOut),
-            (_, Some(SignIn::Missing)) => Some(Trouble::KiroMissing),
-            _ => None,
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SignInStatus {
-    pub state: SignIn,
-    pub account: Option<String>,
-    pub text: String,
-    /// When Kiro was asked; `None` before its first answer.
-    #[serde(with = "millis_option")]
-    pub at: Option<Timestamp>,
-}
-
-impl SignInStatus {
-    pub fn new(whoami: Whoami, at: Timestamp) -> Self {
-        SignInStatus { at: Some(at), ..SignInStatus::of(whoami) }
-    }
-
-    pub fn not_asked() -> Self {
-        SignInStatus::of(Whoami::unknown("Not asked yet."))
-    }
-
-    fn of(whoami: Whoami) -> Self {
-        SignInStatus { state: whoami.state, account: whoami.account, text: whoami.text, at: None }
-    }
-}
-
-/// A sign-in to Kiro, under way or just over. Code and address are secrets while it waits: `Debug` hides them.
-#[derive(Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LoginStatus {
-    pub state: LoginState,
-    /// Checked: https, on a host that is expected of Kiro or is the start URL's.
-    pub url: Option<String>,
-    pub code: Option<String>,
-    pub text: String,
-    /// Until when the code is good.
-    #[serde(with = "millis_option")]
-    pub expires_at: Option<Timestamp>,
-}
-
-impl LoginStatus {
-    pub fn is_under_way(&self) -> bool {
-        matches!(self.state, LoginState::Starting | LoginState::Waiting)
-    }
-}
-
-impl std::fmt::Debug for LoginStatus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoginStatus").field("state", &self.state).finish_non_exhaustive()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LoginState {
-    Starting,
-    Waiting,
-    Succeeded,
-    Failed,
-    Expired,
-    Cancelled,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

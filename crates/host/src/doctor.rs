@@ -92,8 +92,10 @@ fn place(home: &Home) -> Check {
 
 async fn kiro_cli(home: &Home, settings: &Settings) -> Vec<Check> {
     let places = home.places();
-    let Some(program) = kiro::find(settings, &places) else { return vec![bad("kiro-cli", &Trouble::KiroMissing)] };
-    let Whoami { state, text, .. } = kiro::whoami(&program).await;
+    let Some(program) = kiro::find(settings, &places).await else {
+        return vec![bad("kiro-cli", &Trouble::KiroMissing)];
+    };
+    let Whoami { state, text, .. } = kiro::whoami(&program, None).await;
     let signed_in = match state {
         SignIn::SignedIn => good("kiro-sign-in", text),
         SignIn::SignedOut => bad("kiro-sign-in", &Trouble::KiroSignedOut),

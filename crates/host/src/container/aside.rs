@@ -26,7 +26,7 @@ use super::{
     run::{Attached, attach},
     spec::{self, next_name},
 };
-use crate::kiro::{KEY, LONGEST, Line, Mute, PLAIN, SIZE, Said, Terminal, silent};
+use crate::kiro::{LONGEST, Line, Mute, PLAIN, SIZE, Said, Terminal, silent};
 
 const KIRO: &str = "/usr/local/bin/kiro-cli";
 /// Between SIGTERM and a kill: kiro-cli may be writing its token.
@@ -158,7 +158,7 @@ impl Aside {
 
     fn body(&self, kind: &str, command: &[&str], tty: bool, environment: &[(&str, &str)]) -> ContainerCreateBody {
         let own = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let env: Vec<_> = own.chain(environment.iter().copied().filter(|(name, _)| *name != KEY)).collect();
+        let env: Vec<_> = own.chain(environment.iter().copied()).collect();
         spec::aside(self, kind, command, tty, &env)
     }
 

@@ -57,6 +57,8 @@ impl Program<'_> {
         let mut command = Command::new(self.path);
         command
             .args(arguments)
+            // One of NanoClaw's own is for agents: what is asked for is the sign-in that is kept.
+            .env_remove(KEY)
             .envs(self.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

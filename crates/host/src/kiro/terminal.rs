@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::program::Group;
+use super::program::{Group, KEY};
 
 /// What is still in the terminal when its program has ended; a browser that it started may hold it open.
 const DRAIN: Duration = Duration::from_millis(300);
@@ -56,6 +56,7 @@ impl Terminal {
         let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })?;
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
+        command.env_remove(KEY);
         for (name, value) in environment {
             command.env(name, value);
         }

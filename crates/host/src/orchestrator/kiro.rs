@@ -372,6 +372,7 @@ impl State {
             self.sign_in.check_at = wait.and_then(|wait| now().checked_add(wait).ok());
         }
         self.tell_ready().await;
+        self.sign_in_seen().await;
         for asker in std::mem::take(&mut self.sign_in.asking) {
             // It may have gone.
             let _ = asker.send(json_of(&self.kiro));
