@@ -170,7 +170,9 @@ impl Round {
         let (to_engine, engine_orders) = mpsc::unbounded_channel();
         let ipc = Ipc::start(self.home.ipc(), Default::default(), doors.ipc).unwrap();
         let accepting = doors.intake.accepting.clone();
-        let edges = Edges { to_channel, to_engine, ipc, accepting };
+        // Nobody is asked who is signed in: what is not known holds nothing up.
+        let to_kiro = mpsc::unbounded_channel().0;
+        let edges = Edges { to_channel, to_engine, to_kiro, ipc, accepting };
         let mut state = State::on(edges, self.home.clone(), self.settings.clone(), store.clone(), left).await;
         let (link, engine) = (self.luck(), self.luck());
         let mut tasks = JoinSet::new();
