@@ -51,6 +51,8 @@ pub(super) struct SignInWatch {
     key: Option<Secret>,
     /// Whether there is a key is not known yet: runs that need it wait.
     reading_key: bool,
+    /// The mode that the check under way asks for.
+    asked_for: KiroMode,
     /// A check is due then; it waits for a moment when nothing starts.
     check_at: Option<Timestamp>,
     /// Who waits for the check that is due, and for the one under way.
@@ -60,8 +62,8 @@ pub(super) struct SignInWatch {
 
 impl SignInWatch {
     pub(super) fn new(edge: mpsc::UnboundedSender<ToKiro>, install: String) -> Self {
-        let (waiting, asking) = (Vec::new(), Vec::new());
-        SignInWatch { edge, install, key: None, reading_key: false, check_at: Some(now()), waiting, asking }
+        let (waiting, asking, asked_for) = (Vec::new(), Vec::new(), KiroMode::Shared);
+        SignInWatch { edge, install, key: None, reading_key: false, asked_for, check_at: Some(now()), waiting, asking }
     }
 }
 
@@ -137,6 +139,7 @@ impl State {
         };
         if self.send_kiro(ToKiro::Check(Box::new(check))) {
             self.kiro.checking = true;
+            self.sign_in.asked_for = self.settings.kiro_mode;
             self.sign_in.asking.append(&mut self.sign_in.waiting);
             self.tell_ready().await;
         }
@@ -347,6 +350,8 @@ impl State {
 
     async fn kiro_checked(&mut self, host: Whoami, container: Option<Whoami>, old: Option<Trouble>) {
         self.kiro.checking = false;
+        // Of another mode meanwhile: the check that is due asks for this one.
+        let container = container.filter(|_| self.sign_in.asked_for == self.settings.kiro_mode);
         let missing = host.state == SignIn::Missing;
         let way = container.as_ref().and_then(|seen| seen.way.clone()).or_else(|| host.way.clone());
         let before = (self.kiro.host.state, self.kiro.container.as_ref().map(|seen| seen.state));
