@@ -46,6 +46,11 @@ impl Container {
         self.labels.get("com.nanoclaw.group").map_or("", String::as_str)
     }
 
+    /// It asks who is signed in to Kiro, or signs in (K1, K2).
+    fn is_beside_the_runs(&self) -> bool {
+        self.labels.get("com.nanoclaw.kind").is_some_and(|kind| kind == "whoami" || kind == "login")
+    }
+
     pub fn is_running(&self) -> bool {
         self.state == "running"
     }
@@ -59,8 +64,13 @@ impl Containers {
         Ok(Self { docker, folder })
     }
 
-    /// Those of the scene that there are now.
+    /// The runs of the scene that there are now.
     pub async fn list(&self) -> Result<Vec<Container>> {
+        Ok(self.all().await?.into_iter().filter(|one| !one.is_beside_the_runs()).collect())
+    }
+
+    /// All of the scene: the sign-in's checks too.
+    pub async fn all(&self) -> Result<Vec<Container>> {
         let filters = HashMap::from([("label", vec![LABEL])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let all = self.docker.list_containers(Some(options)).await?;
@@ -120,7 +130,7 @@ impl Containers {
     /// Removes what the scene left.
     pub async fn clear(&self) -> Result<()> {
         let force = RemoveContainerOptionsBuilder::new().force(true).build();
-        for container in self.list().await? {
+        for container in self.all().await? {
             // An auto-removed container may be gone by itself.
             let _ = self.docker.remove_container(&container.id, Some(force.clone())).await;
         }

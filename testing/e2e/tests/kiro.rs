@@ -233,7 +233,7 @@ struct Seen {
 
 impl Seen {
     async fn look(&mut self, scene: &Scene) -> Result<()> {
-        for container in scene.containers.list().await? {
+        for container in scene.containers.all().await? {
             // It may be gone already.
             let Ok(inspected) = scene.containers.inspect(&container.name).await else { continue };
             let text = inspected.to_string();
