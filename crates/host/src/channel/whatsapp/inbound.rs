@@ -69,14 +69,14 @@ pub(super) async fn keep(client: &Client, intake: &dyn Intake, batch: &[InboundM
 }
 
 /// Whether a person said something: not the account's devices among themselves, and no note about another message.
-fn is_content(message: &InboundMessage) -> bool {
+pub(super) fn is_content(message: &InboundMessage) -> bool {
     message.info.category != MessageCategory::Peer && !message.message.get_base_message().protocol_message.is_set()
 }
 
 /// Who said it and where, by phone number where it is known (M9), without devices.
-struct Addresses {
-    chat: Jid,
-    sender: Jid,
+pub(super) struct Addresses {
+    pub chat: Jid,
+    pub sender: Jid,
 }
 
 impl Addresses {
@@ -101,7 +101,7 @@ impl Addresses {
 }
 
 /// `own_name` names the sender of our own messages, which come without one.
-fn translate(message: &InboundMessage, Addresses { chat, sender }: Addresses, own_name: String) -> Inbound {
+pub(super) fn translate(message: &InboundMessage, Addresses { chat, sender }: Addresses, own_name: String) -> Inbound {
     let info = &message.info;
     let given = if info.source.is_from_me && info.push_name.is_empty() { own_name } else { info.push_name.clone() };
     let sender_name = if given.is_empty() { sender.user.to_string() } else { given.clone() };

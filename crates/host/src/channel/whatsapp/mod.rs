@@ -18,6 +18,8 @@ mod pairing;
 mod session;
 mod transport;
 mod voice;
+#[cfg(feature = "fake-peers")]
+pub mod wire;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
