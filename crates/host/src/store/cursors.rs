@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use anyhow::Result;
 use nanoclaw_core::{
     chat::{Jid, Message, Seq},
+    router,
     run::{self, Turn},
     trigger::Trigger,
 };
@@ -41,7 +42,7 @@ pub struct HandOver {
 }
 
 /// Hands the unseen messages of a chat to a run: the cursor advances, and a turn is open until its result is in the
-/// outbox. `None` when nothing is unseen.
+/// outbox. `None` when nothing unseen wants an answer.
 ///
 /// A chat has one run at a time, so what another run has left open has ended unsettled (a full disk, say): it is settled
 /// first, and is handed over again.
@@ -56,12 +57,19 @@ pub fn hand_over(connection: &Connection, chat: &Jid, run: &str, trigger: &Trigg
     left.iter().try_for_each(|left| settle(connection, chat, left))?;
     let from = get(connection, chat)?;
     let messages = messages::unseen(connection, chat, from, trigger)?;
-    let Some(to) = messages.last().map(|message| message.seq) else { return Ok(None) };
+    // What another hand-over left of a burst is context (M4): an agent that was given it alone would owe an answer to nobody.
+    let Some(to) = messages.last().map(|message| message.seq).filter(|_| asks(&messages, trigger)) else {
+        return Ok(None);
+    };
     set(connection, chat, to)?;
     connection
         .prepare_cached("INSERT INTO turns (run, chat_jid, from_seq, to_seq) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![run, chat.as_str(), from, to])?;
     Ok(Some(HandOver { turn: connection.last_insert_rowid().unsigned_abs(), messages }))
+}
+
+fn asks(messages: &[Message], trigger: &Trigger) -> bool {
+    messages.iter().any(|message| router::wakes(message, trigger))
 }
 
 /// The turns of a run that have no result, the oldest first.

@@ -296,6 +296,20 @@ fn who_calls_is_found_without_reading_what_others_said() {
 }
 
 #[test]
+fn context_alone_is_not_handed_over() {
+    // M4, Q5: two questions came at once, and the first hand-over took both; what was said since is nobody's question.
+    let db = connection();
+    register(&db);
+    let asks = Trigger::word("Andy");
+    messages::accept(&db, &[said("1", "@Andy", 1), said("2", "@Andy", 2)], &andy()).unwrap();
+    let seen = cursors::hand_over(&db, &alice(), "run", &asks).unwrap().unwrap().messages.len();
+    messages::accept(&db, &[said("3", "well", 3)], &andy()).unwrap();
+    assert!(cursors::hand_over(&db, &alice(), "run", &asks).unwrap().is_none());
+    messages::accept(&db, &[said("4", "@Andy", 4)], &andy()).unwrap();
+    assert_eq!((seen, cursors::hand_over(&db, &alice(), "run", &asks).unwrap().unwrap().messages.len()), (2, 2));
+}
+
+#[test]
 fn a_hand_over_is_bounded_and_leaves_out_no_question() {
     // M4, C1
     let db = connection();
