@@ -20,6 +20,9 @@ pub type RunId = String;
 /// Waiting times before a failed run is tried again (Q4).
 const RETRY_SECONDS: [i64; 5] = [5, 10, 20, 40, 80];
 
+/// How often work is tried that Kiro refused as signed out again and again, while it says when asked that it is signed in.
+const REFUSED_AGAIN: SignedDuration = SignedDuration::from_mins(15);
+
 /// How long until a chat that could not be told is told again.
 const TELL_AGAIN: SignedDuration = SignedDuration::from_secs(20);
 
@@ -47,8 +50,10 @@ pub enum Event {
     /// A person stops a group's run.
     Stop(RunId),
     EngineReady(bool),
-    /// Whether Kiro is signed in, as far as that can be told: where it is not, work waits for it (K3).
+    /// Whether Kiro is signed in, as far as that can be told when it is asked: where it is not, work waits for it (K3).
     SignIn(SignIn),
+    /// Somebody has signed in: what was refused before says nothing any more.
+    SignedInAnew,
     Paused(bool),
     /// Nothing starts any more; idle runs are closed.
     Quit,
@@ -112,8 +117,8 @@ pub enum Effect {
 pub struct Queue {
     cap: usize,
     engine_ready: bool,
-    /// Kiro is known to be signed out.
-    signed_out: bool,
+    /// What was told last, unless a run was refused since.
+    sign_in: SignIn,
     paused: bool,
     quitting: bool,
     lanes: BTreeMap<Folder, Lane>,
@@ -128,8 +133,10 @@ struct Lane {
     keep_warm: bool,
     /// The chat has to be told that all retries failed, before anything else is done for it.
     give_up: bool,
-    /// Since when its work waits for a sign-in.
+    /// Since when its work waits for a sign-in; `retry_at` is then the first moment at which one is believed.
     parked: Option<Timestamp>,
+    /// How many runs in a row Kiro has refused as signed out.
+    refused: u32,
     run: Option<Active>,
     attempt: u32,
     retry_at: Option<Timestamp>,
@@ -163,7 +170,7 @@ impl Queue {
         Queue {
             cap: cap.max(1),
             engine_ready: false,
-            signed_out: false,
+            sign_in: SignIn::Unknown,
             paused: false,
             quitting: false,
             lanes: BTreeMap::new(),
@@ -213,9 +220,15 @@ impl Queue {
             }
             Event::EngineReady(ready) => self.engine_ready = ready,
             Event::SignIn(state) => {
-                self.signed_out = state == SignIn::SignedOut;
+                self.sign_in = state;
                 if state == SignIn::SignedIn {
-                    self.unpark();
+                    self.oldest_parked_first();
+                }
+            }
+            Event::SignedInAnew => {
+                for lane in self.lanes.values_mut() {
+                    lane.refused = 0;
+                    lane.retry_at = lane.retry_at.filter(|_| lane.parked.is_none());
                 }
             }
             Event::Paused(paused) => self.paused = paused,
@@ -248,7 +261,8 @@ impl Queue {
         if !self.engine_ready || self.paused || self.quitting {
             return None;
         }
-        self.lanes.values().filter(|lane| lane.run.is_none()).filter_map(|lane| lane.retry_at).min()
+        let by_clock = |lane: &&Lane| lane.run.is_none() && (lane.parked.is_none() || self.sign_in == SignIn::SignedIn);
+        self.lanes.values().filter(by_clock).filter_map(|lane| lane.retry_at).min()
     }
 
     pub fn run_state(&self, run: &str) -> Option<RunState> {
@@ -277,7 +291,7 @@ impl Queue {
                 messages: lane.messages,
                 tasks: lane.tasks.len(),
                 parked: lane.parked.is_some(),
-                retry_at: lane.retry_at,
+                retry_at: lane.retry_at.filter(|_| lane.parked.is_none()),
                 attempt: lane.attempt,
             })
         };
@@ -316,11 +330,10 @@ impl Queue {
         Effect::Pipe { folder, run }
     }
 
-    /// What waited for a sign-in goes on, the oldest first.
-    fn unpark(&mut self) {
+    /// In which order what waited for a sign-in goes on.
+    fn oldest_parked_first(&mut self) {
         let since = |folder: &Folder| self.lanes.get(folder).and_then(|lane| lane.parked).unwrap_or(Timestamp::MAX);
         self.waiting.make_contiguous().sort_by_key(since);
-        self.lanes.values_mut().for_each(|lane| lane.parked = None);
     }
 
     fn ended(&mut self, run: &str, outcome: Outcome, more: bool, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -333,8 +346,7 @@ impl Queue {
         let lane = self.lane(&folder);
         lane.messages |= more;
         if outcome == Outcome::Done {
-            lane.attempt = 0;
-            lane.retry_at = None;
+            (lane.attempt, lane.refused, lane.retry_at) = (0, 0, None);
         } else if let Work::Task(task) = active.work {
             lane.tasks.push_front(task);
         }
@@ -350,13 +362,22 @@ impl Queue {
                     *lane = Lane::default();
                     effects.push(Effect::GiveUp(folder.clone()));
                 }
-                (Fate::Park, _) => effects.push(lane.park(&folder, active.since)),
+                (Fate::Park, _) => {
+                    let wait = retry_after(lane.refused).unwrap_or(REFUSED_AGAIN);
+                    effects.push(lane.park(&folder, active.since));
+                    lane.refused += 1;
+                    lane.retry_at = now.checked_add(wait).ok();
+                }
             }
         }
         if lane.has_work() {
             self.wait(folder);
         } else {
             self.waiting.retain(|waiting| *waiting != folder);
+        }
+        if outcome == Outcome::Failed(Fate::Park) && self.sign_in == SignIn::SignedIn {
+            // It was told before this run was refused.
+            self.sign_in = SignIn::Unknown;
         }
     }
 
@@ -380,10 +401,13 @@ impl Queue {
             };
             // It has waited long enough; from now on it waits for a place, not for the clock.
             lane.retry_at = lane.retry_at.filter(|at| *at > now);
+            if self.sign_in == SignIn::SignedIn && lane.retry_at.is_none() {
+                lane.parked = None;
+            }
             if lane.is_ready(now) && std::mem::take(&mut lane.give_up) {
                 effects.push(Effect::GiveUp(folder.clone()));
             }
-            if lane.is_ready(now) && self.signed_out && lane.needs_kiro() {
+            if lane.is_ready(now) && self.sign_in == SignIn::SignedOut && lane.needs_kiro() {
                 effects.push(lane.park(&folder, now));
             }
             if lane.is_ready(now) && running < cap {

@@ -212,10 +212,33 @@ fn signed_out_work_waits_and_goes_on_oldest_first() {
     assert_eq!(queue.tell(Event::SignIn(SignIn::SignedOut), 7), [""; 0]);
     assert_eq!(queue.message("c", 8), ["park c"], "known to be signed out: no container");
     assert_eq!(queue.waiting().iter().filter(|waiting| waiting.parked).count(), 3);
+    assert_eq!(queue.tell(Event::SignedInAnew, 9), [""; 0], "it is asked first");
     assert_eq!(queue.tell(Event::SignIn(SignIn::SignedIn), 9), ["start a task t"]);
     assert_eq!(queue.end("a", Outcome::Done, false, 10), ["start a messages"]);
     assert_eq!(queue.done("a", 11), ["start b messages"]);
     assert_eq!(queue.done("b", 12), ["start c messages"]);
+}
+
+#[test]
+fn a_refusal_though_signed_in_is_tried_again_ever_more_seldom() {
+    // K3, Q4
+    let mut queue = ready(5);
+    let mut starts = queue.message("a", 0).into_iter().map(|_| 0).collect::<Vec<_>>();
+    for now in 1..3600 {
+        // Each run is refused at once, and whoami says each time that all is well.
+        let refused = queue.run_of(&folder("a")).is_some();
+        let mut told = if refused { queue.end("a", PARKED, true, now) } else { Vec::new() };
+        told.extend(queue.tell(Event::SignIn(SignIn::SignedIn), now));
+        assert!(queue.run_of(&folder("a")).is_some() || queue.waiting()[0].parked);
+        starts.extend(told.iter().filter(|effect| *effect == "start a messages").map(|_| now));
+    }
+    assert_eq!(starts, [0, 6, 17, 38, 79, 160, 1061, 1962, 2863]);
+    assert_eq!(queue.wake_at(), Some(at(2864 + 900)));
+    assert_eq!(queue.tell(Event::SignedInAnew, 3600), ["start a messages"], "a person has signed in");
+    assert_eq!(queue.end("a", PARKED, true, 3602), ["park a"]);
+    assert_eq!(queue.wake_at(), None, "nobody was asked since");
+    assert_eq!(queue.tell(Event::Tick, 3650), [""; 0]);
+    assert_eq!(queue.tell(Event::SignIn(SignIn::SignedIn), 3651), ["start a messages"]);
 }
 
 #[test]
@@ -305,8 +328,8 @@ proptest! {
         let mut live: BTreeMap<String, Work> = BTreeMap::new();
         let mut owed: BTreeMap<String, bool> = BTreeMap::new();
         let mut tasks: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        // Groups whose work waits for a sign-in, and whether one is known to be wanted.
-        let (mut parked, mut signed_out) = (BTreeSet::new(), false);
+        // Groups whose work waits for a sign-in, whether one is known to be wanted, and whether one was told since a refusal.
+        let (mut parked, mut signed_out, mut signed_in) = (BTreeSet::new(), false, false);
         let group = |g: u8| ["a", "b", "c", "d", "e", "f"][g as usize].to_owned();
         let settle = story.len();
         for (step, happening) in story.into_iter().map(Some).chain(std::iter::repeat_n(None, 200)).enumerate() {
@@ -337,13 +360,14 @@ proptest! {
                         }
                     }
                     live.remove(&g);
+                    signed_in &= outcome != PARKED;
                     Event::Ended { run, outcome, more: owed.get(&g).copied().unwrap_or_default() }
                 }
                 Some(Happening::Engine(ready)) => Event::EngineReady(ready),
                 Some(Happening::SignIn(state)) => {
                     let state = [SignIn::SignedIn, SignIn::SignedOut, SignIn::Unknown][state as usize];
                     signed_out = state == SignIn::SignedOut;
-                    if state == SignIn::SignedIn { parked.clear(); }
+                    signed_in = state == SignIn::SignedIn;
                     Event::SignIn(state)
                 }
                 Some(Happening::Paused(paused)) => Event::Paused(paused),
@@ -352,9 +376,9 @@ proptest! {
                 // In the end all is well: the engine is there, and every run ends, having done its work.
                 None if step == settle => Event::EngineReady(true),
                 None if step == settle + 1 => Event::Paused(false),
-                None if step == settle + 2 => {
-                    signed_out = false;
-                    parked.clear();
+                None if step == settle + 2 => Event::SignedInAnew,
+                None if step == settle + 3 => {
+                    (signed_out, signed_in) = (false, true);
                     Event::SignIn(SignIn::SignedIn)
                 }
                 None => match live.keys().next().cloned() {
@@ -378,7 +402,7 @@ proptest! {
                     Effect::Start { folder, work, .. } => {
                         let g = folder.to_string();
                         prop_assert!(!live.contains_key(&g), "two runs for {g}");
-                        prop_assert!(!parked.contains(&g), "{g} waits for a sign-in");
+                        prop_assert!(!parked.remove(&g) || signed_in, "{g} waits for a sign-in");
                         prop_assert!(work == Work::KeepWarm || !signed_out, "nothing can work now");
                         match &work {
                             Work::Task(t) => {
@@ -409,6 +433,10 @@ proptest! {
                 }
                 prop_assert!(live.len() <= cap, "more than the cap");
             }
+            let waits: BTreeSet<_> =
+                queue.waiting().into_iter().filter(|w| w.parked).map(|w| w.folder.to_string()).collect();
+            prop_assert!(signed_in || parked.is_subset(&waits), "no sign-in was told");
+            parked.retain(|g| waits.contains(g));
             prop_assert!(must_park.is_none_or(|g| parked.contains(&g)), "tried in vain");
         }
         prop_assert!(live.is_empty(), "all ended");

@@ -59,8 +59,7 @@ impl State {
             }
         };
         if let Some(failure) = failure.as_ref().filter(|failure| failure.row().fate == Fate::Park) {
-            self.signed_out_by = Some(failure.cause);
-            self.check_kiro();
+            self.kiro_refused(failure.cause);
         }
         match outcome {
             Outcome::Failed(_) if failure.is_some() => self.note_failure(&live.folder, failure),

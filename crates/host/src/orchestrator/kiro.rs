@@ -19,6 +19,7 @@ use nanoclaw_core::{
     settings::{KiroMode, Runtime},
     status::{EngineState, LoginState, LoginStatus, SignInStatus, Wanted},
 };
+use nanoclaw_protocol::Cause;
 use tokio::sync::mpsc;
 
 use super::{
@@ -55,6 +56,8 @@ pub(super) struct SignInWatch {
     asked_for: KiroMode,
     /// A check is due then; it waits for a moment when nothing starts.
     check_at: Option<Timestamp>,
+    /// When a run was last refused as signed out.
+    refused_at: Option<Timestamp>,
     /// Who waits for the check that is due, and for the one under way.
     waiting: Vec<Asker>,
     asking: Vec<Asker>,
@@ -63,7 +66,8 @@ pub(super) struct SignInWatch {
 impl SignInWatch {
     pub(super) fn new(edge: mpsc::UnboundedSender<ToKiro>, install: String) -> Self {
         let (waiting, asking, asked_for) = (Vec::new(), Vec::new(), KiroMode::Shared);
-        SignInWatch { edge, install, key: None, reading_key: false, asked_for, check_at: Some(now()), waiting, asking }
+        let (key, reading_key, check_at, refused_at) = (None, false, Some(now()), None);
+        SignInWatch { edge, install, key, reading_key, asked_for, check_at, refused_at, waiting, asking }
     }
 }
 
@@ -95,6 +99,13 @@ impl State {
     /// A check is wanted, as soon as no run is starting (K1): after a run that failed for auth, after a sign-in, on demand.
     pub(super) fn check_kiro(&mut self) {
         self.sign_in.check_at = Some(now());
+    }
+
+    /// A run was refused as signed out.
+    pub(super) fn kiro_refused(&mut self, cause: Cause) {
+        self.signed_out_by = Some(cause);
+        self.sign_in.refused_at = Some(now());
+        self.check_kiro();
     }
 
     /// When [`State::look_after_kiro`] has something to do.
@@ -293,6 +304,7 @@ impl State {
         (self.kiro.container, self.kiro.login) = (None, None);
         bootstrap(&self.home.places(), &self.settings);
         self.check_kiro_files();
+        self.tell_queue(Event::SignedInAnew).await;
         self.read_key();
         self.tell_ready().await;
         // Those that live have the other sign-in: they finish what they are at, and the next ones have this.
@@ -307,7 +319,12 @@ impl State {
         match said {
             FromKiro::Checked { host, container, old } => self.kiro_checked(host, container, old).await,
             FromKiro::Offered(offer) => self.kiro_offered(offer),
-            FromKiro::LoginEnded { whoami, said } => self.kiro_login_ended(&whoami, &said),
+            FromKiro::LoginEnded { whoami, said } => {
+                self.kiro_login_ended(&whoami, &said);
+                if whoami.state == SignIn::SignedIn {
+                    self.tell_queue(Event::SignedInAnew).await;
+                }
+            }
             FromKiro::LoginRefused(trouble) => {
                 let problem = trouble.problem();
                 self.end_login(LoginState::Failed, &format!("{} {}", problem.text, problem.cure));
@@ -327,6 +344,7 @@ impl State {
                     self.recorded.extend(trouble.clone());
                 }
                 self.kiro.has_key = key.is_some();
+                self.tell_queue(Event::SignedInAnew).await;
                 (self.sign_in.key, self.sign_in.reading_key) = (key, false);
                 self.kiro.container =
                     self.kiro.container.take().filter(|_| self.settings.kiro_mode != KiroMode::ApiKey);
@@ -340,6 +358,10 @@ impl State {
             FromKiro::Changed => {
                 // An agent at work writes there all the time, and knows itself whether it is signed in.
                 let known = self.kiro.of_runs(self.settings.runtime).is_some_and(|seen| seen.state == SignIn::SignedIn);
+                let by_run = self.sign_in.refused_at.is_some_and(|at| now().duration_since(at) < STARTING);
+                if self.runs.is_empty() && !by_run {
+                    self.tell_queue(Event::SignedInAnew).await;
+                }
                 if !self.kiro.checking && (self.runs.is_empty() || !known) {
                     let soon = now().saturating_add(SETTLES).unwrap_or(Timestamp::MAX);
                     self.sign_in.check_at = Some(self.sign_in.check_at.map_or(soon, |at| at.min(soon)));
@@ -361,6 +383,7 @@ impl State {
         }
         let after = (self.kiro.host.state, self.kiro.container.as_ref().map(|seen| seen.state));
         if before != after {
+            self.tell_queue(Event::SignedInAnew).await;
             tracing::info!(host = ?after.0, container = ?after.1, "Kiro's sign-in");
         }
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::KiroOld { .. }));
