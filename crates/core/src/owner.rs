@@ -18,6 +18,16 @@ pub enum Order {
     Stop,
 }
 
+/// What was there to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// A run: its container.
+    Run(String),
+    /// No run, but what waited for one: for its next try, for a place, for a sign-in.
+    Waiting,
+    Nothing,
+}
+
 /// The order that a text is in the main chat: the word alone, in whatever case.
 pub fn order(text: &str) -> Option<Order> {
     [("/status", Order::Status), ("/stop", Order::Stop)]
@@ -62,11 +72,12 @@ pub fn report(status: &AppStatus, zone: &TimeZone) -> String {
     lines.join("\n")
 }
 
-/// What stopping led to. `container`: of the run that is stopped, if there was one.
-pub fn stopped(container: Option<&str>) -> String {
-    match container {
-        Some(container) => format!("I stop what I was at in this chat ({container})."),
-        None => "Nothing runs for this chat.".to_owned(),
+/// What stopping led to.
+pub fn stopped(stopped: &Stopped) -> String {
+    match stopped {
+        Stopped::Run(container) => format!("I stop what I was at in this chat ({container})."),
+        Stopped::Waiting => "I drop what waited in this chat; nothing ran for it.".to_owned(),
+        Stopped::Nothing => "Nothing runs for this chat.".to_owned(),
     }
 }
 

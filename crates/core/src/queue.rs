@@ -57,8 +57,8 @@ pub enum Event {
     Paused(bool),
     /// Nothing starts any more; idle runs are closed.
     Quit,
-    /// The group is registered no more; what waits for it is dropped.
-    Removed(Folder),
+    /// What waits for the group is dropped: it is registered no more, or a person wants none of it.
+    Dropped(Folder),
     /// What [`Effect::GiveUp`] asked for could not be done; it is asked for again.
     NotGivenUp(Folder),
     /// A moment that [`Queue::wake_at`] named has come.
@@ -233,7 +233,7 @@ impl Queue {
             }
             Event::Paused(paused) => self.paused = paused,
             Event::Quit => self.quitting = true,
-            Event::Removed(folder) => {
+            Event::Dropped(folder) => {
                 if let Some(lane) = self.lanes.get_mut(&folder) {
                     *lane = Lane { run: lane.run.take(), ..Lane::default() };
                 }

@@ -284,7 +284,7 @@ fn a_removed_group_drops_what_waits() {
     let mut queue = ready(1);
     queue.message("a", 1);
     queue.message("b", 1);
-    assert_eq!(queue.tell(Event::Removed(folder("b")), 2), [""; 0]);
+    assert_eq!(queue.tell(Event::Dropped(folder("b")), 2), [""; 0]);
     assert_eq!(queue.done("a", 3), [""; 0]);
 }
 

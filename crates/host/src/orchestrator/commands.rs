@@ -291,7 +291,7 @@ impl State {
         )?;
         self.take_groups(all).await;
         self.snapshots_old = true;
-        self.tell_queue(Event::Removed(group.folder.clone())).await;
+        self.tell_queue(Event::Dropped(group.folder.clone())).await;
         let given_up = self.give_up_tasks(&group.folder, "The chat is not registered any more.").await;
         self.kept(given_up)?;
         done()

@@ -180,6 +180,8 @@ struct State {
     paces: HashMap<Jid, Pace>,
     /// When the outbox is looked at again by itself.
     resend_at: Option<Timestamp>,
+    /// When the owner is answered who could not be.
+    answer_at: Option<Timestamp>,
     /// Texts that wait, and that could not be sent.
     waiting_out: (u64, u64),
     /// Shared with the intake: off while quitting.
@@ -361,7 +363,8 @@ impl State {
     fn due_at(&self, quitting: Option<&Quitting>) -> Option<Timestamp> {
         let runs = self.runs.values().map(|run| run.due().0);
         let well_again = self.broken.values().min().copied();
-        let rest = [self.queue.wake_at(), self.resend_at, well_again, self.kiro_due_at(), quitting.map(Quitting::next)];
+        let (wake, quit) = (self.queue.wake_at(), quitting.map(Quitting::next));
+        let rest = [wake, self.resend_at, self.answer_at, well_again, self.kiro_due_at(), quit];
         runs.chain(rest.into_iter().flatten()).min()
     }
 
@@ -372,7 +375,7 @@ impl State {
             self.flush().await?;
         }
         self.tell_queue(Event::Tick).await;
-        Ok(())
+        if self.answer_at.is_some_and(|at| at <= now()) { self.answer_owner().await } else { Ok(()) }
     }
 
     /// Something was kept again.

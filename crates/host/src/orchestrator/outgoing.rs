@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long after a failure that was no refusal texts are tried again while the link is up.
-const RESEND: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const RESEND: SignedDuration = SignedDuration::from_secs(5);
 
 /// A text that did not go out, and holds up what is behind it in its chat.
 #[derive(Debug, PartialEq)]

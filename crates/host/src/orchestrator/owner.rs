@@ -5,24 +5,38 @@
 
 use anyhow::Result;
 use nanoclaw_core::{
+    chat::Message,
     group::Folder,
     owner::{self, Order},
-    prompt, run,
+    prompt,
+    queue::Event,
+    run,
+    trigger::Trigger,
 };
 
-use super::{State, live::Stopped, now};
+use super::{State, live::Stopped, now, outgoing::RESEND};
 use crate::store::{
-    messages,
+    cursors, messages,
     outbox::{self, Outgoing},
+    parked,
     trace::{self, Step},
 };
 
 impl State {
-    /// Answers all that waits for it.
+    /// Answers all that waits for it; what can't be answered now is answered later.
     pub(super) async fn answer_owner(&mut self) -> Result<()> {
+        self.answer_at = None;
+        let answered = self.answer_orders().await;
+        if answered.is_err() {
+            self.answer_at = Some(now() + RESEND);
+        }
+        answered
+    }
+
+    async fn answer_orders(&mut self) -> Result<()> {
         for asked in self.store.read(messages::for_host).await? {
             let said = match owner::order(&asked.content) {
-                Some(Order::Stop) => self.stop_main(),
+                Some(Order::Stop) => owner::stopped(&self.stop_main(&asked).await?),
                 Some(Order::Status) | None => owner::report(&self.facts().status(now()), &self.settings.zone),
             };
             let text = prompt::signed(&said, &self.settings.assistant_name, self.settings.own_number);
@@ -35,13 +49,36 @@ impl State {
                     messages::answered_by_host(db, asked.seq)
                 })
                 .await?;
+            self.all_kept();
         }
         self.flush().await
     }
 
-    fn stop_main(&mut self) -> String {
-        let Some(run) = self.queue.run_of(&Folder::main()).cloned() else { return owner::stopped(None) };
-        self.stop_run(&run, Stopped::Dropped);
-        owner::stopped(self.runs.get(&run).map(|live| live.container.as_str()))
+    /// Stops main's run; without one, drops what waits for the next: what was asked before the order, and tasks.
+    async fn stop_main(&mut self, asked: &Message) -> Result<owner::Stopped> {
+        let main = Folder::main();
+        if let Some(run) = self.queue.run_of(&main).cloned() {
+            self.stop_run(&run, Stopped::Dropped);
+            let container = self.runs.get(&run).map(|live| live.container.clone());
+            return Ok(container.map_or(owner::Stopped::Nothing, owner::Stopped::Run));
+        }
+        let waits = self.queue.waiting().iter().any(|waiting| waiting.folder == main);
+        let Some(group) = self.group_of(&asked.chat).filter(|group| group.is_main() && waits).cloned() else {
+            return Ok(owner::Stopped::Nothing);
+        };
+        self.give_up_tasks(&main, "It was stopped.").await?;
+        let trigger = Trigger::of(&group, &self.settings.assistant_name);
+        let (chat, until) = (group.jid.clone(), asked.seq);
+        self.store
+            .write(move |db| {
+                parked::forget(db, &chat)?;
+                trace::take(db, cursors::let_go(db, &chat, until, &trigger)?, Step::Stopped, now(), None)
+            })
+            .await?;
+        self.tell_queue(Event::Dropped(main.clone())).await;
+        if self.owes(&group).await? {
+            self.tell_queue(Event::Message(main)).await;
+        }
+        Ok(owner::Stopped::Waiting)
     }
 }

@@ -200,6 +200,7 @@ impl State {
             held: HashMap::new(),
             paces: HashMap::new(),
             resend_at: None,
+            answer_at: None,
             waiting_out: (0, 0),
             accepting,
             home,

@@ -50,11 +50,7 @@ pub struct HandOver {
 /// # Errors
 /// What SQLite says; then nothing was handed over.
 pub fn hand_over(connection: &Connection, chat: &Jid, run: &str, trigger: &Trigger) -> Result<Option<HandOver>> {
-    let left: Vec<String> = connection
-        .prepare_cached("SELECT DISTINCT run FROM turns WHERE chat_jid = ?1 AND run <> ?2 ORDER BY id DESC")?
-        .query_map([chat.as_str(), run], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    left.iter().try_for_each(|left| settle(connection, chat, left))?;
+    settle_left(connection, chat, run)?;
     let from = get(connection, chat)?;
     let messages = messages::unseen(connection, chat, from, trigger)?;
     // What another hand-over left of a burst is context (M4): an agent that was given it alone would owe an answer to nobody.
@@ -70,6 +66,29 @@ pub fn hand_over(connection: &Connection, chat: &Jid, run: &str, trigger: &Trigg
 
 fn asks(messages: &[Message], trigger: &Trigger) -> bool {
     messages.iter().any(|message| router::wakes(message, trigger))
+}
+
+/// Lets go what wants an answer in a chat and came before `until`: no run is given it any more. The chat must have no run.
+///
+/// Returns what was let go.
+///
+/// # Errors
+/// What SQLite says.
+pub fn let_go(connection: &Connection, chat: &Jid, until: Seq, trigger: &Trigger) -> Result<Vec<Seq>> {
+    settle_left(connection, chat, "")?;
+    let from = get(connection, chat)?;
+    let owed = messages::owed(connection, chat, from, trigger)?;
+    set(connection, chat, from.max(until))?;
+    Ok(owed.into_iter().filter(|seq| *seq < until).collect())
+}
+
+/// Settles what runs other than this one have left open in a chat.
+fn settle_left(connection: &Connection, chat: &Jid, run: &str) -> Result<()> {
+    let left: Vec<String> = connection
+        .prepare_cached("SELECT DISTINCT run FROM turns WHERE chat_jid = ?1 AND run <> ?2 ORDER BY id DESC")?
+        .query_map([chat.as_str(), run], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    left.iter().try_for_each(|left| settle(connection, chat, left))
 }
 
 /// The turns of a run that have no result, the oldest first.

@@ -329,6 +329,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_lets_go_is_given_to_nobody() {
+        // C1: also what a run before left unsettled; what comes after the order is asked.
+        let db = crate::store::tests::connection();
+        register(&db);
+        let first = arrives(&db, "A", "hello", 1);
+        cursors::hand_over(&db, &alice(), "main-1", &Trigger::any()).unwrap().unwrap();
+        let second = arrives(&db, "B", "anybody?", 2);
+        let order = arrives(&db, "C", "/stop", 3);
+        arrives(&db, "D", "good morning", 4);
+        let let_go = cursors::let_go(&db, &alice(), order[0].seq, &Trigger::any()).unwrap();
+        assert_eq!(let_go, [first[0].seq, second[0].seq]);
+        let given = cursors::hand_over(&db, &alice(), "main-2", &Trigger::any()).unwrap().unwrap().messages;
+        assert_eq!(given.iter().map(|message| message.id.as_str()).collect::<Vec<_>>(), ["D"]);
+        assert_eq!(cursors::let_go(&db, &alice(), 0, &Trigger::any()).unwrap().len(), 1, "D, taken back");
+    }
+
+    #[test]
     fn only_the_newest_ways_are_kept() {
         let db = crate::store::tests::connection();
         register(&db);
