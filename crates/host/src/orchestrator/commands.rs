@@ -146,13 +146,14 @@ impl State {
     }
 
     async fn trace(&self, id: Option<String>, chat: Option<String>) -> Answer {
+        let sent = self.in_flight.values().cloned().collect();
         if let Some(chat) = chat {
             let jid = self.group_named(&chat).map_or_else(|_| Jid::new(chat.clone()), |group| group.jid.clone());
-            return json_of(&self.kept(self.store.read(move |db| trace::newest(db, &jid)).await)?);
+            return json_of(&self.kept(self.store.read(move |db| trace::newest(db, &jid, &sent)).await)?);
         }
         let id = id.unwrap_or_default();
         let wanted = id.clone();
-        let path = self.kept(self.store.read(move |db| trace::path(db, &wanted)).await)?;
+        let path = self.kept(self.store.read(move |db| trace::path(db, &wanted, &sent)).await)?;
         json_of(&path.ok_or_else(|| Trouble::UnknownMessage { id: id.chars().take(64).collect() })?)
     }
 
@@ -291,6 +292,7 @@ impl State {
         )?;
         self.take_groups(all).await;
         self.snapshots_old = true;
+        self.queued.remove(&group.folder);
         self.tell_queue(Event::Dropped(group.folder.clone())).await;
         let given_up = self.give_up_tasks(&group.folder, "The chat is not registered any more.").await;
         self.kept(given_up)?;

@@ -147,7 +147,7 @@ impl State {
             .write(move |db| {
                 parked::forget(db, &chat)?;
                 let owed = messages::owed(db, &chat, cursors::get(db, &chat)?, &trigger)?;
-                trace::take(db, owed, Step::Failed, now(), Some(&reason))
+                trace::give_up(db, owed, now(), &reason)
             })
             .await?;
         self.tell_chat(&group.jid, &format!("{folder}-{}", now().as_millisecond()), &text).await

@@ -84,7 +84,7 @@ impl State {
                 Route::Ignore => {}
                 // The queue decides the same way, and remembers.
                 Route::Pipe | Route::Enqueue => {
-                    self.queued.insert(message.seq, now());
+                    self.queued.entry(folder.clone()).or_default().insert(message.seq, now());
                     self.tell_queue(Event::Message(folder)).await;
                 }
             }

@@ -170,8 +170,8 @@ struct State {
     recorded: BTreeSet<Trouble>,
     /// Parts that failed and were started again, until when that is shown.
     broken: BTreeMap<&'static str, Timestamp>,
-    /// When messages that want an answer were queued, until they are handed over.
-    queued: BTreeMap<Seq, Timestamp>,
+    /// When a group's messages that want an answer were queued, until they are handed over.
+    queued: BTreeMap<Folder, BTreeMap<Seq, Timestamp>>,
     /// The text of each chat that was given to the channel and is not settled, and when.
     in_flight: HashMap<Jid, (String, Timestamp)>,
     /// Chats whose text could not be sent.
@@ -246,9 +246,12 @@ impl State {
     /// C3: groups with an unseen message that wants an answer are queued.
     async fn begin(&mut self) {
         for group in self.groups.values().cloned().collect::<Vec<_>>() {
-            match self.owes(&group).await {
-                Ok(true) => self.tell_queue(Event::Message(group.folder)).await,
-                Ok(false) => {}
+            match self.owed(&group).await {
+                Ok(owed) if owed.is_empty() => {}
+                Ok(owed) => {
+                    self.queued.insert(group.folder.clone(), owed.into_iter().map(|seq| (seq, now())).collect());
+                    self.tell_queue(Event::Message(group.folder)).await;
+                }
                 Err(error) => tracing::error!("{error:#}"),
             }
         }

@@ -75,6 +75,7 @@ impl State {
                 trace::take(db, cursors::let_go(db, &chat, until, &trigger)?, Step::Stopped, now(), None)
             })
             .await?;
+        self.queued.entry(main.clone()).or_default().retain(|seq, _| *seq > until);
         self.tell_queue(Event::Dropped(main.clone())).await;
         if self.owes(&group).await? {
             self.tell_queue(Event::Message(main)).await;

@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::Jid,
+    chat::{Jid, Seq},
     failure::{Fate, row},
     group::{Folder, Group},
     kiro::SignIn,
@@ -48,7 +48,7 @@ impl State {
         // That its last run failed is not the news any more.
         self.note_failure(folder, None);
         tracing::warn!(group = folder.as_str(), "Kiro is signed out; what is to be done waits");
-        let waits = if self.owed(&group).await? > 0 { "Your messages wait" } else { "A scheduled task waits" };
+        let waits = if self.owes(&group).await? { "Your messages wait" } else { "A scheduled task waits" };
         let cause = self.signed_out_by.unwrap_or(Cause::SignedOut);
         let text = format!("I can't answer now: {} {} {waits} until then.", row(cause).wrong, row(cause).helps);
         let notice = self.notice(&group.jid, folder.as_str(), &text);
@@ -77,7 +77,7 @@ impl State {
         for waiting in parked {
             count += waiting.tasks as u64;
             if let Some(group) = self.groups.get(&waiting.folder).filter(|_| waiting.messages) {
-                count += self.owed(group).await?;
+                count += self.owed(group).await?.len() as u64;
             }
         }
         self.kiro.parked = count;
@@ -86,12 +86,13 @@ impl State {
 
     /// Whether a chat has unseen messages that want an answer (C3, M3).
     pub(super) async fn owes(&self, group: &Group) -> Result<bool> {
-        Ok(self.owed(group).await? > 0)
+        Ok(!self.owed(group).await?.is_empty())
     }
 
-    async fn owed(&self, group: &Group) -> Result<u64> {
+    /// Its unseen messages that want an answer, as far as they go into one hand-over.
+    pub(super) async fn owed(&self, group: &Group) -> Result<Vec<Seq>> {
         let trigger = Trigger::of(group, &self.settings.assistant_name);
         let chat = group.jid.clone();
-        self.store.read(move |db| Ok(messages::owed(db, &chat, cursors::get(db, &chat)?, &trigger)?.len() as u64)).await
+        self.store.read(move |db| messages::owed(db, &chat, cursors::get(db, &chat)?, &trigger)).await
     }
 }

@@ -187,22 +187,23 @@ impl State {
     ) -> Result<(Option<String>, Option<HandOver>)> {
         let (folder, chat, run) = (group.folder.clone(), group.jid.clone(), run.to_owned());
         let trigger = Trigger::of(group, &self.settings.assistant_name);
-        let queued = self.queued.clone();
+        let queued = self.queued.get(&folder).cloned().unwrap_or_default();
         let handed_over = self
             .store
             .write(move |db| {
                 let given = if wanted { cursors::hand_over(db, &chat, &run, &trigger)? } else { None };
-                let seqs: Vec<_> = given.iter().flat_map(|given| &given.messages).map(|message| message.seq).collect();
-                for (seq, at) in seqs.iter().filter_map(|seq| queued.get_key_value(seq)) {
-                    trace::take(db, [*seq], Step::Queued, *at, None)?;
-                }
-                trace::take(db, seqs, Step::Run, now(), Some(&container_name(&run)))?;
+                let seqs = given.iter().flat_map(|given| &given.messages).map(|message| message.seq);
+                trace::hand_over(db, seqs, &queued, now(), &container_name(&run))?;
                 Ok((sessions::get(db, &folder)?, given))
             })
             .await;
         moment("handed-over");
-        if let Ok((_, Some(given))) = &handed_over {
-            self.queued.retain(|seq, _| given.messages.iter().all(|message| message.seq != *seq));
+        if let Ok((_, given)) = handed_over.as_ref()
+            && wanted
+        {
+            // With nothing given nothing is unseen, also where another hand-over took it along.
+            let last = given.iter().flat_map(|given| &given.messages).map(|message| message.seq).max();
+            self.queued.entry(group.folder.clone()).or_default().retain(|seq, _| last.is_some_and(|last| *seq > last));
         }
         handed_over
     }
@@ -312,7 +313,7 @@ impl State {
                 let open = cursors::open_turns(db, &of_run)?;
                 let answered = run::answered(&open, named);
                 trace::take_turns(db, &answered, Step::Result, now(), None)?;
-                for reply in &replies {
+                for reply in replies.iter().take(trace::STEPS) {
                     trace::take_turns(db, &answered, Step::Outbox, now(), Some(&reply.id))?;
                 }
                 cursors::close_turns(db, &answered)?;

@@ -3,6 +3,8 @@
 //! What came in has its steps here, written in the transactions that keep what they tell of; what goes out has them in its
 //! row of the outbox.
 
+use std::collections::{BTreeMap, HashMap};
+
 use anyhow::Result;
 use jiff::Timestamp;
 use nanoclaw_core::{
@@ -18,6 +20,12 @@ const MESSAGES: Seq = 10_000;
 const BATCH: Seq = 500;
 /// So many are listed.
 const LISTED: u32 = 50;
+/// So many steps of a message are kept at each hand-over, the newest ones, and how it arrived.
+pub const STEPS: usize = 30;
+
+/// Texts of ours that WhatsApp's link has and that are not settled: their ids, and since when. The outbox has that time only
+/// with the ack.
+pub type Sent = HashMap<String, Timestamp>;
 
 /// What can become of a message that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +162,52 @@ pub fn take_turns(
     Ok(())
 }
 
+/// Messages are handed to a run. `queued`: since when they waited for one, as far as that is known.
+///
+/// # Errors
+/// What SQLite says.
+pub fn hand_over(
+    connection: &Connection,
+    messages: impl IntoIterator<Item = Seq>,
+    queued: &BTreeMap<Seq, Timestamp>,
+    at: Timestamp,
+    container: &str,
+) -> Result<()> {
+    // However often one is asked again.
+    let mut trim = connection.prepare_cached(
+        "DELETE FROM trace WHERE message = ?1 AND step NOT IN ('received', 'stored') AND rowid <= (
+             SELECT rowid FROM trace WHERE message = ?1 ORDER BY rowid DESC LIMIT 1 OFFSET ?2)",
+    )?;
+    for message in messages {
+        if let Some(queued) = queued.get(&message) {
+            take(connection, [message], Step::Queued, *queued, None)?;
+        }
+        take(connection, [message], Step::Run, at, Some(container))?;
+        trim.execute(params![message, STEPS])?;
+    }
+    Ok(())
+}
+
+/// Messages are not tried again by themselves; that was not known when their last run ended.
+///
+/// # Errors
+/// What SQLite says.
+pub fn give_up(
+    connection: &Connection,
+    messages: impl IntoIterator<Item = Seq>,
+    at: Timestamp,
+    why: &str,
+) -> Result<()> {
+    let mut last = connection.prepare_cached(
+        "DELETE FROM trace WHERE rowid = (SELECT max(rowid) FROM trace WHERE message = ?1) AND step = ?2",
+    )?;
+    for message in messages {
+        last.execute(params![message, Step::Retried.name()])?;
+        take(connection, [message], Step::Failed, at, Some(why))?;
+    }
+    Ok(())
+}
+
 /// All open turns go back.
 ///
 /// # Errors
@@ -170,7 +224,7 @@ pub fn cut_off(connection: &Connection, at: Timestamp, why: &str) -> Result<()> 
 ///
 /// # Errors
 /// What SQLite says.
-pub fn path(connection: &Connection, id: &str) -> Result<Option<Path>> {
+pub fn path(connection: &Connection, id: &str, sent: &Sent) -> Result<Option<Path>> {
     let found = connection
         .prepare_cached(
             // Only among those whose way is kept: ids have no index of their own.
@@ -180,8 +234,8 @@ pub fn path(connection: &Connection, id: &str) -> Result<Option<Path>> {
         .query_row([id], |row| Ok((row.get::<_, Seq>(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let (chat, sender, direction, steps) = match found {
-        Some((seq, chat, sender)) => (chat, Some(sender), Direction::In, steps_in(connection, seq)?),
-        None => match steps_out(connection, id)? {
+        Some((seq, chat, sender)) => (chat, Some(sender), Direction::In, steps_in(connection, seq, sent)?),
+        None => match steps_out(connection, id, sent)? {
             Some((chat, steps)) => (chat, None, Direction::Out, steps),
             None => return Ok(None),
         },
@@ -190,7 +244,7 @@ pub fn path(connection: &Connection, id: &str) -> Result<Option<Path>> {
     Ok(Some(Path { id: id.to_owned(), chat, sender, direction, state, steps }))
 }
 
-fn steps_in(connection: &Connection, message: Seq) -> Result<Vec<Taken>> {
+fn steps_in(connection: &Connection, message: Seq, sent: &Sent) -> Result<Vec<Taken>> {
     let mut statement =
         connection.prepare_cached("SELECT step, at, detail FROM trace WHERE message = ?1 ORDER BY rowid")?;
     let rows = statement
@@ -204,14 +258,14 @@ fn steps_in(connection: &Connection, message: Seq) -> Result<Vec<Taken>> {
     let mut steps = rows;
     for id in answers {
         // Its first step is here already.
-        let of_answer = steps_out(connection, &id)?.into_iter().flat_map(|(_, steps)| steps).skip(1);
+        let of_answer = steps_out(connection, &id, sent)?.into_iter().flat_map(|(_, steps)| steps).skip(1);
         steps.extend(of_answer.map(|taken| Taken { detail: taken.detail.or(Some(id.clone())), ..taken }));
     }
     Ok(steps)
 }
 
 /// The chat and the way of a text of ours.
-fn steps_out(connection: &Connection, id: &str) -> Result<Option<(String, Vec<Taken>)>> {
+fn steps_out(connection: &Connection, id: &str, sent: &Sent) -> Result<Option<(String, Vec<Taken>)>> {
     let row = connection
         .prepare_cached("SELECT chat_jid, state, created_at, sent_at, settled_at, error FROM outbox WHERE id = ?1")?
         .query_row([id], |row| {
@@ -220,7 +274,8 @@ fn steps_out(connection: &Connection, id: &str) -> Result<Option<(String, Vec<Ta
             Ok((chat, state, times, row.get(5)?))
         })
         .optional()?;
-    Ok(row.map(|(chat, state, times, error)| {
+    Ok(row.map(|(chat, state, mut times, error)| {
+        times[1] = times[1].take().or_else(|| sent.get(id).copied().map(rfc3339));
         let names = [Step::Outbox.name(), "sent", state.as_str()];
         let details = [None, None, error];
         let taken = names.into_iter().zip(times).zip(details);
@@ -233,7 +288,7 @@ fn steps_out(connection: &Connection, id: &str) -> Result<Option<(String, Vec<Ta
 ///
 /// # Errors
 /// What SQLite says.
-pub fn newest(connection: &Connection, chat: &Jid) -> Result<Vec<Entry>> {
+pub fn newest(connection: &Connection, chat: &Jid, sent: &Sent) -> Result<Vec<Entry>> {
     let mut statement = connection.prepare_cached(
         "SELECT * FROM (
              SELECT id, 'in', coalesce((SELECT at FROM trace WHERE message = seq ORDER BY rowid LIMIT 1), timestamp) AS at,
@@ -246,7 +301,9 @@ pub fn newest(connection: &Connection, chat: &Jid) -> Result<Vec<Entry>> {
     )?;
     let rows = statement.query_map(params![chat.as_str(), LISTED, MESSAGES], |row| {
         let direction = if row.get::<_, String>(1)? == "in" { Direction::In } else { Direction::Out };
-        Ok(Entry { id: row.get(0)?, direction, at: row.get(2)?, state: row.get(3)? })
+        let (id, at, state): (String, _, _) = (row.get(0)?, row.get(2)?, row.get(3)?);
+        let state = if direction == Direction::Out && sent.contains_key(&id) { "sent".to_owned() } else { state };
+        Ok(Entry { id, direction, at, state })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -292,7 +349,7 @@ mod tests {
     }
 
     fn steps(db: &Connection, id: &str) -> Vec<String> {
-        path(db, id).unwrap().unwrap().steps.into_iter().map(|taken| taken.step).collect()
+        path(db, id, &Sent::new()).unwrap().unwrap().steps.into_iter().map(|taken| taken.step).collect()
     }
 
     #[test]
@@ -311,18 +368,23 @@ mod tests {
         outbox::add(&db, &Outgoing { id: "3EB0".into(), chat: alice(), text: "hi".into() }, at(4)).unwrap();
         let until_outbox = ["received", "stored", "run", "retried", "result", "outbox"];
         assert_eq!(steps(&db, "A"), until_outbox);
+        let sent = Sent::from([("3EB0".into(), at(5))]);
+        let way = path(&db, "A", &sent).unwrap().unwrap();
+        assert_eq!((way.state.as_str(), way.steps.len()), ("sent", until_outbox.len() + 1), "no ack yet");
+        assert_eq!(newest(&db, &alice(), &sent).unwrap()[0].state, "sent");
         outbox::acked(&db, "3EB0", Some(at(5)), at(6)).unwrap();
         assert_eq!(steps(&db, "A"), [&until_outbox[..], &["sent", "acked"]].concat());
 
-        let way = path(&db, "A").unwrap().unwrap();
+        let way = path(&db, "A", &Sent::new()).unwrap().unwrap();
         assert_eq!((way.direction, way.state.as_str(), way.chat.as_str()), (Direction::In, "acked", alice().as_str()));
         assert_eq!(way.steps[2].detail.as_deref(), Some("nanoclaw-main-1"));
         assert_eq!(way.steps[7], Taken { step: "acked".into(), at: rfc3339(at(6)), detail: Some("3EB0".into()) });
-        let answer = path(&db, "3EB0").unwrap().unwrap();
+        let answer = path(&db, "3EB0", &Sent::new()).unwrap().unwrap();
         assert_eq!((answer.direction, answer.sender, steps(&db, "3EB0").len()), (Direction::Out, None, 3));
-        assert_eq!(path(&db, "nobody's").unwrap(), None);
+        assert_eq!(path(&db, "nobody's", &Sent::new()).unwrap(), None);
 
-        let listed: Vec<_> = newest(&db, &alice()).unwrap().into_iter().map(|entry| (entry.id, entry.state)).collect();
+        let listed: Vec<_> =
+            newest(&db, &alice(), &Sent::new()).unwrap().into_iter().map(|entry| (entry.id, entry.state)).collect();
         assert_eq!(listed, [("3EB0".into(), "acked".into()), ("A".into(), "outbox".into())]);
         let all = serde_json::to_string(&(way, answer.id)).unwrap();
         assert!(!all.contains("hello"), "no text is in it: {all}");
@@ -346,6 +408,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_has_so_many_steps_however_often_it_is_tried() {
+        // C4
+        let db = crate::store::tests::connection();
+        register(&db);
+        let seq = arrives(&db, "A", "hello", 1)[0].seq;
+        for second in 0..100 {
+            hand_over(&db, [seq], &BTreeMap::from([(seq, at(second))]), at(second), "nanoclaw-main-1").unwrap();
+            take(&db, [seq], Step::Retried, at(second), Some("why")).unwrap();
+        }
+        give_up(&db, [seq], at(200), "why").unwrap();
+        let taken = steps(&db, "A");
+        assert_eq!((taken.len(), &taken[..2]), (STEPS + 3, &["received".to_owned(), "stored".into()][..]), "{taken:?}");
+        assert_eq!(taken[taken.len() - 3..], ["queued", "run", "failed"], "it is not tried again");
+    }
+
+    #[test]
     fn only_the_newest_ways_are_kept() {
         let db = crate::store::tests::connection();
         register(&db);
@@ -355,8 +433,8 @@ mod tests {
         arrives(&db, "last", "hello", 2);
         let kept: u64 = db.query_row("SELECT count(*) FROM trace", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, 2);
-        assert_eq!(path(&db, "first").unwrap(), None);
-        assert_eq!(newest(&db, &alice()).unwrap().last().unwrap().state, "forgotten");
+        assert_eq!(path(&db, "first", &Sent::new()).unwrap(), None);
+        assert_eq!(newest(&db, &alice(), &Sent::new()).unwrap().last().unwrap().state, "forgotten");
     }
 
     #[test]
@@ -397,8 +475,9 @@ mod tests {
         register(&db);
         assert_eq!(messages::unseen(&db, &alice(), 0, &Trigger::any()).unwrap().len(), 1);
         assert_eq!(steps(&db, "3EB0"), ["outbox"]);
-        let states: Vec<_> = newest(&db, &alice()).unwrap().into_iter().map(|entry| entry.state).collect();
+        let states: Vec<_> =
+            newest(&db, &alice(), &Sent::new()).unwrap().into_iter().map(|entry| entry.state).collect();
         assert_eq!(states, ["queued", "forgotten"]);
-        assert_eq!(path(&db, "A").unwrap(), None);
+        assert_eq!(path(&db, "A", &Sent::new()).unwrap(), None);
     }
 }

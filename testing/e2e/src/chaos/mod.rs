@@ -24,8 +24,8 @@ use talk::Talk;
 pub use tally::Tally;
 
 /// Where NanoClaw can be told to die (`moment` in the host), in the order in which a message comes by them.
-const MOMENTS: [&str; 9] =
-    ["keeping", "stored", "queued", "handed-over", "started", "result", "outbox", "sent", "acked"];
+const MOMENTS: [&str; 10] =
+    ["keeping", "stored", "queued", "handed-over", "started", "result", "outbox", "sending", "sent", "acked"];
 /// Where a part can panic that is started again in place.
 const PANICS: [&str; 4] = ["keeping", "sending", "engine", "reading"];
 /// How long the agent thinks, ms; each life has one of these.
