@@ -545,16 +545,20 @@ async fn kiro_status_asks_the_program_itself() {
     assert_eq!((missing.code, &missing.json()["host"]["state"]), (Some(0), &json!("missing")));
     let program = home.join("kiro-cli");
     for (script, state, text) in [
-        (r#"echo '{"accountType":"BuilderId","email":"a@b.c"}'"#, "signed-in", "Signed in (Builder ID, a@b.c).\n"),
+        (
+            r#"echo '{"accountType":"BuilderId","email":"a@b.c"}'"#,
+            "signed-in",
+            "This computer: Signed in (Builder ID, a@b.c).\n",
+        ),
         (
             "echo 'Not logged in' >&2; exit 1",
             "signed-out",
-            "Signed out. Sign in with `kiro-cli login`. Until then each message is tried for some minutes, and then its chat is told why.\n",
+            "This computer: Signed out.\nSign in (`nanoclawctl kiro login`). Messages wait until then, and go on by themselves.\n",
         ),
         (
             r"printf 'error: \033[31mdispatch failure' >&2; exit 1",
             "unknown",
-            "Can't tell: error:  [31mdispatch failure\n",
+            "This computer: Can't tell: error:  [31mdispatch failure\n",
         ),
     ] {
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
