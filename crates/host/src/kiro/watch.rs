@@ -7,7 +7,8 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
 };
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -34,31 +35,45 @@ pub struct Watch {
     folder: PathBuf,
     seen: Arc<Mutex<Option<Stamp>>>,
     /// Ends with this value.
-    _watcher: Option<RecommendedWatcher>,
+    _watcher: Option<Arc<Mutex<RecommendedWatcher>>>,
 }
 
 impl Watch {
-    /// Watches `folder`, or waits beside it for it to be made. `tell` is called from another thread, once a change.
+    /// Watches `folder`, or waits above it for it to be made. `tell` is called from another thread, once a change.
     pub fn on(folder: &Path, tell: impl Fn() + Send + 'static) -> Watch {
         let seen = Arc::new(Mutex::new(Stamp::of(folder)));
-        let (known, at) = (seen.clone(), folder.to_owned());
+        let (events, arrived) = mpsc::channel();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| event.kind.is_access()) {
-                return;
-            }
-            let now = Stamp::of(&at);
-            let mut seen = known.lock().unwrap_or_else(PoisonError::into_inner);
-            if std::mem::replace(&mut *seen, now) != now {
-                tell();
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                // Nobody listens any more while it ends.
+                let _ = events.send(());
             }
         });
-        let there = [Some(folder), folder.parent()].into_iter().flatten().find(|folder| folder.is_dir());
+        let mut at = None;
         let watcher = watcher.and_then(|mut watcher| {
-            there.map_or(Ok(()), |there| watcher.watch(there, RecursiveMode::NonRecursive))?;
-            Ok(watcher)
+            follow(&mut watcher, folder, &mut at)?;
+            Ok(Arc::new(Mutex::new(watcher)))
         });
         let watcher = watcher.inspect_err(|error| tracing::debug!(%error, "Kiro's data can't be watched")).ok();
-        Watch { folder: folder.to_owned(), seen, _watcher: watcher }
+        let held = watcher.as_ref().map(Arc::downgrade).unwrap_or_default();
+        let (known, folder) = (seen.clone(), folder.to_owned());
+        let watched = folder.clone();
+        // Not the watcher's own thread, which would wait for itself. It ends with the watcher, which sends to it.
+        thread::spawn(move || {
+            for () in arrived {
+                let Some(watcher) = held.upgrade() else { return };
+                let moved = follow(&mut watcher.lock().unwrap_or_else(PoisonError::into_inner), &folder, &mut at);
+                if let Err(error) = moved {
+                    tracing::debug!(%error, "Kiro's data can't be watched");
+                }
+                let now = Stamp::of(&folder);
+                let before = std::mem::replace(&mut *known.lock().unwrap_or_else(PoisonError::into_inner), now);
+                if before != now {
+                    tell();
+                }
+            }
+        });
+        Watch { folder: watched, seen, _watcher: watcher }
     }
 
     /// A look was taken: what was changed by it is no change.
@@ -67,9 +82,24 @@ impl Watch {
     }
 }
 
+/// Watches `folder`, or the nearest one above it that is there; `at` is the one that is watched.
+fn follow(watcher: &mut RecommendedWatcher, folder: &Path, at: &mut Option<PathBuf>) -> notify::Result<()> {
+    // Again after each step: what is made before it is watched is not told.
+    while let Some(nearest) =
+        folder.ancestors().find(|folder| folder.is_dir()).filter(|near| Some(*near) != at.as_deref())
+    {
+        watcher.watch(nearest, RecursiveMode::NonRecursive)?;
+        if let Some(left) = at.replace(nearest.to_owned()) {
+            // One that was removed is watched no more.
+            let _ = watcher.unwatch(&left);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc, time::Duration};
+    use std::time::Duration;
 
     use super::*;
 
@@ -107,5 +137,23 @@ mod tests {
         fs::write(made.join(FILE), "signed in").unwrap();
         fs::rename(made, folder).unwrap();
         assert!(told.recv_timeout(Duration::from_secs(10)).is_ok());
+    }
+
+    #[test]
+    fn a_file_in_folders_that_are_made_later_is_told() {
+        // K1
+        let place = tempfile::tempdir().unwrap();
+        let (tell, told) = mpsc::channel();
+        let folder = place.path().join("share/kiro-cli");
+        let _watch = Watch::on(&folder, move || {
+            let _ = tell.send(());
+        });
+        fs::create_dir_all(&folder).unwrap();
+        assert!(told.recv_timeout(Duration::from_millis(300)).is_err(), "a folder alone is no sign-in");
+        for text in ["signed in", "signed in again"] {
+            fs::write(folder.join(FILE), text).unwrap();
+            assert!(told.recv_timeout(Duration::from_secs(10)).is_ok());
+            while told.recv_timeout(Duration::from_millis(100)).is_ok() {}
+        }
     }
 }
