@@ -75,7 +75,11 @@ pub(super) fn aside(
         open_stdin: Some(true),
         stdin_once: Some(false),
         tty: Some(tty),
-        host_config: Some(host_config(&aside.mounts, (aside.memory, aside.cpus, aside.pids))),
+        host_config: Some(HostConfig {
+            // A sign-in's code is for its person alone (R3).
+            log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+            ..host_config(&aside.mounts, (aside.memory, aside.cpus, aside.pids))
+        }),
         ..Default::default()
     }
 }
@@ -218,6 +222,24 @@ mod tests {
         for present in ["TZ=Asia/Tokyo", "HOME=/home/node", "install-1", "run-1"] {
             assert!(body.contains(present), "{present} not in {body}");
         }
+    }
+
+    // R3: what a sign-in shows is in no log of the engine's.
+    #[test]
+    fn nothing_is_kept_of_what_runs_beside() {
+        let beside = Aside {
+            install: "install-1".into(),
+            socket: None,
+            image: "image:latest".into(),
+            mounts: Vec::new(),
+            env: Vec::new(),
+            memory: 1 << 32,
+            cpus: 2,
+            pids: 512,
+            key: None,
+        };
+        let log = aside(&beside, "login", &["kiro-cli"], true, &[]).host_config.and_then(|config| config.log_config);
+        assert_eq!(log.and_then(|log| log.typ).as_deref(), Some("none"));
     }
 
     // R1: each folder of the home that isn't mounted is writable for the run's user.
