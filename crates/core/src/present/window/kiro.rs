@@ -20,7 +20,10 @@ pub(super) fn view(status: &AppStatus) -> KiroView {
     let login = kiro.login.as_ref().filter(|login| login.state != LoginState::Succeeded);
     let under_way = login.is_some_and(LoginStatus::is_under_way);
     let signed_in = state(status) == Some(SignIn::SignedIn);
-    let signs_in = !under_way && !signed_in && kiro.mode != KiroMode::ApiKey && kiro.host.state != SignIn::Missing;
+    // Else in a container, which has a kiro-cli of its own.
+    let on_host = kiro.mode == KiroMode::Shared || runs_on_host(status);
+    let can_sign_in = kiro.mode != KiroMode::ApiKey && !(on_host && kiro.host.state == SignIn::Missing);
+    let signs_in = !under_way && !signed_in && can_sign_in;
     KiroView {
         panel: (!under_way).then(|| panel(status)),
         places: places(status),
@@ -34,7 +37,7 @@ pub(super) fn view(status: &AppStatus) -> KiroView {
         },
         login: login.filter(|login| under_way || (!signed_in && login.state != LoginState::Cancelled)).map(of_login),
         methods: if signs_in { methods(status) } else { Vec::new() },
-        browser: kiro.mode == KiroMode::Shared || runs_on_host(status),
+        browser: on_host,
         modes: [KiroMode::Shared, KiroMode::Own, KiroMode::ApiKey].map(|mode| of_mode(status, mode)).into(),
         key: (kiro.mode == KiroMode::ApiKey).then(|| key(status)),
         sign_out: (signed_in && !under_way && kiro.mode != KiroMode::ApiKey).then(|| sign_out(status)),

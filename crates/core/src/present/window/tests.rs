@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     present::states::{self, named},
     problem::Trouble,
+    settings::KiroMode,
 };
 
 fn ui(path: &str) -> PathBuf {
@@ -234,6 +235,11 @@ fn kiro_is_signed_in_by_a_code_in_its_own_view() {
         assert_eq!((kiro.methods.len(), kiro.login.is_some()), (ways, over), "{name}");
         assert!(kiro.login.is_none_or(|login| login.code.is_none() && login.cancel.is_none()), "{name}");
     }
+    // K4: the agents' own sign-in is made by the kiro-cli of their image.
+    let mut own = named("kiro_missing");
+    (own.kiro.mode, own.kiro.container) = (KiroMode::Own, None);
+    let KiroView { methods, browser, .. } = window(&own).kiro;
+    assert_eq!((methods.len(), browser), (4, false));
 }
 
 #[test]
