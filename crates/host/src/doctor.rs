@@ -9,7 +9,7 @@ use nanoclaw_core::{
     command::Command,
     kiro::{SignIn, Whoami},
     problem::{Problem, Trouble},
-    settings::{Runtime, Settings},
+    settings::{KiroMode, Runtime, Settings},
     status::ImageState,
 };
 use serde::Serialize;
@@ -66,9 +66,9 @@ pub async fn examine(home: &Home) -> Vec<Check> {
     if troubles.is_empty() {
         checks.push(good("settings", "All settings can be used."));
     }
-    checks.extend(kiro_cli(home, &settings).await);
-    checks.extend(runtime(&settings).await);
     let known = Known::of(home).await;
+    checks.extend(kiro_cli(home, &settings, known.status.as_ref()).await);
+    checks.extend(runtime(&settings).await);
     checks.extend(known.checks(home));
     checks.push(allowlist(home, &known));
     checks.push(old_service(home));
@@ -90,14 +90,25 @@ fn place(home: &Home) -> Check {
     }
 }
 
-async fn kiro_cli(home: &Home, settings: &Settings) -> Vec<Check> {
+async fn kiro_cli(home: &Home, settings: &Settings, running: Option<&Value>) -> Vec<Check> {
     let places = home.places();
-    let Some(program) = kiro::find(settings, &places).await else {
-        return vec![bad("kiro-cli", &Trouble::KiroMissing)];
+    let program = kiro::find(settings, &places).await;
+    // Else agents have the kiro-cli of their image, and a sign-in that is not this computer's (K4).
+    let needed = settings.runtime == Runtime::Host || settings.kiro_mode == KiroMode::Shared;
+    let found = match &program {
+        Some(program) => good("kiro-cli", format!("kiro-cli is {}.", program.display())),
+        None if needed => return vec![bad("kiro-cli", &Trouble::KiroMissing)],
+        None => good("kiro-cli", "kiro-cli is not on this computer, and agents do not need it there."),
     };
-    let Whoami { state, text, .. } = kiro::whoami(&program, None).await;
+    let Whoami { state, text, .. } = match (running, &program) {
+        // It knows, and asking beside an agent that starts could sign both out (K1).
+        (Some(status), _) => seen(&status["kiro"], settings.runtime),
+        (None, Some(program)) if needed && settings.kiro_mode != KiroMode::ApiKey => kiro::whoami(program, None).await,
+        (None, _) => Whoami::unknown("Whether agents are signed in is looked at while NanoClaw runs."),
+    };
     let signed_in = match state {
         SignIn::SignedIn => good("kiro-sign-in", text),
+        SignIn::SignedOut if settings.kiro_mode == KiroMode::ApiKey => bad("kiro-sign-in", &Trouble::KiroKeyRefused),
         SignIn::SignedOut => bad("kiro-sign-in", &Trouble::KiroSignedOut),
         SignIn::Unknown | SignIn::Missing => {
             Check { id: "kiro-sign-in", outcome: Outcome::Warning, text, problem: None }
@@ -107,7 +118,19 @@ async fn kiro_cli(home: &Home, settings: &Settings) -> Vec<Check> {
         Some(name) => good("kiro-agent", format!("The agent {name} is used.")),
         None => good("kiro-agent", "An agent is made at the first start."),
     };
-    vec![good("kiro-cli", format!("kiro-cli is {}.", program.display())), signed_in, agent]
+    vec![found, signed_in, agent]
+}
+
+/// How agents are signed in, from `kiro` of AppStatus.
+fn seen(kiro: &Value, runtime: Runtime) -> Whoami {
+    // As KiroStatus::of_runs has it.
+    let known = kiro["container"]["state"] == "signed-in" || kiro["container"]["state"] == "signed-out";
+    let on_host = runtime == Runtime::Host || (kiro["mode"] == "shared" && !known);
+    let place = &kiro[if on_host { "host" } else { "container" }];
+    let state = serde_json::from_value(place["state"].clone());
+    let text = Some(text(place, "/text")).filter(|text| !text.is_empty());
+    let text = text.unwrap_or_else(|| "Who is signed in was not looked at yet.".to_owned());
+    Whoami { state: state.unwrap_or(SignIn::Unknown), ..Whoami::unknown(text) }
 }
 
 async fn runtime(settings: &Settings) -> Vec<Check> {

@@ -142,6 +142,14 @@ async fn the_doctor_looks_at_everything_and_changes_nothing() {
     assert!(!home.exists(), "it makes nothing");
     let words = ctl(&home, &["doctor"]).await.stdout;
     assert!(words.contains("✗ kiro-cli was not found") && words.contains("  Install kiro-cli"), "{words}");
+    // K4: agents with a sign-in that is not this computer's do without its kiro-cli.
+    for mode in ["own", "api-key"] {
+        let mut asking = process(&home, &["doctor", "--json"]);
+        asking.env("NANOCLAW_KIRO_MODE", mode);
+        let checks = ended(asking).await.json();
+        let found = checks.as_array().unwrap().iter().find(|check| check["id"] == "kiro-cli").unwrap();
+        assert_eq!(found["outcome"], "good", "{mode}");
+    }
 }
 
 #[tokio::test]
