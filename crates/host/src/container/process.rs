@@ -120,6 +120,8 @@ impl Agent {
             self.spec.mounts.iter().find(|mount| mount.container == container).map(|mount| mount.host.as_path())
         };
         let mut command = Command::new(runner);
+        // Whether an agent has a key is the mode's to say, and the request brings it (K4).
+        command.env_remove(crate::kiro::KEY);
         command.envs(self.spec.env.iter().map(|(name, value)| (name, value)));
         command.envs(FOLDERS.into_iter().filter_map(|(name, container)| Some((name, folder(container)?))));
         command.envs(self.config.kiro.as_ref().map(|kiro| ("NANOCLAW_KIRO_CLI_PATH", kiro)));

@@ -23,16 +23,16 @@ const KNOWN_PLACES: [&str; 4] = [
 const SHELL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The kiro-cli of this computer: the one that the settings name and no other, else by the PATH, else in a known place, else
-/// as the user's login shell finds it, which is asked once.
+/// as the user's login shell finds it, which is asked until it has found one.
 pub async fn find(settings: &Settings, places: &Places) -> Option<PathBuf> {
-    static OF_THE_SHELL: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    static OF_THE_SHELL: OnceCell<PathBuf> = OnceCell::const_new();
     let named = settings.kiro_cli_path.as_deref();
     let found = find_in(named, std::env::var_os("PATH").as_deref(), &places.user);
     if found.is_some() || named.is_some() {
         return found;
     }
-    let asked = OF_THE_SHELL.get_or_init(async || by_shell(std::env::var_os("SHELL"), SHELL_PATIENCE).await).await;
-    asked.clone().filter(|path| is_program(path))
+    let asked = async || by_shell(std::env::var_os("SHELL"), SHELL_PATIENCE).await.ok_or(());
+    OF_THE_SHELL.get_or_try_init(asked).await.ok().cloned().filter(|path| is_program(path))
 }
 
 fn find_in(named: Option<&str>, path: Option<&OsStr>, user: &Path) -> Option<PathBuf> {
