@@ -40,6 +40,10 @@ pub fn login(script: Script, arguments: &[String]) -> u8 {
             eprintln!("error: Device code expired. Please try again.");
             1
         }
+        portal @ ("Failed to initialize auth portal" | "Auth portal timed out" | "All callback ports are in use") => {
+            eprintln!("error: {portal}");
+            1
+        }
         other => {
             eprintln!("error: Device flow error: {other}");
             1

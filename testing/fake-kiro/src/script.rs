@@ -77,7 +77,8 @@ pub struct Login {
     pub url: String,
     /// How long the person takes, in ms.
     pub after_ms: u64,
-    /// `success`, `expired`, else an error's code like `access_denied`.
+    /// `success`, `expired`, what is said where the browser's way fails (`Auth portal timed out` …), else an error's code like
+    /// `access_denied`.
     pub outcome: String,
     /// The code alone is shown.
     pub without_url: bool,

@@ -134,9 +134,13 @@ fn whoami_tells_the_account_then_the_profile() {
 
 #[test]
 fn a_login_that_fails() {
-    for (outcome, text) in
-        [("expired", "Device code expired. Please try again."), ("access_denied", "Device flow error: access_denied")]
-    {
+    for (outcome, text) in [
+        ("expired", "Device code expired. Please try again."),
+        ("access_denied", "Device flow error: access_denied"),
+        ("Failed to initialize auth portal", "error: Failed to initialize auth portal"),
+        ("Auth portal timed out", "error: Auth portal timed out"),
+        ("All callback ports are in use", "error: All callback ports are in use"),
+    ] {
         let home = home(&json!({"auth": {"state": "signed-out"}, "login": {"afterMs": 0, "outcome": outcome}}));
         let (code, _, err) = kiro(home.path(), &["login", "--use-device-flow"], "");
         assert!(code == 1 && err.contains(text), "{err}");
