@@ -69,6 +69,8 @@ pub enum ToKiro {
         container: Option<Box<Aside>>,
         way: Way,
         browser: bool,
+        /// Whoever is signed in is signed out first: kiro-cli signs nobody in else.
+        anew: bool,
     },
     CancelLogin,
     /// Answered by `LoggedOut`.
@@ -183,8 +185,8 @@ impl Edge {
                             self.look_at(&check.data);
                             drop(tasks.spawn(tell(self.check(*check))));
                         }
-                        Some(ToKiro::Login { container, way, browser }) => {
-                            login = Some(tasks.spawn(tell(self.login(container, way, browser))));
+                        Some(ToKiro::Login { container, way, browser, anew }) => {
+                            login = Some(tasks.spawn(tell(self.login(container, way, browser, anew))));
                         }
                         // Its terminal is left, which ends what sits at it.
                         Some(ToKiro::CancelLogin) => login.take().into_iter().for_each(|login| login.abort()),
@@ -240,11 +242,17 @@ impl Edge {
         }
     }
 
-    fn login(&self, container: Option<Box<Aside>>, way: Way, browser: bool) -> Work {
+    fn login(&self, container: Option<Box<Aside>>, way: Way, browser: bool, anew: bool) -> Work {
         let place = Edge::place(self.settings.clone(), self.home.clone(), container);
         let events = self.events.clone();
         let signed = async move {
             let place = place.await;
+            if anew
+                && place.whoami().await.state == SignIn::SignedIn
+                && let Err(trouble) = place.logout().await
+            {
+                return FromKiro::LoginRefused(trouble);
+            }
             let terminal = match place.login(&way, browser).await {
                 Ok(terminal) => terminal,
                 Err(trouble) => return FromKiro::LoginRefused(trouble),

@@ -41,6 +41,8 @@ const AGAIN: SignedDuration = SignedDuration::from_mins(15);
 const MISSING: SignedDuration = SignedDuration::from_secs(60);
 /// kiro-cli in a container opens its session, and may refresh its token, within this of the container's start.
 const STARTING: SignedDuration = SignedDuration::from_secs(10);
+/// What is not up by then holds up no check any more.
+const COMING_UP: SignedDuration = SignedDuration::from_secs(60);
 /// Changes of kiro-cli's data are often many at once, and a check may write there too.
 const SETTLES: SignedDuration = SignedDuration::from_secs(2);
 
@@ -58,6 +60,14 @@ pub(super) struct SignInWatch {
     check_at: Option<Timestamp>,
     /// When a run was last refused as signed out.
     refused_at: Option<Timestamp>,
+    /// kiro-cli's data has changed during the check under way.
+    changed: bool,
+    /// The check under way, or the next, is made because of that.
+    is_second: bool,
+    /// The check that is due looks for the host's kiro-cli alone.
+    host_only: bool,
+    /// How many checks in a row could not tell while work waits.
+    unclear: u32,
     /// Who waits for the check that is due, and for the one under way.
     waiting: Vec<Asker>,
     asking: Vec<Asker>,
@@ -67,7 +77,22 @@ impl SignInWatch {
     pub(super) fn new(edge: mpsc::UnboundedSender<ToKiro>, install: String) -> Self {
         let (waiting, asking, asked_for) = (Vec::new(), Vec::new(), KiroMode::Shared);
         let (key, reading_key, check_at, refused_at) = (None, false, Some(now()), None);
-        SignInWatch { edge, install, key, reading_key, asked_for, check_at, refused_at, waiting, asking }
+        let (changed, is_second, host_only, unclear) = (false, false, false, 0);
+        SignInWatch {
+            edge,
+            install,
+            key,
+            reading_key,
+            asked_for,
+            check_at,
+            refused_at,
+            changed,
+            is_second,
+            host_only,
+            unclear,
+            waiting,
+            asking,
+        }
     }
 }
 
@@ -98,7 +123,14 @@ impl State {
 
     /// A check is wanted, as soon as no run is starting (K1): after a run that failed for auth, after a sign-in, on demand.
     pub(super) fn check_kiro(&mut self) {
-        self.sign_in.check_at = Some(now());
+        self.check_kiro_in(SignedDuration::ZERO);
+    }
+
+    /// Within that time.
+    fn check_kiro_in(&mut self, wait: SignedDuration) {
+        let at = now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+        self.sign_in.check_at = Some(self.sign_in.check_at.map_or(at, |due| due.min(at)));
+        self.sign_in.host_only = false;
     }
 
     /// A run was refused as signed out.
@@ -118,8 +150,10 @@ impl State {
     fn starting_until(&self) -> Option<Timestamp> {
         let starting =
             self.runs.values().filter(|run| run.clock.last_result_at.is_none() && run.clock.closing_at.is_none());
-        // One that is not up yet is heard of when it is, or has failed.
-        let until = starting.map(|run| run.clock.started_at.saturating_add(STARTING).unwrap_or(Timestamp::MAX));
+        let until = starting.map(|run| {
+            let wait = if run.is_up { STARTING } else { COMING_UP };
+            run.clock.started_at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+        });
         until.filter(|until| *until > now()).max()
     }
 
@@ -141,7 +175,7 @@ impl State {
         let uses_key = self.settings.kiro_mode == KiroMode::ApiKey;
         let check = Check {
             key: self.sign_in.key.clone().filter(|_| uses_key && self.settings.runtime == Runtime::Host),
-            container: self.aside().await,
+            container: if self.sign_in.host_only { None } else { self.aside().await },
             data: match self.settings.kiro_mode {
                 KiroMode::Own if self.settings.runtime == Runtime::Docker => self.home.kiro().join("data"),
                 _ => self.home.places().kiro_data,
@@ -202,12 +236,21 @@ impl State {
 
     pub(super) async fn kiro_asked(&mut self, Ask { command, reply }: Ask) {
         match command {
+            // The check waits for the sign-in's end, which may be minutes away.
+            Command::KiroCheck {} if self.kiro.login.as_ref().is_some_and(LoginStatus::is_under_way) => {
+                drop(reply.send(json_of(&self.kiro)));
+            }
             Command::KiroCheck {} => {
                 self.sign_in.waiting.push(reply);
                 self.check_kiro();
             }
             Command::KiroLogout { .. } => match self.place_of_sign_in().await {
-                Ok(container) => drop(self.send_kiro(ToKiro::Logout { container, asker: reply })),
+                Ok(container) => {
+                    if self.kiro.login.take_if(|login| login.is_under_way()).is_some() {
+                        self.send_kiro(ToKiro::CancelLogin);
+                    }
+                    self.send_kiro(ToKiro::Logout { container, asker: reply });
+                }
                 Err(trouble) => drop(reply.send(Err(trouble))),
             },
             Command::KiroKey { key } => match key.as_ref().map(Secret::api_key).transpose() {
@@ -241,7 +284,11 @@ impl State {
         let way = way.unwrap_or_else(usual).checked()?;
         let container = self.place_of_sign_in().await?;
         let signed = if container.is_some() { self.kiro.container.as_ref() } else { Some(&self.kiro.host) };
-        if let Some(SignInStatus { state: SignIn::SignedIn, account, .. }) = signed {
+        let is_recent = |at: Option<Timestamp>| at.is_some_and(|at| now().duration_since(at) < AGAIN);
+        let known = signed.filter(|seen| seen.state == SignIn::SignedIn && is_recent(seen.at));
+        // What waits although somebody is signed in was refused with that sign-in: another one is wanted.
+        let anew = self.queue.waiting().iter().any(|waiting| waiting.parked);
+        if let Some(SignInStatus { account, .. }) = known.filter(|_| !anew) {
             return Err(Trouble::KiroSignedIn { account: account.clone().unwrap_or_default() });
         }
         if container.is_some() && browser {
@@ -250,7 +297,7 @@ impl State {
         }
         tracing::info!(method = ?way.method, in_container = container.is_some(), "Signing in to Kiro");
         self.kiro.login = Some(login(LoginState::Starting, "Kiro is asked for a code."));
-        self.send_kiro(ToKiro::Login { container, way, browser });
+        self.send_kiro(ToKiro::Login { container, way, browser, anew });
         done()
     }
 
@@ -355,16 +402,18 @@ impl State {
                     let _ = asker.send(trouble.map_or_else(|| json_of(&self.kiro), Err));
                 }
             }
+            FromKiro::Changed if self.kiro.checking => self.sign_in.changed = true,
             FromKiro::Changed => {
                 // An agent at work writes there all the time, and knows itself whether it is signed in.
                 let known = self.kiro.of_runs(self.settings.runtime).is_some_and(|seen| seen.state == SignIn::SignedIn);
-                let by_run = self.sign_in.refused_at.is_some_and(|at| now().duration_since(at) < STARTING);
-                if self.runs.is_empty() && !by_run {
+                // The run that was refused may have written there, and the check that followed.
+                let writers = [self.sign_in.refused_at, self.kiro.host.at];
+                let is_ours = writers.into_iter().flatten().any(|at| now().duration_since(at) < STARTING);
+                if self.runs.is_empty() && !is_ours {
                     self.tell_queue(Event::SignedInAnew).await;
                 }
-                if !self.kiro.checking && (self.runs.is_empty() || !known) {
-                    let soon = now().saturating_add(SETTLES).unwrap_or(Timestamp::MAX);
-                    self.sign_in.check_at = Some(self.sign_in.check_at.map_or(soon, |at| at.min(soon)));
+                if self.runs.is_empty() || !known {
+                    self.check_kiro_in(SETTLES);
                 }
             }
         }
@@ -374,7 +423,8 @@ impl State {
         self.kiro.checking = false;
         // Of another mode meanwhile: the check that is due asks for this one.
         let container = container.filter(|_| self.sign_in.asked_for == self.settings.kiro_mode);
-        let missing = host.state == SignIn::Missing;
+        let uses_host = self.settings.runtime == Runtime::Host || self.settings.kiro_mode == KiroMode::Shared;
+        let missing = host.state == SignIn::Missing && uses_host;
         let way = container.as_ref().and_then(|seen| seen.way.clone()).or_else(|| host.way.clone());
         let before = (self.kiro.host.state, self.kiro.container.as_ref().map(|seen| seen.state));
         self.kiro.host = SignInStatus::new(host, now());
@@ -395,9 +445,25 @@ impl State {
             }
             self.kiro.usual = way;
         }
+        // Somebody may have signed in meanwhile, or the check has written there itself: one more look tells.
+        self.sign_in.is_second = std::mem::take(&mut self.sign_in.changed) && !self.sign_in.is_second;
+        if self.sign_in.is_second {
+            self.check_kiro_in(SETTLES);
+        }
+        let state = self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state);
+        let is_unclear = self.kiro.parked > 0 && state == Some(SignIn::Unknown);
+        self.sign_in.unclear = if is_unclear { self.sign_in.unclear + 1 } else { 0 };
         if self.sign_in.check_at.is_none() {
-            let wait = if missing { Some(MISSING) } else { (!self.groups.is_empty()).then_some(AGAIN) };
-            self.sign_in.check_at = wait.and_then(|wait| now().checked_add(wait).ok());
+            let wait = match self.sign_in.unclear {
+                _ if missing => Some(MISSING),
+                0 => (!self.groups.is_empty()).then_some(AGAIN),
+                times => Some(AGAIN.min(SignedDuration::from_mins(1 << (times - 1).min(4)))),
+            };
+            if let Some(wait) = wait {
+                self.check_kiro_in(wait);
+            }
+            let seen = self.kiro.container.as_ref().and_then(|seen| seen.at);
+            self.sign_in.host_only = missing && seen.is_some_and(|at| now().duration_since(at) < AGAIN);
         }
         self.tell_ready().await;
         self.sign_in_seen().await;
@@ -443,3 +509,6 @@ impl State {
 fn login(state: LoginState, text: &str) -> LoginStatus {
     LoginStatus { state, url: None, code: None, text: text.to_owned(), expires_at: None }
 }
+
+#[cfg(test)]
+mod tests;

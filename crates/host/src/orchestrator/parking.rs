@@ -37,7 +37,10 @@ impl State {
     /// What is known of the sign-in that runs use has changed, or was asked anew (K1).
     pub(super) async fn sign_in_seen(&mut self) {
         match self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state) {
-            Some(SignIn::SignedIn) => self.kiro_signed_in().await,
+            Some(SignIn::SignedIn) => {
+                self.signed_out_by = None;
+                self.kiro_signed_in().await;
+            }
             state => self.tell_queue(Event::SignIn(state.unwrap_or(SignIn::Unknown))).await,
         }
     }

@@ -44,9 +44,10 @@ pub(super) fn view(status: &AppStatus) -> KiroView {
     }
 }
 
-/// How agents are signed in; `None` before anybody was asked.
+/// How agents are signed in; `None` before anybody was asked. What runs came to goes before what was told when asked.
 fn state(status: &AppStatus) -> Option<SignIn> {
-    status.kiro.of_runs(status.runtime).map(|seen| seen.state)
+    let seen = status.kiro.of_runs(status.runtime).map(|seen| seen.state);
+    if seen == Some(SignIn::SignedIn) && status.kiro.parked > 0 { Some(SignIn::SignedOut) } else { seen }
 }
 
 pub(super) fn panel(status: &AppStatus) -> Panel {
@@ -60,13 +61,19 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
     };
     let seen = kiro.of_runs(status.runtime);
     let account = seen.and_then(|seen| seen.account.as_deref()).map(clean);
-    match (kiro.mode, seen.map(|seen| seen.state)) {
+    let refused = kiro.parked > 0 && seen.is_some_and(|seen| seen.state == SignIn::SignedIn);
+    match (kiro.mode, state(status)) {
         (KiroMode::ApiKey, _) if !kiro.has_key => {
             say(Mark::NeedsYou, "There is no API key for Kiro", format!("Give one below. {waits}"))
         }
         (KiroMode::ApiKey, Some(SignIn::SignedOut)) => {
             say(Mark::NeedsYou, "Kiro does not take the API key", format!("Give another one below. {waits}"))
         }
+        (_, Some(SignIn::SignedOut)) if refused => say(
+            Mark::NeedsYou,
+            "Kiro refuses this sign-in",
+            format!("Sign in again; the old sign-in is ended first. {waits}"),
+        ),
         (_, Some(SignIn::SignedOut)) if kiro.mode == KiroMode::Shared && kiro.host.state == SignIn::SignedIn => say(
             Mark::NeedsYou,
             "Containers don\u{2019}t see your sign-in",
