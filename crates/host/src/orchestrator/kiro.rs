@@ -338,10 +338,11 @@ impl State {
         }
         let name =
             serde_json::to_value(mode).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
-        let shown = settings::set(&self.home, SETTING, &name)?;
-        if shown.source == settings::Source::Environment {
+        let shown = settings::get(&self.home, Some(SETTING))?;
+        if shown.iter().any(|shown| shown.source == settings::Source::Environment) {
             return Err(Trouble::SettingFixed { key: SETTING.to_owned() });
         }
+        settings::set(&self.home, SETTING, &name)?;
         if self.kiro.login.as_ref().is_some_and(LoginStatus::is_under_way) {
             self.send_kiro(ToKiro::CancelLogin);
         }
@@ -349,6 +350,8 @@ impl State {
         self.settings.kiro_mode = mode;
         self.kiro.mode = mode;
         (self.kiro.container, self.kiro.login) = (None, None);
+        // The key store matters to the mode that uses it; one that is asked again says so again.
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::NoKeyStore { .. }));
         bootstrap(&self.home.places(), &self.settings);
         self.check_kiro_files();
         self.tell_queue(Event::SignedInAnew).await;
