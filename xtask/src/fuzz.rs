@@ -26,7 +26,8 @@ pub fn fuzz(only: Option<&str>) -> Result<()> {
             run(cargo()
                 // The instrumentation is not for stable compilers otherwise.
                 .env("RUSTC_BOOTSTRAP", "1")
-                .args(["fuzz", "run", "--fuzz-dir", "testing/fuzz", "--target-dir", "target/fuzz", target])
+                .args(["fuzz", "run", "--fuzz-dir", "testing/fuzz", "--target-dir", "target/fuzz"])
+                .args(["--features", "nanoclaw-host/fake-peers", target])
                 .arg(corpus)
                 .args(["--", "-runs=1000000", "-max_total_time=120", "-max_len=4096", "-print_final_stats=1"]))
         })?;
