@@ -154,6 +154,29 @@ async fn a_server_that_never_ends_a_backlog_is_connected_to_all_the_same() {
     channel.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_without_an_end_keeps_nobody_from_being_served_while_people_go_on_talking() {
+    // W6
+    let world = Arc::new(World::start().await);
+    world.linked().await.stop().await;
+    world.server.fault(ME, &Fault::StallBacklog { after: Some(1000), times: 99 }).unwrap();
+    let people = tokio::spawn({
+        let world = world.clone();
+        async move {
+            for n in 0.. {
+                world.server.send(ALICE, ME, &n.to_string(), None).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    let mut channel = Channel::start(world.hurried(60));
+    let links = channel.links("connected", Link::is_connected).await;
+    let tries = links.iter().filter(|link| link.state() == LinkState::Connecting).count();
+    assert!((4..=20).contains(&tries), "{tries} tries: {links:?}");
+    people.abort();
+    channel.stop().await;
+}
+
 /// The texts that were kept, each once; what comes twice is dropped by the store.
 fn whole(channel: &mut Channel) -> Vec<String> {
     let mut texts = Vec::new();

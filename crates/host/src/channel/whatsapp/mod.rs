@@ -8,6 +8,7 @@
 //! change (W6), by the back-off after a failure, at a person's wish after a refusal (W5).
 
 mod auth;
+mod backlog;
 pub mod backups;
 #[cfg(feature = "fake-peers")]
 mod fake;

@@ -31,6 +31,7 @@ use whatsapp_rust::{
 
 use super::{
     Config, DEVICE_NAME, auth,
+    backlog::{self, Backlog, Unfinished},
     inbound::{self, Hook},
     link,
     outbound::{self, Outbound},
@@ -46,16 +47,6 @@ const CONNECTING: Duration = Duration::from_secs(45);
 
 /// How long WhatsApp may be silent while it hands the backlog out.
 const QUIET: Duration = Duration::from_secs(30);
-
-/// The library calls a backlog whole after this long, whether it is or not.
-const BACKLOG: Duration = Duration::from_secs(60);
-
-/// Connections in a row that may end for want of a whole backlog; the next one serves without.
-const UNFINISHED: u32 = 3;
-
-/// The library tells of the backlog's end while messages of it are still being read: how long to wait for another one, where
-/// more were announced than came.
-const READING: Duration = Duration::from_secs(2);
 
 /// How long after the backlog the account's state may take; after pairing the library waits for it (facts, pitfall 5).
 const SETTLING: Duration = Duration::from_secs(200);
@@ -122,8 +113,7 @@ pub(super) struct Carried {
     pub codes: CodeLimit,
     /// When the names of the groups were last asked for.
     names_at: Option<Timestamp>,
-    /// Connections in a row whose backlog did not come to its end.
-    unfinished: u32,
+    unfinished: Unfinished,
     redelivery: Duration,
     not_kept_at: Option<Instant>,
 }
@@ -135,7 +125,7 @@ impl Default for Carried {
             phone: None,
             codes: CodeLimit::default(),
             names_at: None,
-            unfinished: 0,
+            unfinished: Unfinished::default(),
             redelivery,
             not_kept_at: None,
         }
@@ -168,15 +158,7 @@ pub(super) struct Session {
     pairing: Option<Pairing>,
     /// A phone had linked this device before this session.
     was_linked: bool,
-    opened_at: Instant,
-    /// How many stanzas, and messages among them, WhatsApp has announced as the backlog.
-    announced: (i32, usize),
-    /// Messages that came.
-    messages: usize,
-    /// All of the backlog has been handed out.
-    handed_out: bool,
-    /// When messages of it are waited for no longer.
-    read_by: Option<Instant>,
+    backlog: Backlog,
     ready: bool,
     /// When the link was shown as connected.
     connected_at: Option<Instant>,
@@ -222,7 +204,7 @@ impl Session {
         client.subscribe_handler(Arc::new(Events(tell.clone()))).detach();
 
         let opened_at = Instant::now();
-        let wait = if carried.unfinished < UNFINISHED { CONNECTING } else { CONNECTING + BACKLOG };
+        let wait = if carried.unfinished.is_enough() { CONNECTING + backlog::LONGEST } else { CONNECTING };
         Ok(Session {
             config: config.clone(),
             client,
@@ -234,11 +216,7 @@ impl Session {
             guessed_version,
             pairing: (!stored.is_linked).then(Pairing::default),
             was_linked: stored.is_linked,
-            opened_at,
-            announced: (0, 0),
-            messages: 0,
-            handed_out: false,
-            read_by: None,
+            backlog: Backlog::new(opened_at),
             ready: false,
             connected_at: None,
             stalls_at: Some(opened_at + config.pause(wait)),
@@ -256,7 +234,7 @@ impl Session {
         let patience = self.config.pause(outbound::PATIENCE);
         loop {
             let code_ends = self.pairing.as_ref().and_then(Pairing::code_ends);
-            let timers = [self.stalls_at, self.read_by, self.redeliver, self.names_due, code_ends];
+            let timers = [self.stalls_at, self.backlog.read_by(), self.redeliver, self.names_due, code_ends];
             let timer = timers.into_iter().flatten().min();
             let end = tokio::select! {
                 biased;
@@ -296,18 +274,12 @@ impl Session {
 
     /// WhatsApp is not silent: how long it may be from here on.
     fn heard(&mut self, event: &Event, carried: &Carried) {
-        self.messages += match event {
-            Event::Messages(batch) => batch.messages.len(),
-            Event::UndecryptableMessage(_) => 1,
-            _ => 0,
-        };
-        let reading = Instant::now() + self.config.pause(READING);
-        self.read_by = self.read_by.map(|_| reading);
+        self.backlog.heard(event, &self.config);
         let wait = match () {
             () if self.connected_at.is_some() => None,
             () if self.pairing.is_some() => matches!(event, Event::PairSuccess(_)).then_some(CONNECTING),
-            () if self.handed_out => Some(SETTLING),
-            () if carried.unfinished >= UNFINISHED => Some(BACKLOG + QUIET),
+            () if self.backlog.is_handed_out() => Some(SETTLING),
+            () if carried.unfinished.is_enough() => Some(backlog::LONGEST + QUIET),
             () => Some(QUIET),
         };
         self.stalls_at = wait.map(|wait| Instant::now() + self.config.pause(wait));
@@ -315,19 +287,18 @@ impl Session {
 
     fn event(&mut self, event: &Event, voice: &mut Voice, carried: &mut Carried) -> Option<End> {
         match event {
-            Event::OfflineSyncPreview(preview) => {
-                self.announced = (preview.total, usize::try_from(preview.messages).unwrap_or_default());
-            }
+            Event::OfflineSyncPreview(preview) => self.backlog.announced(preview.total, preview.messages),
             Event::OfflineSyncCompleted(completed) => {
-                let in_time = self.opened_at.elapsed() < self.config.pause(BACKLOG);
-                if in_time || completed.count >= self.announced.0.max(1) {
-                    carried.unfinished = 0;
-                } else if self.unfinished(carried) {
+                if self.backlog.is_whole(completed, &self.config) {
+                    carried.unfinished = Unfinished::default();
+                } else {
                     warn!("WhatsApp did not hand out all that came meanwhile");
-                    return Some(End::Again);
+                    carried.unfinished.count(&self.backlog);
+                    if !carried.unfinished.is_enough() {
+                        return Some(End::Again);
+                    }
                 }
-                self.handed_out = true;
-                self.read_by = Some(Instant::now() + self.config.pause(READING));
+                self.backlog.hand_out(&self.config);
                 self.settled(voice, carried);
             }
             Event::Connected(_) => {
@@ -365,22 +336,14 @@ impl Session {
         None
     }
 
-    /// The backlog did not come to its end. Whether another connection is to bring it: always after one that brought some.
-    fn unfinished(&self, carried: &mut Carried) -> bool {
-        if self.messages == 0 {
-            carried.unfinished += 1;
-        }
-        carried.unfinished < UNFINISHED
-    }
-
     /// Connected is what has its whole backlog (W6), and only then.
     fn settled(&mut self, voice: &mut Voice, carried: &mut Carried) {
-        let is_read = self.messages >= self.announced.1 || self.read_by.is_none();
-        if !(self.ready && self.handed_out && is_read) || self.connected_at.is_some() {
+        if !(self.ready && self.backlog.is_read()) || self.connected_at.is_some() {
             return;
         }
         info!("Connected to WhatsApp");
-        (self.connected_at, self.stalls_at, self.read_by) = (Some(Instant::now()), None, None);
+        (self.connected_at, self.stalls_at) = (Some(Instant::now()), None);
+        self.backlog.settled();
         self.connected(voice);
         self.sync_names_daily(voice, carried);
     }
@@ -418,10 +381,10 @@ impl Session {
     fn time(&mut self, now: Instant, voice: &mut Voice, carried: &mut Carried) -> Option<End> {
         if self.stalls_at.take_if(|at| *at <= now).is_some() {
             warn!("WhatsApp does not answer");
-            self.unfinished(carried);
+            carried.unfinished.count(&self.backlog);
             return Some(End::Lost { held: false });
         }
-        if self.read_by.take_if(|at| *at <= now).is_some() {
+        if self.backlog.time(now) {
             self.settled(voice, carried);
         }
         if self.redeliver.take_if(|at| *at <= now).is_some() {
