@@ -185,6 +185,38 @@ impl Link {
     }
 }
 
+/// Why a try to link came to nothing (W2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PairingFailure {
+    /// WhatsApp has this answer for a number that is none of its own, and for one that asks too often.
+    Number,
+    TooMany,
+    /// There are no codes for this account.
+    NoCodes,
+    /// WhatsApp gave no code, and no reason that a person could act by.
+    NoCode,
+    /// The phone took the code, and yet it is not linked.
+    NotLinked,
+}
+
+impl PairingFailure {
+    /// What is, and what helps.
+    pub fn wording(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Number => (
+                "WhatsApp gives no code for this phone number.",
+                "Check the number. If it is right, wait an hour, or link by the QR code.",
+            ),
+            Self::TooMany => {
+                ("WhatsApp gives no more codes for now.", "Wait an hour before the next, or link by the QR code.")
+            }
+            Self::NoCodes => ("WhatsApp gives this account no codes.", "Link by the QR code."),
+            Self::NoCode => ("WhatsApp gave no code.", "Try again in a minute, or link by the QR code."),
+            Self::NotLinked => ("Linking the phone failed.", "Try again with a new code."),
+        }
+    }
+}
+
 /// At most three pairing codes in ten minutes: WhatsApp bars a number for hours that asks for more (W2).
 #[derive(Clone, Debug, Default)]
 pub struct CodeLimit {

@@ -6,7 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, group::Folder, image::BuildFailure, link::Link, settings::Setting};
+use crate::{
+    failure::Failure,
+    group::Folder,
+    image::BuildFailure,
+    link::{Link, PairingFailure},
+    settings::Setting,
+};
 
 /// A trouble as a person sees it, in AppStatus and in the command line's errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -211,6 +217,11 @@ pub enum Trouble {
     TooManyCodes {
         until: Timestamp,
     },
+    /// `next_at`: when another code may be asked for, where that is not now.
+    PairingFailed {
+        failure: PairingFailure,
+        next_at: Option<Timestamp>,
+    },
     NeedsYes {
         what: String,
     },
@@ -315,6 +326,7 @@ impl Trouble {
             AlreadyLinked => "already-linked",
             Link(link) => link.code(),
             TooManyCodes { .. } => "too-many-codes",
+            PairingFailed { .. } => "pairing-failed",
             NeedsYes { .. } => "needs-yes",
             LinkDown => "whatsapp-offline",
             BadCommand { .. } => "bad-command",
@@ -572,6 +584,11 @@ impl Trouble {
                     until.strftime("%H:%M UTC")
                 ),
             ),
+            PairingFailed { failure, next_at } => {
+                let (text, cure) = failure.wording();
+                let next = next_at.map(|at| format!(" The next code can be had at {}.", at.strftime("%H:%M UTC")));
+                (text.to_owned(), cure.to_owned() + &next.unwrap_or_default())
+            }
             NeedsYes { what } => (format!("This would {what}."), "Say --yes to do it.".to_owned()),
             LinkDown => say("WhatsApp is not connected.", "Try again when it is; see `nanoclawctl status`."),
             BadCommand { reason } => {

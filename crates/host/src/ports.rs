@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use nanoclaw_core::{
     chat::{Inbound, Jid},
     group::Folder,
-    link::Link,
+    link::{Link, PairingFailure},
     mounts::Mount,
     problem::Trouble,
     status::{EngineStatus, RunKind},
@@ -78,6 +78,8 @@ pub enum FromChannel {
     NextCode {
         at: Option<Timestamp>,
     },
+    /// A try to link came to nothing; the next may not (W2).
+    PairingFailed(PairingFailure),
     /// Names of groups, as far as they are known (M11).
     Groups(Vec<(Jid, String)>),
     /// It failed, and is started again.

@@ -8,7 +8,7 @@ use nanoclaw_core::{
     command::{Answer, Command},
     group::{Folder, Group, Registration},
     kiro::Way,
-    link::{LinkState, phone_digits},
+    link::{LinkState, PairingFailure, phone_digits},
     present::words::moment,
     problem::Trouble,
     prompt,
@@ -175,8 +175,16 @@ impl State {
         self.recorded.extend(reason.map(|reason| Trouble::EngineNotStarted { reason }));
     }
 
-    fn pair(&self, phone: Option<String>, cancel: bool, yes: bool) -> Answer {
+    /// Until the next code, the next try, or a link.
+    pub(super) fn note_pairing_failed(&mut self, failure: Option<PairingFailure>) {
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::PairingFailed { .. }));
+        let next_at = self.next_code_at;
+        self.recorded.extend(failure.map(|failure| Trouble::PairingFailed { failure, next_at }));
+    }
+
+    fn pair(&mut self, phone: Option<String>, cancel: bool, yes: bool) -> Answer {
         if cancel {
+            self.note_pairing_failed(None);
             self.send_channel(ToChannel::CancelPairing);
             return done();
         }
@@ -196,6 +204,7 @@ impl State {
         {
             return Err(Trouble::TooManyCodes { until });
         }
+        self.note_pairing_failed(None);
         self.send_channel(ToChannel::Pair { phone });
         done()
     }

@@ -314,6 +314,9 @@ impl State {
     async fn channel(&mut self, event: FromChannel) -> Result<()> {
         match event {
             FromChannel::Link(link) => {
+                if !matches!(link, Link::Starting | Link::Offline { .. } | Link::Pairing { code: None, .. }) {
+                    self.note_pairing_failed(None);
+                }
                 self.link = link;
                 if self.link.is_connected() {
                     self.flush().await?;
@@ -324,6 +327,7 @@ impl State {
             FromChannel::Acked { id } => self.acked(id).await?,
             FromChannel::NotSent { id, reason, obstacle } => self.not_sent(id, reason, obstacle).await?,
             FromChannel::NextCode { at } => self.next_code_at = at,
+            FromChannel::PairingFailed(failure) => self.note_pairing_failed(Some(failure)),
             FromChannel::Broke => self.broke("the link to WhatsApp"),
             FromChannel::Groups(names) => {
                 self.store

@@ -1,7 +1,8 @@
 //! Signing in, by QR code and by pairing code.
 
+use fake_whatsapp::Fault;
 use jiff::{SignedDuration, Timestamp};
-use nanoclaw_core::link::{Link, LinkState};
+use nanoclaw_core::link::{Link, LinkState, PairingFailure};
 use nanoclaw_host::ports::{FromChannel, Obstacle, ToChannel};
 
 use crate::world::{ALICE, ALICE_JID, Channel, ME, MY_JID, World};
@@ -131,6 +132,50 @@ async fn a_fourth_code_in_ten_minutes_is_not_asked_for() {
     world.server.scan(ME, &qr.data).await.unwrap();
     channel.connected().await;
     channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_whatsapp_refuses_is_told_with_its_reason() {
+    // W2
+    for (code, expect) in [
+        (400, PairingFailure::Number),
+        (403, PairingFailure::NoCodes),
+        (429, PairingFailure::TooMany),
+        (452, PairingFailure::NoCodes),
+        (500, PairingFailure::NoCode),
+    ] {
+        let world = World::start().await;
+        world.server.fault(ME, &Fault::RefuseCode { code, times: 2 }).unwrap();
+        let mut channel = Channel::start(world.config());
+        let failed = |event| match event {
+            FromChannel::PairingFailed(failure) => Some(failure),
+            _ => None,
+        };
+        let mut next = None;
+        let mut told = |event| {
+            if let FromChannel::NextCode { at } = event {
+                next = at;
+                return None;
+            }
+            failed(event)
+        };
+        for _ in 0..2 {
+            channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+            assert_eq!(channel.event("why there is no code", &mut told).await, expect, "{code}");
+        }
+        // Pairing goes on, and the asking counts.
+        channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+        let code = channel
+            .event("a code", |event| match event {
+                FromChannel::Link(Link::Pairing { code, .. }) => code,
+                other => told(other).and(None),
+            })
+            .await;
+        assert!(next.is_some(), "three were asked for");
+        world.server.enter_code(ME, &code.code).await.unwrap();
+        channel.connected().await;
+        channel.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ pub(super) fn view(status: &AppStatus) -> WhatsAppView {
         panel: if cancel.is_some() { None } else { Some(panel(status)) },
         qr,
         code,
-        phone: matches!(whatsapp.state, LinkState::Pairing | LinkState::Passkey).then(phone_form),
+        phone: matches!(whatsapp.state, LinkState::Pairing | LinkState::Passkey).then(|| phone_form(status)),
         cancel,
         facts: if connected { facts(whatsapp) } else { Vec::new() },
         details: details(status),
@@ -225,9 +225,13 @@ fn details(status: &AppStatus) -> Vec<Detail> {
     }
 }
 
-fn phone_form() -> PhoneForm {
+fn phone_form(status: &AppStatus) -> PhoneForm {
+    let failed = status.problems.iter().find(|problem| problem.code == "pairing-failed");
     PhoneForm {
-        lead: "Your phone shows a message from WhatsApp, and you type a short code there. Good where the camera can't see this screen.".to_owned(),
+        lead: match failed {
+            Some(failed) => format!("{} {}", failed.text, failed.cure),
+            None => "Your phone shows a message from WhatsApp, and you type a short code there. Good where the camera can't see this screen.".to_owned(),
+        },
         label: "Your phone number, with its country code".to_owned(),
         hint: "For example +49 151 23456789.".to_owned(),
         button: "Get a code".to_owned(),

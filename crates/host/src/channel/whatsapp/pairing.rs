@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use nanoclaw_core::link::{Link, PairingCode, QrCode};
+use nanoclaw_core::link::{Link, PairingCode, PairingFailure, QrCode};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use whatsapp_rust::{
     Client,
-    pair_code::{CompanionOs, PairCodeOptions},
+    pair_code::{CompanionOs, PairCodeOptions, PairCodeRejection},
     types::events::Event,
 };
 
@@ -38,7 +38,10 @@ impl Pairing {
         carried: &mut Carried,
     ) -> Option<Link> {
         match event {
-            Event::PairError(error) => warn!("linking failed: {}", error.error),
+            Event::PairError(error) => {
+                warn!("linking failed: {}", error.error);
+                voice.pairing_failed(PairingFailure::NotLinked);
+            }
             Event::PairingQrCode(qr) => {
                 self.qr = link::qr_code(&qr.code, qr.timeout).inspect_err(|err| warn!("{err:#}")).ok();
                 if !std::mem::replace(&mut self.asked, true) {
@@ -64,6 +67,7 @@ impl Pairing {
             Event::PairingCodeError(error) => {
                 self.code = None;
                 warn!(rejection = ?error.rejection, "WhatsApp gave no pairing code");
+                voice.pairing_failed(failure(error.rejection));
             }
             _ => return None,
         }
@@ -91,8 +95,18 @@ pub(super) fn used_up() -> Link {
     Link::Pairing { qr: None, code: None }
 }
 
+fn failure(rejection: Option<PairCodeRejection>) -> PairingFailure {
+    use PairCodeRejection::*;
+    match rejection {
+        Some(BadRequest) => PairingFailure::Number,
+        Some(RateOverlimit) => PairingFailure::TooMany,
+        Some(Forbidden | FeatureNotAvailable) => PairingFailure::NoCodes,
+        _ => PairingFailure::NoCode,
+    }
+}
+
 /// Asks for a code, where one is wanted and WhatsApp may be asked. The answer comes as an event. A code that was given
-/// before would be refused beside the new one.
+/// before would be refused beside the new one. One that is refused counts as well: WhatsApp counts the asking.
 fn ask(client: &Arc<Client>, voice: &Voice, carried: &mut Carried) {
     let Some(phone) = &carried.phone else { return };
     let now = Timestamp::now();

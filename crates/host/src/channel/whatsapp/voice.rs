@@ -1,7 +1,10 @@
 //! What the channel says to the orchestrator: each link state once, and the answers to sends.
 
 use jiff::Timestamp;
-use nanoclaw_core::{chat::Jid, link::Link};
+use nanoclaw_core::{
+    chat::Jid,
+    link::{Link, PairingFailure},
+};
 use tokio::sync::mpsc;
 
 use crate::ports::{FromChannel, Obstacle};
@@ -30,6 +33,10 @@ impl Voice {
     /// When another pairing code may be asked for, where that is not now.
     pub fn next_code(&self, at: Option<Timestamp>) {
         self.say(FromChannel::NextCode { at });
+    }
+
+    pub fn pairing_failed(&self, failure: PairingFailure) {
+        self.say(FromChannel::PairingFailed(failure));
     }
 
     /// A send that did not reach WhatsApp.
