@@ -151,7 +151,10 @@ impl Link {
             Link::Banned { until: None } => {
                 ("WhatsApp has blocked this account for a while.", "Wait some hours, then try again.")
             }
-            Link::Outdated => ("WhatsApp no longer accepts this version.", "Update NanoClaw."),
+            Link::Outdated => (
+                "WhatsApp no longer accepts this version.",
+                "Try again in an hour: NanoClaw asks WhatsApp for the version to use. If that does not help, update NanoClaw.",
+            ),
             Link::Locked => {
                 ("WhatsApp has locked this account.", "Open WhatsApp on your phone to unlock it, then connect again.")
             }
@@ -178,7 +181,7 @@ impl Link {
             Link::LoggedOut => Some(("Link again", "pair")),
             Link::Replaced => Some(("Take over", "reconnect")),
             Link::Locked => Some(("Connect again", "reconnect")),
-            Link::Banned { until: None } | Link::Refused { .. } => Some(("Try again", "reconnect")),
+            Link::Banned { until: None } | Link::Outdated | Link::Refused { .. } => Some(("Try again", "reconnect")),
             Link::Offline { .. } => Some(("Try now", "reconnect")),
             _ => None,
         }
@@ -218,7 +221,8 @@ impl PairingFailure {
 }
 
 /// At most three pairing codes in ten minutes: WhatsApp bars a number for hours that asks for more (W2).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct CodeLimit {
     asked: Vec<Timestamp>,
 }

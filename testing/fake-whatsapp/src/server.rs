@@ -2,7 +2,7 @@
 //! admin calls; `World` is what connections, phones and admin calls work on. The work itself is in the other modules.
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) violations: Mutex<Vec<String>>,
+    pub(crate) logins: AtomicU64,
 }
 
 /// One linked device, and whether it is logged in and takes messages.
@@ -55,6 +56,9 @@ pub struct State {
     /// What devices did against the protocol, `account: what`; none of a client that keeps to it.
     #[serde(default)]
     pub violations: Vec<String>,
+    /// How often linked devices have logged in, or tried to.
+    #[serde(default)]
+    pub logins: u64,
 }
 
 /// The conflict of a session that another one has taken the place of.
@@ -81,6 +85,7 @@ impl Server {
             faults: Faults::default(),
             journal: Journal::new(),
             violations: Mutex::default(),
+            logins: AtomicU64::default(),
         });
         let routes = admin::routes(world.clone());
         let listener = listener.tap_io(|stream| {
@@ -214,6 +219,7 @@ impl World {
             self.offer_pairing(client_key, link);
             return None;
         }
+        Journal::count(&self.logins);
         let companion = lock(&self.directory).by_noise_key(&client_key).filter(|companion| {
             let address = &companion.address;
             payload.username.is_some_and(|user| user.to_string() == address.pn)
@@ -312,6 +318,7 @@ impl World {
             duplicates: self.journal.duplicates.load(Ordering::Relaxed),
             undecryptable: self.journal.undecryptable.load(Ordering::Relaxed),
             violations: lock(&self.violations).clone(),
+            logins: self.logins.load(Ordering::Relaxed),
         }
     }
 }

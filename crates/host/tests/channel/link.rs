@@ -32,13 +32,16 @@ async fn a_refused_login_is_final_until_somebody_tries_again() {
         (501, Link::Refused { code: 501 }),
         (599, Link::Refused { code: 599 }),
     ] {
-        world.server.fault(ME, &Fault::FailLogin { code, expire_seconds: None, times: 1 }).unwrap();
-        let mut channel = Channel::start(world.config());
+        // An old version is followed by one try with the newest one.
+        let times = if code == 405 { 2 } else { 1 };
+        let logins = world.server.state().logins;
+        world.server.fault(ME, &Fault::FailLogin { code, expire_seconds: None, times }).unwrap();
+        let mut channel = Channel::start(world.hurried(150));
         let links = channel.links("refused", |link| *link == expect).await;
         assert_eq!(links.len(), 3, "{code}: {links:?}");
+        assert_eq!(world.server.state().logins - logins, u64::from(times), "{code}");
         assert!(expect.is_final() && expect.wording().1.len() > 5);
-        // The next login would be welcome, so a loop would show.
-        world.until_offline().await;
+        world.is_left_alone(150).await;
         channel.tell(ToChannel::Reconnect);
         let links = channel.links("connected", Link::is_connected).await;
         assert_eq!(links[0].state(), LinkState::Connecting, "{code}: {links:?}");
@@ -69,7 +72,8 @@ async fn each_end_of_a_connection_has_its_state() {
         (end(None, None), None),
         (Fault::Drop {}, None),
     ] {
-        let mut channel = Channel::start(world.hurried(20));
+        let hurry = if expect.is_some() { 100 } else { 20 };
+        let mut channel = Channel::start(world.hurried(hurry));
         channel.connected().await;
         world.server.fault(ME, &fault).unwrap();
         let links = channel.links("the end", |link| link.is_final() || link.is_connected()).await;
@@ -80,7 +84,7 @@ async fn each_end_of_a_connection_has_its_state() {
         );
         assert!(!back || links[0].state() == LinkState::Offline, "{fault:?}: {links:?}");
         if !back {
-            world.until_offline().await;
+            world.is_left_alone(hurry).await;
         }
         channel.stop().await;
     }
@@ -118,8 +122,45 @@ async fn a_ban_that_is_over_is_tried_once_and_one_without_an_end_is_left_to_a_pe
     let mut channel = Channel::start(world.hurried(300));
     channel.link("banned", |link| *link == Link::Banned { until: None }).await;
     channel.tell(ToChannel::Wake);
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    assert!(world.server.state().companions.iter().all(|companion| !companion.online));
+    world.is_left_alone(30).await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_does_not_end_a_ban_and_a_wake_does_not_prolong_it() {
+    // W5, W6
+    let world = World::start().await;
+    world.linked().await.stop().await;
+    let ban = |seconds| Fault::FailLogin { code: 402, expire_seconds: Some(seconds), times: 1 };
+    let is_banned = |link: &Link| link.state() == LinkState::Banned;
+    world.server.fault(ME, &ban(3600)).unwrap();
+    let mut channel = Channel::start(world.hurried(100));
+    let banned = channel.link("banned", is_banned).await;
+    channel.stop().await;
+    let logins = world.server.state().logins;
+    let mut channel = Channel::start(world.hurried(100));
+    assert_eq!(channel.links("banned", is_banned).await, [Link::Starting, banned]);
+    channel.tell(ToChannel::Wake);
+    world.is_left_alone(100).await;
+    assert_eq!(world.server.state().logins, logins);
+    // A person may.
+    world.server.fault(ME, &ban(1)).unwrap();
+    channel.tell(ToChannel::Reconnect);
+    channel.link("banned again", is_banned).await;
+    // It is tried 4 s later, however often the computer wakes.
+    let to = channel.to.clone();
+    let wakes = tokio::spawn(async move {
+        while to.send(ToChannel::Wake).is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    });
+    channel.link("another try", |link| *link == Link::Connecting).await;
+    wakes.abort();
+    channel.connected().await;
+    channel.stop().await;
+    let mut channel = Channel::start(world.config());
+    let links = channel.links("connected", Link::is_connected).await;
+    assert!(!links.iter().any(is_banned), "{links:?}");
     channel.stop().await;
 }
 

@@ -121,6 +121,11 @@ async fn a_fourth_code_in_ten_minutes_is_not_asked_for() {
         assert_eq!(next.is_some(), at);
         last = Some(channel.code().await);
     }
+    // A restart changes nothing about that.
+    channel.stop().await;
+    let mut channel = Channel::start(world.config());
+    let at = channel.event("when the next may be asked for", next).await;
+    assert!(at.is_some());
     channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
     let at = channel.event("when the next may be asked for", next).await.unwrap();
     let wait = at.duration_since(began);
@@ -292,6 +297,17 @@ async fn the_names_of_groups_come_on_connect_and_on_demand_and_when_they_change(
     assert_eq!(channel.event("names again", groups).await, expect);
     world.server.add_group(&expect[0].0, "The family", &[ALICE, ME], fake_whatsapp::Addressing::Pn).unwrap();
     assert_eq!(channel.event("a new name", groups).await, [(expect[0].0.clone(), "The family".to_owned())]);
+    channel.stop().await;
+    // Not again with each start.
+    let mut channel = Channel::start(world.config());
+    channel.connected().await;
+    channel.send("3EB0000000000000000001", ALICE_JID, "hello");
+    let acked = |event| match event {
+        FromChannel::Groups(names) => panic!("again: {names:?}"),
+        FromChannel::Acked { .. } => Some(()),
+        _ => None,
+    };
+    channel.event("the text is out", acked).await;
     channel.stop().await;
 }
 

@@ -146,6 +146,13 @@ impl World {
         timeout(PATIENCE, wait).await.expect("the server's state did not come about");
     }
 
+    /// Nobody logs in by himself for a minute of a channel that is so hurried.
+    pub async fn is_left_alone(&self, hurry: u32) {
+        let logins = self.server.state().logins;
+        tokio::time::sleep(Duration::from_secs(60) / hurry).await;
+        assert_eq!(self.server.state().logins, logins);
+    }
+
     pub async fn until_offline(&self) {
         self.until(|state| state.companions.iter().all(|companion| !companion.online)).await;
     }

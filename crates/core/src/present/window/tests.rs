@@ -387,7 +387,7 @@ fn what_ends_a_link_is_a_problem_with_its_cure_and_the_command_that_every_surfac
         ("logged_out", "whatsapp-logged-out", Some("pair")),
         ("replaced", "whatsapp-replaced", Some("reconnect")),
         ("banned", "whatsapp-banned", None),
-        ("outdated", "whatsapp-outdated", None),
+        ("outdated", "whatsapp-outdated", Some("reconnect")),
         ("locked", "whatsapp-locked", Some("reconnect")),
         ("refused", "whatsapp-refused", Some("reconnect")),
         ("passkey", "whatsapp-passkey", None),

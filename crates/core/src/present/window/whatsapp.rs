@@ -105,13 +105,14 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
                 Some(until) => Line::at("The block ends {when}, and NanoClaw connects by itself then. Trying before makes it longer.", until),
                 None => "WhatsApp does not say for how long. Wait some hours, because trying makes it longer.".into(),
             },
-            Some(button("Try again", Look::Plain, ask("reconnect", json!({}), None))),
+            // It would make a ban longer that ends by itself.
+            whatsapp.until.is_none().then(|| button("Try again", Look::Plain, ask("reconnect", json!({}), None))),
         ),
         LinkState::Outdated => say(
             Mark::NeedsYou,
             "WhatsApp no longer accepts this version",
-            "A newer NanoClaw helps. WhatsApp keeps the messages to you meanwhile.".into(),
-            None,
+            "Trying again in an hour may help, as WhatsApp is asked for the version to use; otherwise a newer NanoClaw does. WhatsApp keeps the messages to you meanwhile.".into(),
+            reconnect("Try again"),
         ),
         LinkState::Locked => say(
             Mark::NeedsYou,

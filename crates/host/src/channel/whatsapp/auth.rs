@@ -44,6 +44,11 @@ pub(super) async fn open(folder: &Path) -> Result<Stored> {
     Ok(Stored { store, is_linked: device.pn.is_some(), version })
 }
 
+/// Whether there may be a sign-in.
+pub(super) fn is_there(folder: &Path) -> bool {
+    folder.join(FILE).exists()
+}
+
 fn is_database(file: &Path) -> Result<bool> {
     if !file.exists() {
         return Ok(true);
@@ -55,7 +60,7 @@ fn is_database(file: &Path) -> Result<bool> {
 
 /// Moves the folder to `<folder>.bak.<unix seconds>` if it holds a sign-in. One that can't be read may hold one.
 pub(super) async fn move_aside(folder: &Path) -> Result<()> {
-    if !folder.join(FILE).exists() {
+    if !is_there(folder) {
         return Ok(());
     }
     match open(folder).await {

@@ -91,7 +91,7 @@ pub(super) struct Unfinished {
 impl Unfinished {
     /// A long backlog may need many connections, each of which brings some of it. But where people go on talking each brings
     /// something also if the end never comes.
-    const ALL: u32 = 8;
+    const ALL: u32 = 5;
     const FRUITLESS: u32 = 3;
 
     pub fn count(&mut self, backlog: &Backlog) {

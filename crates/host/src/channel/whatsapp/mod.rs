@@ -14,6 +14,7 @@ pub mod backups;
 mod fake;
 mod inbound;
 mod link;
+mod memory;
 mod outbound;
 mod pairing;
 mod session;
@@ -24,7 +25,7 @@ pub mod wire;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nanoclaw_core::{chat::Jid, link::Link};
 use tokio::{
     sync::mpsc,
@@ -41,6 +42,7 @@ use crate::{
     ports::{FromChannel, Intake, ToChannel},
     supervise::{Pauses, holds},
 };
+use memory::Memory;
 use pairing::used_up;
 use session::{Carried, End, Session};
 use voice::Voice;
@@ -118,6 +120,7 @@ pub fn start(
     events: mpsc::UnboundedSender<FromChannel>,
 ) -> (mpsc::UnboundedSender<ToChannel>, JoinHandle<()>) {
     let (sender, commands) = mpsc::unbounded_channel();
+    let carried = Carried::new(Memory::open(&config.auth));
     let channel = Channel {
         config,
         intake,
@@ -126,8 +129,8 @@ pub fn start(
         linked: false,
         reopen_at: None,
         failures: FIRST_TRY,
-        banned: None,
-        carried: Carried::default(),
+        asked_version: false,
+        carried,
     };
     (sender, tokio::spawn(channel.keep(commands)))
 }
@@ -143,8 +146,8 @@ struct Channel {
     reopen_at: Option<Instant>,
     /// Connections in a row that came to nothing, the present one counted.
     failures: u32,
-    /// When a ban is over that has an end.
-    banned: Option<Timestamp>,
+    /// The last session ended as outdated, and this one asked the web for the version.
+    asked_version: bool,
     carried: Carried,
 }
 
@@ -161,7 +164,7 @@ impl Channel {
         self.voice.link(Link::Starting);
         // One that a failure left: WhatsApp would throw out the one beside the other.
         self.close(CLOSING).await;
-        self.open().await;
+        self.begin().await;
         loop {
             tokio::select! {
                 command = commands.recv() => match command {
@@ -173,6 +176,20 @@ impl Channel {
             }
         }
         self.close(CLOSING).await;
+    }
+
+    /// A restart neither ends a ban nor makes WhatsApp forget the codes.
+    async fn begin(&mut self) {
+        if let Some(at) = self.carried.memory.codes.next_at(Timestamp::now()) {
+            self.voice.next_code(Some(at));
+        }
+        match self.carried.memory.banned_until {
+            Some(until) if !self.left(until).is_zero() && auth::is_there(&self.config.auth) => {
+                self.linked = true;
+                self.sit_out(until);
+            }
+            _ => self.open().await,
+        }
     }
 
     async fn obey(&mut self, command: ToChannel) {
@@ -226,7 +243,7 @@ impl Channel {
     /// W6: what connection there is may be dead without a word, and what was out of reach may be no more. A link that does
     /// not come back by itself does not do so now.
     async fn wake(&mut self) {
-        match self.banned {
+        match self.carried.memory.banned_until {
             Some(until) => self.sit_out(until),
             None if self.session.is_some() || self.reopen_at.is_some() => {
                 self.close(CLOSING_DEAD).await;
@@ -251,7 +268,8 @@ impl Channel {
     }
 
     async fn open(&mut self) {
-        (self.reopen_at, self.banned) = (None, None);
+        self.reopen_at = None;
+        self.carried.memory.change(|facts| facts.banned_until = None);
         match Session::open(&self.config, &self.intake, &self.carried).await {
             Ok(session) => {
                 self.linked = !session.is_pairing();
@@ -272,7 +290,7 @@ impl Channel {
     }
 
     async fn close(&mut self, within: Duration) {
-        (self.reopen_at, self.banned) = (None, None);
+        self.reopen_at = None;
         if let Some(session) = self.session.take() {
             session.close(&self.voice, within).await;
         }
@@ -280,7 +298,13 @@ impl Channel {
 
     async fn ended(&mut self, end: End) {
         self.close(CLOSING).await;
+        let asked = std::mem::take(&mut self.asked_version);
         match end {
+            // The version may have been read from the web a day ago.
+            End::Final(Link::Outdated) if !asked => {
+                self.asked_version = true;
+                self.open().await;
+            }
             End::Again => self.open().await,
             End::Lost { held } => {
                 self.failures = if held { 0 } else { self.failures };
@@ -290,21 +314,23 @@ impl Channel {
                 }
                 self.failures = self.failures.saturating_add(1);
             }
-            End::Final(link) => {
-                if let Link::Banned { until: Some(until) } = &link {
-                    self.sit_out(*until);
-                }
-                self.voice.link(link);
-            }
+            End::Final(Link::Banned { until: Some(until) }) => self.sit_out(until),
+            End::Final(link) => self.voice.link(link),
         }
     }
 
     /// A ban with an end is followed by one try when it is over: the answer is a link, or another ban. One without an end is
     /// for a person to try, as trying too early prolongs it.
     fn sit_out(&mut self, until: Timestamp) {
-        let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
-        self.banned = Some(until);
-        self.reopen_at = Some(Instant::now() + (left + self.config.pause(AFTER_BAN)));
+        self.carried.memory.change(|facts| facts.banned_until = Some(until));
+        self.reopen_at = Instant::now().checked_add(self.left(until));
+        self.voice.link(Link::Banned { until: Some(until) });
+    }
+
+    /// How long until it may be tried whether a ban is over.
+    fn left(&self, until: Timestamp) -> Duration {
+        let after = SignedDuration::try_from(self.config.pause(AFTER_BAN)).unwrap_or_default();
+        Duration::try_from(until.duration_since(Timestamp::now()).saturating_add(after)).unwrap_or_default()
     }
 
     /// Moves a sign-in aside (W4). False when that failed, which is shown as an offline link that tries again.
@@ -313,6 +339,9 @@ impl Channel {
         if let Err(err) = &moved {
             error!("the WhatsApp sign-in can't be moved aside: {err:#}");
             self.reopen(REOPEN);
+        } else {
+            // Of the account that was linked; the codes are of a number.
+            self.carried.memory.change(|facts| (facts.banned_until, facts.names_at) = (None, None));
         }
         moved.is_ok()
     }

@@ -110,8 +110,8 @@ fn failure(rejection: Option<PairCodeRejection>) -> PairingFailure {
 fn ask(client: &Arc<Client>, voice: &Voice, carried: &mut Carried) {
     let Some(phone) = &carried.phone else { return };
     let now = Timestamp::now();
-    let may = carried.codes.take(now);
-    voice.next_code(carried.codes.next_at(now));
+    let may = carried.memory.change(|facts| facts.codes.take(now));
+    voice.next_code(carried.memory.codes.next_at(now));
     if !may {
         debug!("no more pairing codes for now");
         return;

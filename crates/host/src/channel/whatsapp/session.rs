@@ -11,10 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use nanoclaw_core::{
-    chat,
-    link::{CodeLimit, Link},
-};
+use nanoclaw_core::{chat, link::Link};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout},
@@ -34,6 +31,7 @@ use super::{
     backlog::{self, Backlog, Unfinished},
     inbound::{self, Hook},
     link,
+    memory::Memory,
     outbound::{self, Outbound},
     pairing::Pairing,
     transport::{Dial, Web},
@@ -91,8 +89,8 @@ pub(super) enum Happening {
     Library(Arc<Event>),
     /// The intake did not keep a batch.
     NotKept,
-    /// The names of the groups could not be had.
-    NoNames,
+    /// The names of the groups came.
+    Names,
 }
 
 /// How a session ended by itself.
@@ -110,25 +108,16 @@ pub(super) enum End {
 pub(super) struct Carried {
     /// For whom a pairing code is wanted, E.164 digits.
     pub phone: Option<String>,
-    pub codes: CodeLimit,
-    /// When the names of the groups were last asked for.
-    names_at: Option<Timestamp>,
+    pub memory: Memory,
     unfinished: Unfinished,
     redelivery: Duration,
     not_kept_at: Option<Instant>,
 }
 
-impl Default for Carried {
-    fn default() -> Self {
+impl Carried {
+    pub fn new(memory: Memory) -> Self {
         let [redelivery, _] = REDELIVERY;
-        Carried {
-            phone: None,
-            codes: CodeLimit::default(),
-            names_at: None,
-            unfinished: Unfinished::default(),
-            redelivery,
-            not_kept_at: None,
-        }
+        Carried { phone: None, memory, unfinished: Unfinished::default(), redelivery, not_kept_at: None }
     }
 }
 
@@ -153,7 +142,7 @@ pub(super) struct Session {
     tell: mpsc::UnboundedSender<Happening>,
     intake: Arc<dyn Intake>,
     outbound: Outbound,
-    guessed_version: Arc<AtomicBool>,
+    doubtful_version: Arc<AtomicBool>,
     /// Until a phone has linked this device.
     pairing: Option<Pairing>,
     /// A phone had linked this device before this session.
@@ -176,12 +165,12 @@ impl Session {
     pub async fn open(config: &Config, intake: &Arc<dyn Intake>, carried: &Carried) -> Result<Self> {
         let stored = auth::open(&config.auth).await?;
         let (tell, happenings) = mpsc::unbounded_channel();
-        let guessed_version = Arc::new(AtomicBool::new(false));
+        let doubtful_version = Arc::new(AtomicBool::new(false));
 
         let web = Web {
             client: config.server().is_none().then(UreqHttpClient::new),
             known: stored.version,
-            guessed: Arc::clone(&guessed_version),
+            guessed: Arc::clone(&doubtful_version),
         };
         let mut bot = Bot::builder()
             .with_backend(stored.store)
@@ -213,7 +202,7 @@ impl Session {
             tell,
             intake: Arc::clone(intake),
             outbound: Outbound::default(),
-            guessed_version,
+            doubtful_version,
             pairing: (!stored.is_linked).then(Pairing::default),
             was_linked: stored.is_linked,
             backlog: Backlog::new(opened_at),
@@ -267,7 +256,7 @@ impl Session {
                 return self.event(&event, voice, carried);
             }
             Happening::NotKept => self.not_kept(carried),
-            Happening::NoNames => carried.names_at = None,
+            Happening::Names => carried.memory.change(|facts| facts.names_at = Some(Timestamp::now())),
         }
         None
     }
@@ -324,9 +313,13 @@ impl Session {
             }
             Event::PairSuccess(_) => {
                 (self.pairing, carried.phone) = (None, None);
+                carried.memory.change(|facts| facts.names_at = None);
                 voice.link(Link::Connecting);
             }
             _ => {
+                if matches!(event, Event::ClientOutdated(_)) {
+                    self.doubtful_version.store(true, Ordering::Relaxed);
+                }
                 let pairing = self.pairing.as_mut();
                 return link::last_state(event, Timestamp::now())
                     .map(End::Final)
@@ -357,12 +350,11 @@ impl Session {
     }
 
     /// M11: by the clock on the wall, as a day is one also for a computer that sleeps.
-    fn sync_names_daily(&mut self, voice: &Voice, carried: &mut Carried) {
+    fn sync_names_daily(&mut self, voice: &Voice, carried: &Carried) {
         let (now, day) = (Timestamp::now(), self.config.day());
-        let since = carried.names_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+        let since = carried.memory.names_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
         let left = since.and_then(|since| day.checked_sub(since)).filter(|left| !left.is_zero());
         if left.is_none() {
-            carried.names_at = Some(now);
             self.sync_groups(voice);
         }
         self.names_due = Some(Instant::now() + left.unwrap_or(day));
@@ -437,11 +429,9 @@ impl Session {
                 Ok(groups) => {
                     let names = groups.into_iter().map(|(jid, group)| (name_of(&jid), group.subject)).collect();
                     let _ = events.send(FromChannel::Groups(names));
+                    let _ = tell.send(Happening::Names);
                 }
-                Err(err) => {
-                    warn!("the names of the groups can't be had: {err}");
-                    let _ = tell.send(Happening::NoNames);
-                }
+                Err(err) => warn!("the names of the groups can't be had: {err}"),
             }
         });
     }
@@ -457,7 +447,7 @@ impl Session {
     pub async fn close(mut self, voice: &Voice, within: Duration) {
         self.outbound.give_up(voice);
         let end = async {
-            if self.guessed_version.load(Ordering::Relaxed) {
+            if self.doubtful_version.load(Ordering::Relaxed) {
                 // Or the library would keep the answer for a day.
                 self.client.persistence_manager().modify_device(|device| device.app_version_last_fetched_ms = 0).await;
             }
