@@ -1,24 +1,12 @@
 // What the page does: what stays while the view changes, what it asks for, what it says when that fails.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 
-import { Browser, states } from "./browser.mjs";
+import { states, tabs } from "./browser.mjs";
 
 const CONTROL = 2;
 const all = await states();
-let browser;
-before(async () => (browser = await Browser.start()));
-after(() => browser.close());
-
-/** A test in a tab of its own, which must not complain of anything. */
-function inTab(name, view, body, options) {
-  test(name, { timeout: 60_000 }, async () => {
-    const page = await browser.open(view, options);
-    await body(page);
-    assert.deepEqual(page.complaints, []);
-  });
-}
+const inTab = tabs();
 
 /** A copy of a view with something changed. */
 const changed = (view, change) => {

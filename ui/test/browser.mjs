@@ -1,12 +1,14 @@
 // A headless Chromium with the page in it, and a stand-in for the app behind the page: it records, it does not assert.
 //
-// Spoken to by its debugging pipe, so that neither a driver nor a library is needed.
+// Spoken to by its debugging pipe, so that neither a driver nor a library is needed. The page's files come by that pipe too:
+// with a network of the machine that comes or goes, such as a container's, Chromium ends what it is loading.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createServer } from "node:http";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
+import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { answers } from "./answers.mjs";
@@ -17,6 +19,8 @@ const ARTEFACTS = here("../../target/artefacts/ui");
 const CSP = JSON.parse(await readFile(here("../../tauri.conf.json"), "utf8")).app.security.csp;
 /** How long a busy machine may take for anything that is waited for. */
 const PATIENCE_MS = 20_000;
+/** Nobody answers there: see `serve`. A secure context, as the app's own is. */
+const ADDRESS = "http://localhost/";
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
 /** All named states, as the app would give them. */
@@ -26,9 +30,22 @@ export async function states() {
   return Object.fromEntries(await Promise.all(files.map(read)));
 }
 
+/** A browser for the tests of a file, and the test in a tab of its own that must not complain of anything. */
+export function tabs() {
+  let browser;
+  before(async () => (browser = await Browser.start()));
+  after(() => browser.close());
+  return (name, view, body, options) =>
+    test(name, { timeout: 60_000 }, async () => {
+      const page = await browser.open(view, options);
+      await body(page);
+      assert.deepEqual(page.complaints, []);
+      await page.close();
+    });
+}
+
 export class Browser {
   #process;
-  #server;
   #profile;
   #next = 0;
   #answers = new Map();
@@ -36,7 +53,6 @@ export class Browser {
 
   static async start() {
     const browser = new Browser();
-    await browser.#serve();
     browser.#profile = await mkdtemp(join(tmpdir(), "nanoclaw-ui-"));
     const args = ["--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--force-color-profile=srgb", `--user-data-dir=${browser.#profile}`];
     // Chromium refuses its sandbox to root, which is what containers of CI run as.
@@ -46,19 +62,6 @@ export class Browser {
     browser.#process.on("exit", () => browser.#fail(new Error("Chromium has ended")));
     browser.#hear(browser.#process.stdio[4]);
     return browser;
-  }
-
-  async #serve() {
-    this.#server = createServer(async (request, response) => {
-      const path = new URL(request.url, "http://page").pathname;
-      try {
-        const body = await readFile(here(`../src${path === "/" ? "/index.html" : path}`));
-        response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/html", "content-security-policy": CSP }).end(body);
-      } catch {
-        response.writeHead(404).end();
-      }
-    });
-    await new Promise((ready) => this.#server.listen(0, "127.0.0.1", ready));
   }
 
   #hear(pipe) {
@@ -94,14 +97,12 @@ export class Browser {
     const page = new Page(this, sessionId, targetId);
     this.#listeners.push((message) => message.sessionId === sessionId && page.hear(message));
     await Promise.all([
-      ...["Page.enable", "Runtime.enable", "Log.enable"].map((method) => page.call(method)),
+      ...["Page.enable", "Runtime.enable", "Log.enable", "Fetch.enable"].map((method) => page.call(method)),
       page.call("Emulation.setTimezoneOverride", { timezoneId: "Europe/Berlin" }),
       page.call("Page.addScriptToEvaluateOnNewDocument", { source: `(${app})(${JSON.stringify(start ? view : null)}, ${Date.parse(view.at)}, ${JSON.stringify({ ...(await answers()), ...known })})` }),
     ]);
     await page.look({});
-    const address = { url: `http://127.0.0.1:${this.#server.address().port}/` };
-    // A network of the machine that comes or goes at that moment, such as a container's, ends the first.
-    if ((await page.call("Page.navigate", address)).errorText) await page.call("Page.navigate", address);
+    await page.call("Page.navigate", { url: ADDRESS });
     if (start) await page.until("document.querySelector('h1')");
     return page;
   }
@@ -111,8 +112,6 @@ export class Browser {
     const ended = new Promise((done) => this.#process.once("exit", done));
     this.call("Browser.close").catch(() => {});
     await ended;
-    this.#server.close();
-    this.#server.closeAllConnections?.();
     await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }
@@ -132,9 +131,20 @@ export class Page {
   }
 
   hear({ method, params }) {
+    if (method === "Fetch.requestPaused") void this.serve(params);
     if (method === "Runtime.exceptionThrown") this.complaints.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
     if (method === "Log.entryAdded" && params.entry.level !== "info") this.complaints.push(params.entry.text);
     if (method === "Runtime.consoleAPICalled" && params.type === "error") this.complaints.push(params.args.map((arg) => arg.value).join(" "));
+  }
+
+  /** Answers for a file of the page, as the app would. */
+  async serve({ requestId, request }) {
+    const path = new URL(request.url).pathname;
+    const file = here(`../src${path === "/" ? "/index.html" : path}`);
+    const body = await readFile(file, "base64").catch(() => null);
+    const headers = { "content-type": TYPES[extname(file)] ?? "text/plain", "content-security-policy": CSP };
+    const responseHeaders = Object.entries(headers).map(([name, value]) => ({ name, value }));
+    await this.call("Fetch.fulfillRequest", { requestId, responseCode: body === null ? 404 : 200, responseHeaders, body: body ?? "" }).catch(() => {});
   }
 
   /** What an expression is in the page; a promise is awaited. */

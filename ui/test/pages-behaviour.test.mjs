@@ -1,24 +1,11 @@
 // What the pages of chats, tasks, settings, logs and Kiro, and the assistant, do with what is typed and pressed.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 
-import { Browser, states } from "./browser.mjs";
+import { states, tabs } from "./browser.mjs";
 
 const all = await states();
-let browser;
-before(async () => (browser = await Browser.start()));
-after(() => browser.close());
-
-/** A test in a tab of its own, which must not complain of anything. */
-function inTab(name, view, body, options) {
-  test(name, { timeout: 60_000 }, async () => {
-    const page = await browser.open(view, options);
-    await body(page);
-    assert.deepEqual(page.complaints, []);
-    await page.close();
-  });
-}
+const inTab = tabs();
 
 const entry = (jid) => `[data-key='${jid}'] button`;
 const FAMILY = "120363000000000001@g.us";
