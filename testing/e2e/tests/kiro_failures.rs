@@ -26,6 +26,13 @@ fn is_well(status: &Value) -> bool {
     status["kiro"]["parked"] == 0 && !status["problems"].as_array().into_iter().flatten().any(wrong)
 }
 
+/// In a terminal of the person's.
+async fn sign_in(scene: &Scene) -> Result<()> {
+    let output = scene.program("kiro-cli")?.args(["login", "--use-device-flow"]).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
 /// Another chat's answer shows that Kiro is signed in. Its run is started by hand, since messages alone start none now.
 async fn kiro_works_for(scene: &Scene, other: &Phone, owner: &Phone) -> Result<()> {
     scene.ctl(&["containers", "start", &other.name]).await?;
@@ -225,14 +232,9 @@ async fn a_race_on_the_token_waits_for_one_sign_in() -> Result<()> {
         let tokens = json!({"liveMs": live_ms, "refreshMs": refresh_ms, "olderClient": older});
         scene.kiro().plays(&json!({"auth": {"state": "stored", "tokens": tokens}, "login": {"afterMs": 0}}))
     };
-    let sign_in = async || {
-        let output = scene.program("kiro-cli")?.args(["login", "--use-device-flow"]).output().await?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        anyhow::Ok(())
-    };
     // No token is good for longer than its use.
     plays(0, 0, false)?;
-    sign_in().await?;
+    sign_in(&scene).await?;
     let kiro = scene.kiro();
     scene.start_linked_to(&owner).await?;
     let (alice, bob) = (person(&scene, 1, "main").await?, person(&scene, 2, "bob").await?);
@@ -249,8 +251,13 @@ async fn a_race_on_the_token_waits_for_one_sign_in() -> Result<()> {
     winner.hears("Andy: echo: @Andy two").await?;
     loser.hears_of("I can't answer now: Kiro is signed out.").await?;
 
-    let output = scene.program("kiro-cli")?.args(["login", "--use-device-flow"]).output().await?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // A check that still refreshes what the race has left would race with the sign-in in its turn.
+    scene
+        .until("it was seen", |status| {
+            status["kiro"]["host"]["state"] == "signed-out" && status["kiro"]["checking"] == false
+        })
+        .await?;
+    sign_in(&scene).await?;
     kiro_works_for(&scene, winner, &owner).await?;
     loser.hears("Andy: echo: @Andy two").await?;
     scene.until("all is well", is_well).await?;

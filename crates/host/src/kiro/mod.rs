@@ -124,7 +124,7 @@ pub enum FromKiro {
         trouble: Option<Trouble>,
         asker: Option<Asker>,
     },
-    /// kiro-cli's data has changed.
+    /// kiro-cli's data has changed. A change during a check is told before its answer.
     Changed,
 }
 
@@ -196,11 +196,7 @@ impl Edge {
                         None => return,
                     }
                 }
-                Some(_) = tasks.join_next() => {
-                    if let Some((_, watch)) = &self.watch {
-                        watch.looked();
-                    }
-                }
+                Some(_) = tasks.join_next() => {}
             }
         }
     }
@@ -215,6 +211,7 @@ impl Edge {
 
     fn check(&self, check: Check) -> Work {
         let (settings, home) = (self.settings.clone(), self.home.clone());
+        let (events, watch) = (self.events.clone(), self.watch.as_ref().map(|(_, watch)| watch.clone()));
         let asked = async move {
             let program = find(&settings, &home.places()).await;
             let host = Place::Host { program: program.clone(), key: check.key };
@@ -229,6 +226,10 @@ impl Edge {
                 Some(place) => Some(place.whoami().await),
                 None => None,
             };
+            if watch.is_some_and(|watch| watch.looked()) {
+                // Nobody listens any more while everything ends.
+                let _ = events.send(FromKiro::Changed);
+            }
             FromKiro::Checked { host: whoami, container, old }
         };
         let broke = || FromKiro::Checked { host: broken(), container: None, old: None };

@@ -31,10 +31,11 @@ impl Stamp {
     }
 }
 
+#[derive(Clone)]
 pub struct Watch {
     folder: PathBuf,
     seen: Arc<Mutex<Option<Stamp>>>,
-    /// Ends with this value.
+    /// Ends with the last one that holds it.
     _watcher: Option<Arc<Mutex<RecommendedWatcher>>>,
 }
 
@@ -76,9 +77,10 @@ impl Watch {
         Watch { folder: watched, seen, _watcher: watcher }
     }
 
-    /// A look was taken: what was changed by it is no change.
-    pub fn looked(&self) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Stamp::of(&self.folder);
+    /// A look was taken. Whether there was a change that is not told yet, which then is not told: maybe the look's own.
+    pub fn looked(&self) -> bool {
+        let now = Stamp::of(&self.folder);
+        std::mem::replace(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner), now) != now
     }
 }
 
@@ -118,7 +120,7 @@ mod tests {
         fs::read(place.path().join(FILE)).unwrap();
         fs::write(place.path().join("data.sqlite3-journal"), "").unwrap();
         assert!(told.recv_timeout(Duration::from_millis(200)).is_err(), "neither a reader nor another file");
-        watch.looked();
+        assert!(!watch.looked());
         fs::remove_file(place.path().join(FILE)).unwrap();
         assert!(soon());
     }

@@ -62,8 +62,8 @@ pub(super) struct SignInWatch {
     refused_at: Option<Timestamp>,
     /// kiro-cli's data has changed during the check under way.
     changed: bool,
-    /// The check under way, or the next, is made because of that.
-    is_second: bool,
+    /// How many checks in a row had such a change.
+    restless: u32,
     /// The check that is due looks for the host's kiro-cli alone.
     host_only: bool,
     /// How many checks in a row could not tell while work waits.
@@ -77,7 +77,7 @@ impl SignInWatch {
     pub(super) fn new(edge: mpsc::UnboundedSender<ToKiro>, install: String) -> Self {
         let (waiting, asking, asked_for) = (Vec::new(), Vec::new(), KiroMode::Shared);
         let (key, reading_key, check_at, refused_at) = (None, false, Some(now()), None);
-        let (changed, is_second, host_only, unclear) = (false, false, false, 0);
+        let (changed, restless, host_only, unclear) = (false, 0, false, 0);
         SignInWatch {
             edge,
             install,
@@ -87,7 +87,7 @@ impl SignInWatch {
             check_at,
             refused_at,
             changed,
-            is_second,
+            restless,
             host_only,
             unclear,
             waiting,
@@ -407,19 +407,23 @@ impl State {
             }
             FromKiro::Changed if self.kiro.checking => self.sign_in.changed = true,
             FromKiro::Changed => {
-                // An agent at work writes there all the time, and knows itself whether it is signed in.
-                let known = self.kiro.of_runs(self.settings.runtime).is_some_and(|seen| seen.state == SignIn::SignedIn);
                 // The run that was refused may have written there, and the check that followed.
                 let writers = [self.sign_in.refused_at, self.kiro.host.at];
                 let is_ours = writers.into_iter().flatten().any(|at| now().duration_since(at) < STARTING);
                 if self.runs.is_empty() && !is_ours {
                     self.tell_queue(Event::SignedInAnew).await;
                 }
-                if self.runs.is_empty() || !known {
+                if self.is_news(self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state)) {
                     self.check_kiro_in(SETTLES);
                 }
             }
         }
+    }
+
+    /// Whether a change of kiro-cli's data may say who is signed in: an agent at work writes there all the time, and knows
+    /// itself whether it is.
+    fn is_news(&self, known: Option<SignIn>) -> bool {
+        self.runs.is_empty() || known != Some(SignIn::SignedIn)
     }
 
     async fn kiro_checked(&mut self, host: Whoami, container: Option<Whoami>, old: Option<Trouble>) {
@@ -436,7 +440,9 @@ impl State {
         }
         let after = (self.kiro.host.state, self.kiro.container.as_ref().map(|seen| seen.state));
         if before != after {
-            self.tell_queue(Event::SignedInAnew).await;
+            if self.kiro.of_runs(self.settings.runtime).is_some_and(|seen| seen.state != SignIn::SignedOut) {
+                self.tell_queue(Event::SignedInAnew).await;
+            }
             tracing::info!(host = ?after.0, container = ?after.1, "Kiro's sign-in");
         }
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::KiroOld { .. }));
@@ -448,12 +454,13 @@ impl State {
             }
             self.kiro.usual = way;
         }
-        // Somebody may have signed in meanwhile, or the check has written there itself: one more look tells.
-        self.sign_in.is_second = std::mem::take(&mut self.sign_in.changed) && !self.sign_in.is_second;
-        if self.sign_in.is_second {
-            self.check_kiro_in(SETTLES);
-        }
+        // Somebody may have signed in meanwhile, or the check has written there itself: another look tells.
         let state = self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state);
+        let is_restless = std::mem::take(&mut self.sign_in.changed) && self.is_news(state);
+        self.sign_in.restless = if is_restless { self.sign_in.restless + 1 } else { 0 };
+        if is_restless {
+            self.check_kiro_in(AGAIN.min(SETTLES * (1 << self.sign_in.restless.min(10)) / 2));
+        }
         let is_unclear = self.kiro.parked > 0 && state == Some(SignIn::Unknown);
         self.sign_in.unclear = if is_unclear { self.sign_in.unclear + 1 } else { 0 };
         if self.sign_in.check_at.is_none() {
