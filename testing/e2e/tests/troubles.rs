@@ -156,6 +156,12 @@ async fn paused_keeps_messages_and_stop_ends_a_run() -> Result<()> {
     alice.writes_to(&owner, "hello").await?;
     let status = scene.until("it waits", |status| status["queue"][0]["messages"] == 1).await?;
     assert_eq!((&status["wanted"], &status["headline"]["level"]), (&json!("paused"), &json!("paused")));
+    // Also after a crash.
+    scene.kill().await?;
+    scene.start().await?;
+    scene.until_connected().await?;
+    let status = scene.until("it still waits", |status| status["queue"][0]["messages"] == 1).await?;
+    assert_eq!((&status["wanted"], &status["runs"]), (&json!("paused"), &json!([])));
     scene.ctl(&["resume"]).await?;
     alice.hears("Andy: echo: hello").await?;
 

@@ -25,7 +25,7 @@ use crate::{
     kiro,
     ports::{ToChannel, ToEngine},
     settings,
-    store::{chats, groups, outbox::Outgoing, tasks, trace},
+    store::{self, chats, groups, outbox::Outgoing, tasks, trace},
 };
 
 /// Characters of a chat's name or trigger.
@@ -117,8 +117,8 @@ impl State {
             Command::KiroCheck {} | Command::KiroKey { .. } => done(),
             Command::SettingsGet { key } => json_of(&settings::get(&self.home, key.as_deref())?),
             Command::SettingsSet { key, value } => self.set_setting(&key, &value),
-            Command::Pause {} => self.want(Wanted::Paused).await,
-            Command::Resume {} => self.want(Wanted::Running).await,
+            Command::Pause {} => self.pause(true).await,
+            Command::Resume {} => self.pause(false).await,
             Command::Quit {} => {
                 self.wanted = Wanted::Quitting;
                 self.tell_queue(Event::Quit).await;
@@ -358,10 +358,13 @@ impl State {
         Ok(json!({ "id": id }))
     }
 
-    async fn want(&mut self, wanted: Wanted) -> Answer {
+    /// Holds at once, and over restarts where it can be kept.
+    async fn pause(&mut self, paused: bool) -> Answer {
         if self.wanted != Wanted::Quitting {
-            self.wanted = wanted;
-            self.tell_queue(Event::Paused(wanted == Wanted::Paused)).await;
+            self.wanted = if paused { Wanted::Paused } else { Wanted::Running };
+            self.tell_queue(Event::Paused(paused)).await;
+            let kept = self.store.write(move |db| store::set_paused(db, paused)).await;
+            self.kept(kept)?;
         }
         done()
     }

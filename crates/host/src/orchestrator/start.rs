@@ -13,7 +13,7 @@ use nanoclaw_core::{
     image::Build,
     link::Link,
     problem::Trouble,
-    queue::Queue,
+    queue::{Event, Queue},
     settings::{Runtime, Settings},
     status::{EngineState, EngineStatus, ImageState, ImageStatus, KiroStatus, Wanted},
 };
@@ -109,6 +109,7 @@ pub(super) struct Left {
     groups: Vec<Group>,
     /// Groups whose work was left undone.
     cut_off: BTreeSet<Folder>,
+    paused: bool,
 }
 
 impl Left {
@@ -126,7 +127,7 @@ impl Left {
                 store::trace::cut_off(db, now(), "NanoClaw was started anew.")?;
                 store::cursors::settle_all(db)?;
                 store::tasks::release_all(db)?;
-                Ok(Left { install: store::install_id(db)?, groups, cut_off })
+                Ok(Left { install: store::install_id(db)?, groups, cut_off, paused: store::is_paused(db)? })
             })
             .await
     }
@@ -214,6 +215,10 @@ impl State {
             groups_synced_at: None,
             scheduler: Scheduler::start(),
         };
+        if left.paused {
+            state.wanted = Wanted::Paused;
+            state.tell_queue(Event::Paused(true)).await;
+        }
         state.take_groups(left.groups).await;
         state
     }

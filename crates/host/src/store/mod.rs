@@ -200,6 +200,27 @@ pub fn install_id(connection: &Connection) -> Result<String> {
     Ok(connection.query_row("SELECT value FROM router_state WHERE key = 'install'", [], |row| row.get(0))?)
 }
 
+/// Whether the user has paused everything. It holds until it is taken back, over restarts too.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn is_paused(connection: &Connection) -> Result<bool> {
+    Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM router_state WHERE key = 'paused')", [], |row| row.get(0))?)
+}
+
+/// # Errors
+/// When the database can't be written.
+pub fn set_paused(connection: &Connection, paused: bool) -> Result<()> {
+    connection.execute(
+        match paused {
+            true => "INSERT INTO router_state (key, value) VALUES ('paused', '1') ON CONFLICT DO NOTHING",
+            false => "DELETE FROM router_state WHERE key = 'paused'",
+        },
+        [],
+    )?;
+    Ok(())
+}
+
 /// A stored time. The Node.js service wrote the same form.
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap_or(Timestamp::UNIX_EPOCH)
