@@ -35,7 +35,11 @@ openLog: Button,
 /**
  * Ends NanoClaw and starts it again, with the settings as they are then.
  */
-restart: Button, };
+restart: Button, 
+/**
+ * Ends NanoClaw; asked about first where an agent is at work.
+ */
+quit: Button, };
 export type Mark = "ready" | "working" | "needs-you" | "note" | "offline" | "paused" | "unknown" | "busy" | "off";
 export type State = { mark: Mark, word: string, };
 export type Page = "overview" | "whatsapp" | "kiro" | "containers" | "chats" | "tasks" | "logs" | "settings" | "about" | "setup";
@@ -56,7 +60,7 @@ export type Button = { label: string,
  */
 name: string, look: Look, off: boolean, act: Act, };
 export type Look = "primary" | "plain" | "quiet" | "danger";
-export type Act = { "kind": "command", command: string, args: Record<string, unknown>, confirm: Confirm | null, } | { "kind": "page", page: Page, } | { "kind": "desktop", action: unknown, };
+export type Act = { "kind": "command", command: string, args: Record<string, unknown>, confirm: Confirm | null, } | { "kind": "page", page: Page, } | { "kind": "desktop", action: unknown, confirm: Confirm | null, };
 export type Confirm = { title: string, text: string, label: string, };
 export type Vital = { title: string, mark: Mark, text: Line, page: Page | null, };
 export type WhatsAppView = { 

@@ -15,11 +15,10 @@ use nanoclaw_host::{
 };
 use serde_json::Value;
 use tauri::{AppHandle, Manager};
-use tauri_plugin_notification::NotificationExt;
 use tauri_plugin_opener::OpenerExt;
 use tokio::sync::watch;
 
-use crate::{autostart, commands::Reach, tray, window};
+use crate::{autostart, commands::Reach, notify, tray, window};
 
 /// Whether NanoClaw starts again when it has ended. Kept by Tauri.
 #[derive(Default)]
@@ -51,8 +50,16 @@ pub async fn done(app: &AppHandle, action: Action) -> Result<(), Trouble> {
         Action::OpenWebsite(website) => open_website(app, website),
         Action::Restart => {
             app.state::<Again>().0.store(true, Ordering::Relaxed);
-            ask(app, Command::Quit {}).await.map(drop)
+            ask(app, Command::Quit { yes: true }).await.map(drop)
         }
+        Action::Quit { yes } => match ask(app, Command::Quit { yes }).await {
+            Err(Trouble::NeedsYes { .. }) => {
+                let shown = app.clone();
+                drop(app.run_on_main_thread(move || window::ask_to_quit(&shown)));
+                Ok(())
+            }
+            answer => answer.map(drop),
+        },
     }
 }
 
@@ -64,17 +71,10 @@ pub fn tell_autostart(app: &AppHandle) {
     }
 }
 
-/// Shows a notification; that it can't be shown is no trouble of its own.
-pub fn notify(app: &AppHandle, title: &str, body: &str) {
-    if let Err(error) = app.notification().builder().title(title).body(body).show() {
-        tracing::warn!(%error, "A notification was not shown");
-    }
-}
-
 fn tell(app: &AppHandle, trouble: &Trouble) {
     let problem = trouble.problem();
     tracing::warn!(code = problem.code, "{}", problem.text);
-    notify(app, &problem.text, &problem.cure);
+    notify::tell_trouble(app, &problem.text, &problem.cure);
 }
 
 async fn ask(app: &AppHandle, command: Command) -> Result<Value, Trouble> {

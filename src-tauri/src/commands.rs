@@ -82,7 +82,7 @@ pub async fn act(app: AppHandle, action: Action) -> Result<(), CommandError> {
 fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
     use Command::*;
     match Command::parse(name, Some(args))? {
-        Status {} | Send { .. } | Quit {} => {
+        Status {} | Send { .. } | Quit { .. } => {
             Err(Trouble::BadCommand { reason: format!("the window can't ask for {name}") })
         }
         ImageBuild { build_args, .. } if !build_args.is_empty() => {

@@ -6,6 +6,7 @@
 mod act;
 mod autostart;
 mod commands;
+mod notify;
 mod tray;
 mod window;
 
@@ -20,14 +21,12 @@ use nanoclaw_core::{
 };
 use nanoclaw_host::{logging, orchestrator::Orchestrator, paths::Home, ports::Ask, settings, shutdown::Quit};
 use tauri::{App, AppHandle, Manager, RunEvent, async_runtime::JoinHandle};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::commands::Reach;
 
 /// How often what no event tells is looked at: ages in the menu, and the login entry.
 const LOOK: Duration = Duration::from_secs(60);
-/// How long the last notification may take to be shown before the end.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The orchestrator's life, until the app waits for its end.
 type Life = Mutex<Option<JoinHandle<()>>>;
@@ -52,7 +51,6 @@ fn main() -> Result<()> {
     builder
         .plugin(autostart::plugin())
         .plugin(tauri_plugin_log::Builder::new().skip_logger().build())
-        .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_opener::init())
         .invoke_handler(tauri::generate_handler![commands::status, commands::command, commands::act])
         .setup(|app| Ok(start(app, home, settings)?))
@@ -88,6 +86,7 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
     app.manage(Reach { status: status.clone(), commands: commands.clone() });
     app.manage(desktop.clone());
     app.manage(act::Again::default());
+    notify::start(&app.config().identifier);
     act::tell_autostart(app);
     tray::start(app, &status.borrow(), settings.zone, pictures)?;
     tracing::info!("The tray is there");
@@ -97,7 +96,7 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
     let life = tauri::async_runtime::spawn(async move {
         let ended = orchestrator.ended().await;
         if ended.is_err() {
-            last_words("NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.").await;
+            notify::last_words("NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.").await;
         }
         if ended.is_ok() && ending.state::<act::Again>().0.load(std::sync::atomic::Ordering::Relaxed) {
             return ending.request_restart();
@@ -106,15 +105,6 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
     });
     app.manage::<Life>(Mutex::new(Some(life)));
     Ok(())
-}
-
-/// A notification that is shown before this returns; the plugin shows its own beside us, and nobody tells when.
-async fn last_words(title: &'static str, body: &'static str) {
-    let show = move || notify_rust::Notification::new().appname("NanoClaw").summary(title).body(body).show().map(drop);
-    match timeout(LAST_WORDS, tauri::async_runtime::spawn_blocking(show)).await {
-        Ok(Ok(Ok(()))) => {}
-        failed => tracing::warn!(?failed, "The last notification was not shown"),
-    }
 }
 
 /// Shows each status everywhere until there are no more.
@@ -127,7 +117,7 @@ async fn follow(app: AppHandle) {
     loop {
         let status = statuses.borrow_and_update().clone();
         for news in told.news(&status) {
-            act::notify(&app, news.title, news.body);
+            notify::tell(&app, &news);
         }
         let opens = opening.opens(&status);
         let drawing = app.clone();
@@ -155,7 +145,7 @@ async fn obey_signals(app: AppHandle) {
     };
     quit.asked().await;
     let commands = app.state::<Reach>().commands.clone();
-    let _ = Ask::send(&commands, Command::Quit {}).await;
+    let _ = Ask::send(&commands, Command::Quit { yes: true }).await;
     quit.asked().await;
     // Asked twice: at once. The next start puts in order what is left.
     app.cleanup_before_exit();
@@ -184,7 +174,7 @@ fn end(app: &AppHandle) {
     let Some(life) = life.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() else { return };
     tauri::async_runtime::block_on(async {
         let commands = app.state::<Reach>().commands.clone();
-        let _ = Ask::send(&commands, Command::Quit {}).await;
+        let _ = Ask::send(&commands, Command::Quit { yes: true }).await;
         let _ = life.await;
     });
 }

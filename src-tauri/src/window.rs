@@ -12,7 +12,15 @@ const MAIN: &str = "main";
 /// Shows the window on a page.
 pub fn open(app: &AppHandle, page: Page) {
     let fragment = serde_json::to_value(page).ok();
-    let fragment = fragment.as_ref().and_then(|page| page.as_str()).unwrap_or_default();
+    open_at(app, fragment.as_ref().and_then(|page| page.as_str()).unwrap_or_default());
+}
+
+/// Shows the window with the question before the end.
+pub fn ask_to_quit(app: &AppHandle) {
+    open_at(app, "quit");
+}
+
+fn open_at(app: &AppHandle, fragment: &str) {
     let shown = match app.get_webview_window(MAIN) {
         Some(window) => turn_to(&window, fragment).and_then(|()| show(&window)),
         None => build(app, &format!("index.html#{fragment}"), (960.0, 680.0), |window| window),

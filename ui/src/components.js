@@ -53,6 +53,7 @@ const ICONS = {
   pause: "M5.4 3.5v9M10.6 3.5v9",
   resume: "M5 3.2v9.6L12.6 8Z",
   reconnect: "M13 8a5 5 0 1 1-1.6-3.7M13.2 2.2v3h-3",
+  quit: "M8 2v5.4M5 3.9a5.4 5.4 0 1 0 6 0",
   stop: "M4.6 3.8h6.8a.8.8 0 0 1 .8.8v6.8a.8.8 0 0 1-.8.8H4.6a.8.8 0 0 1-.8-.8V4.6a.8.8 0 0 1 .8-.8Z",
 };
 
@@ -71,7 +72,7 @@ const COMMAND_ICONS = {
 };
 
 /** @type {Record<string, keyof typeof ICONS>} */
-const DESKTOP_ICONS = { OpenFolder: "folder", OpenLog: "open", OpenWebsite: "open", Restart: "reconnect" };
+const DESKTOP_ICONS = { OpenFolder: "folder", OpenLog: "open", OpenWebsite: "open", Restart: "reconnect", Quit: "quit" };
 
 /** @param {Act} act @returns {keyof typeof ICONS | undefined} */
 function pictureOf(act) {

@@ -33,6 +33,8 @@ const tail = new Tail(api.command);
 
 /** The app has asked for a page other than its first. */
 let turned = false;
+/** The app has asked for the question before the end. */
+let quits = false;
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 const toasts = /** @type {HTMLElement} */ (document.getElementById("toasts"));
@@ -89,6 +91,13 @@ function show(view) {
   ui.view = view;
   draw();
   answers.again();
+  askToQuit();
+}
+
+function askToQuit() {
+  if (!quits || !ui.view) return;
+  quits = false;
+  press(ui.view.quit);
 }
 
 /** @param {PageName} to */
@@ -102,6 +111,11 @@ function go(to) {
 /** The app chooses a page by the address; once done it is forgotten, so that the same one can be chosen again. */
 function turn() {
   const to = location.hash.slice(1);
+  if (to === "quit") {
+    quits = true;
+    history.replaceState(null, "", "#");
+    return askToQuit();
+  }
   if (!Object.hasOwn(VIEWS, to)) return;
   turned = to !== "overview";
   history.replaceState(null, "", "#");
@@ -111,7 +125,7 @@ function turn() {
 /** @param {Button} button */
 function press({ act }) {
   if (act.kind === "page") return go(act.page);
-  if (act.kind === "command" && act.confirm) return page.confirm(act.confirm, () => void perform(act));
+  if (act.confirm) return page.confirm(act.confirm, () => void perform(act));
   void perform(act);
 }
 
@@ -205,6 +219,10 @@ async function start() {
 }
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "q" && event.ctrlKey && !event.altKey && !event.shiftKey && !dialog.open && ui.view) {
+    event.preventDefault();
+    return press(ui.view.quit);
+  }
   const tab = ui.view?.tabs[Number(event.key) - 1];
   if (!tab || !(event.metaKey || event.ctrlKey) || event.altKey || event.shiftKey || dialog.open) return;
   event.preventDefault();

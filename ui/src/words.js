@@ -209,6 +209,8 @@ export const SETTINGS = {
   computer: "This computer",
   atLogin: "Start at login",
   atLoginText: "So that it answers also after a restart.",
+  quit: "Quit",
+  quitText: "Messages wait on your phone until NanoClaw runs again.",
   cantTell: "Can’t tell",
   showKiro: "Show Kiro",
   saved: "Saved",

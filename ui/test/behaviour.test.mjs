@@ -148,6 +148,26 @@ inTab("work is stopped after a question with the harmless answer in focus", all.
   assert.deepEqual(await page.asked(), [{ name: "containers.stop", args: { target: run.container } }]);
 });
 
+inTab("quitting is asked about where an agent is at work", all.working, async (page) => {
+  // Q6
+  const quit = ".row .btn:has(svg):last-child";
+  await page.go("settings");
+  await page.until(`document.querySelector("${quit}")?.innerText === "Quit NanoClaw"`);
+  await page.click(quit);
+  assert.equal(await page.text("dialog h2"), "Quit while Andy is at work?");
+  assert.equal(await page.get("document.activeElement.innerText"), "Cancel");
+  await page.press("Escape");
+  assert.deepEqual(await page.get("app.acts"), []);
+  await page.get("location.hash = 'quit'");
+  await page.until("document.querySelector('dialog[open]') && !location.hash");
+  await page.click("dialog .danger");
+  assert.deepEqual(await page.get("app.acts"), [{ Quit: { yes: true } }]);
+  await page.emit(changed(all.ready, (view) => (view.at = "2026-05-12T10:31:00.000Z")));
+  await page.press("q", CONTROL);
+  assert.deepEqual(await page.get("app.acts.length"), 2);
+  assert.deepEqual(await page.get("app.acts[1]"), { Quit: { yes: false } });
+});
+
 inTab("a container is started by a click, once, and the button keeps the focus", all.ready, async (page) => {
   // T3
   await page.go("containers");

@@ -233,9 +233,12 @@ pub enum Command {
     Pause {},
     #[serde(rename = "resume")]
     Resume {},
-    /// Ends the orchestrator in order (Q6).
+    /// Ends the orchestrator in order (Q6). Wants `yes` while an agent is at work.
     #[serde(rename = "quit")]
-    Quit {},
+    Quit {
+        #[serde(default)]
+        yes: bool,
+    },
 }
 
 impl Command {

@@ -227,12 +227,12 @@ async fn when_the_loop_ends_clients_hear_it_and_the_socket_is_gone() {
     let mut watch = client(&owner).await.watch().await.unwrap();
     assert!(watch.next().await.unwrap().is_some());
     let mut quitter = client(&owner).await;
-    let quitting = tokio::spawn(async move { quitter.ask(&Command::Quit {}).await });
+    let quitting = tokio::spawn(async move { quitter.ask(&Command::Quit { yes: true }).await });
     let mut waiter = client(&owner).await;
     let waiting = tokio::spawn(async move { waiter.ask(&Command::Chats {}).await });
     for _ in 0..2 {
         let ask = owner.next().await;
-        if ask.command == (Command::Quit {}) {
+        if ask.command == (Command::Quit { yes: true }) {
             ask.reply.send(Ok(json!("bye"))).unwrap();
         }
     }

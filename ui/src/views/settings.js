@@ -4,7 +4,7 @@
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
-import { buttonOf, markOf, section } from "../components.js";
+import { buttonOf, markOf, row, section } from "../components.js";
 import { h } from "../dom.js";
 import { answered, button, iconButton, input, select, toggle } from "../fields.js";
 import { SETTINGS } from "../words.js";
@@ -20,7 +20,7 @@ export function settings(page, view) {
     const rows = (/** @type {string[]} */ names) => names.flatMap((name) => named.get(name) ?? []).map((one) => line(page, one));
     return [
       page.get("settings.changed", false) ? h("div.banner.info", { key: "restart", role: "status" }, markOf("busy"), h("div.mid", null, h("b", null, SETTINGS.saved), h("p", null, SETTINGS.savedText)), buttonOf(page, view.restart)) : null,
-      section(SETTINGS.computer, null, h("div.card", null, atLogin(page, view))),
+      section(SETTINGS.computer, null, h("div.card", null, atLogin(page, view), row({ key: "quit", title: h("span.t", null, SETTINGS.quit), text: SETTINGS.quitText, end: [buttonOf(page, view.quit)] }))),
       ...groups.map(([title, names]) => section(title, null, h("div.card", null, ...rows(names)))),
     ];
   });

@@ -1,6 +1,6 @@
 //! Which notifications a person gets (T6): signed out of WhatsApp or Kiro, Docker down, a message that failed for good.
 //!
-//! Each is told once, and not again until it was well in between. Chats' names, phone numbers and codes are not in them:
+//! Each has a button that opens the page that helps, and is told once, and not again until it was well in between. Chats' names, phone numbers and codes are not in them:
 //! a notification is read by whoever looks at the screen.
 
 use std::collections::BTreeSet;
@@ -9,6 +9,7 @@ use crate::{
     failure::names_a_failure,
     kiro::SignIn,
     link::LinkState,
+    present::window::Page,
     settings::Runtime,
     status::{AppStatus, EngineState, Wanted},
 };
@@ -17,6 +18,9 @@ use crate::{
 pub struct Notification {
     pub title: &'static str,
     pub body: &'static str,
+    /// On its button, which opens `page`.
+    pub button: &'static str,
+    pub page: Page,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +66,9 @@ impl Told {
         if self.failed.is_some_and(|before| before < failed) {
             news.push(Notification {
                 title: "A message failed",
-                body: "It was not answered or not sent. Nothing is lost. Open NanoClaw to see why.",
+                body: "It was not answered or not sent. Nothing is lost.",
+                button: "See why",
+                page: Page::Overview,
             });
         }
         self.failed = Some(failed);
@@ -71,16 +77,18 @@ impl Told {
 }
 
 fn words(matter: Matter) -> Notification {
-    let (title, body) = match matter {
+    let (title, body, button, page) = match matter {
         Matter::WhatsApp => {
-            ("Signed out of WhatsApp", "Your phone has unlinked NanoClaw. Open NanoClaw to link it again.")
+            ("Signed out of WhatsApp", "Your phone has unlinked NanoClaw.", "Link again", Page::Whatsapp)
         }
         Matter::Kiro => {
-            ("Signed out of Kiro", "Sign in again. Messages wait until then, and are answered by themselves.")
+            ("Signed out of Kiro", "Messages wait for the sign-in, and go on by themselves.", "Sign in", Page::Kiro)
         }
-        Matter::Docker => ("Docker is not running", "Messages wait. They are answered by themselves when it is back."),
+        Matter::Docker => {
+            ("Docker is not running", "Messages wait, and go on by themselves.", "What helps", Page::Containers)
+        }
     };
-    Notification { title, body }
+    Notification { title, body, button, page }
 }
 
 fn whatsapp(status: &AppStatus) -> Standing {
@@ -148,6 +156,19 @@ mod tests {
             (&["starting", "not_paired", "connecting", "offline", "ready"], " |  |  |  | "),
         ] {
             assert_eq!(told(passing), expect, "{passing:?}");
+        }
+    }
+
+    #[test]
+    fn each_opens_the_page_that_helps() {
+        // T6
+        for (state, button, page) in [
+            ("logged_out", "Link again", Page::Whatsapp),
+            ("needs_you_kiro", "Sign in", Page::Kiro),
+            ("docker_down", "What helps", Page::Containers),
+        ] {
+            let told = Told::default().news(&states::named(state));
+            assert_eq!(told.iter().map(|one| (one.button, one.page)).collect::<Vec<_>>(), [(button, page)], "{state}");
         }
     }
 

@@ -76,6 +76,10 @@ pub enum Action {
     StartAtLogin(bool),
     /// Ends NanoClaw in order and starts it again.
     Restart,
+    /// Ends NanoClaw; without `yes` the person is asked while an agent is at work.
+    Quit {
+        yes: bool,
+    },
 }
 
 /// An address that is opened in the browser. No surface gives the address itself.
@@ -381,7 +385,7 @@ fn foot(status: &AppStatus) -> Vec<Row> {
     let rest = [
         item("Open NanoClaw…", Action::Open(Page::Overview)),
         Row::Check { text: "Start at login".to_owned(), on: status.autostart == Some(true), action: at_login },
-        item("Quit NanoClaw", Action::Command(Command::Quit {})),
+        item("Quit NanoClaw", Action::Quit { yes: false }),
     ];
     switch.into_iter().chain(rest).collect()
 }

@@ -44,12 +44,12 @@ pub fn window(status: &AppStatus) -> WindowView {
         chats: chats::view(status),
         setup: setup::view(status),
         about: about(status),
-        autostart: status.autostart.map(|on| Switch {
-            on,
-            button: button("Start at login", Look::Plain, Act::Desktop { action: Action::StartAtLogin(!on) }),
-        }),
-        open_log: button("Open the log file", Look::Plain, Act::Desktop { action: Action::OpenLog }),
-        restart: button("Restart NanoClaw", Look::Plain, Act::Desktop { action: Action::Restart }),
+        autostart: status
+            .autostart
+            .map(|on| Switch { on, button: button("Start at login", Look::Plain, desktop(Action::StartAtLogin(!on))) }),
+        open_log: button("Open the log file", Look::Plain, desktop(Action::OpenLog)),
+        restart: button("Restart NanoClaw", Look::Plain, desktop(Action::Restart)),
+        quit: quit(status),
     }
 }
 
@@ -96,6 +96,17 @@ fn tabs(status: &AppStatus) -> Vec<Tab> {
 fn pause(status: &AppStatus) -> Button {
     let (label, command) = if status.wanted == Wanted::Paused { ("Resume", "resume") } else { ("Pause", "pause") };
     Button { off: status.wanted == Wanted::Quitting, ..button(label, Look::Plain, ask(command, json!({}), None)) }
+}
+
+/// Nothing is lost by it, but work that began again is work done twice.
+fn quit(status: &AppStatus) -> Button {
+    let confirm = (containers::working(status) > 0).then(|| Confirm {
+        title: format!("Quit while {} is at work?", clean(&status.assistant)),
+        text: "It gets 10 seconds to finish. What is not answered by then is asked again at the next start.".to_owned(),
+        label: "Quit NanoClaw".to_owned(),
+    });
+    let act = Act::Desktop { action: Action::Quit { yes: confirm.is_some() }, confirm };
+    Button { off: status.wanted == Wanted::Quitting, ..button("Quit NanoClaw", Look::Plain, act) }
 }
 
 /// The worst thing that is true, and what cures it.
@@ -260,6 +271,10 @@ fn button(label: &str, look: Look, act: Act) -> Button {
 
 fn ask(command: &str, args: Value, confirm: Option<Confirm>) -> Act {
     Act::Command { command: command.to_owned(), args, confirm }
+}
+
+fn desktop(action: Action) -> Act {
+    Act::Desktop { action, confirm: None }
 }
 
 fn go(page: Page) -> Act {

@@ -14,7 +14,7 @@ use nanoclaw_core::{
     prompt,
     queue::{Event, RunId},
     run, schedule,
-    status::{EngineState, GroupStatus, Wanted, rfc3339},
+    status::{EngineState, GroupStatus, RunState, Wanted, rfc3339},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -119,12 +119,20 @@ impl State {
             Command::SettingsSet { key, value } => self.set_setting(&key, &value),
             Command::Pause {} => self.pause(true).await,
             Command::Resume {} => self.pause(false).await,
-            Command::Quit {} => {
+            Command::Quit { yes } => {
+                if !yes && self.is_at_work() {
+                    return Err(Trouble::NeedsYes { what: "interrupt an agent at work".to_owned() });
+                }
                 self.wanted = Wanted::Quitting;
                 self.tell_queue(Event::Quit).await;
                 done()
             }
         }
+    }
+
+    fn is_at_work(&self) -> bool {
+        let mut states = self.runs.keys().filter_map(|id| self.queue.run_state(id));
+        states.any(|state| matches!(state, RunState::Starting | RunState::Working))
     }
 
     fn preview(&self, schedule: &str, value: &str) -> Answer {

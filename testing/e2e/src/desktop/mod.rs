@@ -80,6 +80,11 @@ impl Desktop {
         self.panel.notifications(count).await
     }
 
+    /// Presses a button of the last notification.
+    pub async fn press_on_notification(&self, label: &str) -> Result<()> {
+        self.panel.press(label).await
+    }
+
     /// The file that the desktop was asked to open first.
     pub async fn opened(&self) -> Result<PathBuf> {
         let opened = self.folder.join("opened");

@@ -23,6 +23,8 @@ const GLANCE: Duration = Duration::from_secs(1);
 const LOOKS: usize = 20;
 const STATES: [&str; 5] = ["ready", "working", "needs-you", "offline", "paused"];
 
+const NOTIFICATIONS: &str = "/org/freedesktop/Notifications";
+
 /// The icon that registered last: its owner on the bus and its object.
 type Place = Option<(String, String)>;
 
@@ -30,7 +32,7 @@ type Place = Option<(String, String)>;
 pub struct Panel {
     connection: Connection,
     place: watch::Receiver<Place>,
-    notified: watch::Receiver<Vec<String>>,
+    notified: watch::Receiver<Vec<Notified>>,
 }
 
 struct Watcher(watch::Sender<Place>);
@@ -70,7 +72,15 @@ impl Watcher {
     }
 }
 
-struct Notifications(watch::Sender<Vec<String>>);
+/// A notification as the desktop was asked to show it.
+#[derive(Clone, Debug)]
+struct Notified {
+    title: String,
+    /// Key and label of each button, in turns.
+    actions: Vec<String>,
+}
+
+struct Notifications(watch::Sender<Vec<Notified>>);
 
 #[interface(name = "org.freedesktop.Notifications")]
 impl Notifications {
@@ -82,16 +92,22 @@ impl Notifications {
         _icon: &str,
         title: &str,
         _body: &str,
-        _actions: Vec<String>,
+        actions: Vec<String>,
         _hints: HashMap<String, OwnedValue>,
         _timeout: i32,
     ) -> u32 {
-        self.0.send_modify(|all| all.push(title.to_owned()));
-        1
+        self.0.send_modify(|all| all.push(Notified { title: title.to_owned(), actions }));
+        u32::try_from(self.0.borrow().len()).unwrap_or_default()
     }
 
+    #[zbus(signal)]
+    async fn action_invoked(emitter: &SignalEmitter<'_>, id: u32, key: &str) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn notification_closed(emitter: &SignalEmitter<'_>, id: u32, reason: u32) -> zbus::Result<()>;
+
     fn get_capabilities(&self) -> Vec<String> {
-        vec!["body".to_owned()]
+        vec!["body".to_owned(), "actions".to_owned()]
     }
 
     fn get_server_information(&self) -> (&str, &str, &str, &str) {
@@ -105,7 +121,7 @@ impl Panel {
         let (notify, notified) = watch::channel(Vec::new());
         let connection = connection::Builder::address(bus)?
             .serve_at("/StatusNotifierWatcher", Watcher(placed))?
-            .serve_at("/org/freedesktop/Notifications", Notifications(notify))?
+            .serve_at(NOTIFICATIONS, Notifications(notify))?
             .name("org.kde.StatusNotifierWatcher")?
             .name("org.freedesktop.Notifications")?
             .build()
@@ -117,9 +133,22 @@ impl Panel {
     pub async fn notifications(&self, count: usize) -> Result<Vec<String>> {
         let mut notified = self.notified.clone();
         match timeout(PATIENCE, notified.wait_for(|all| all.len() >= count)).await {
-            Ok(all) => Ok(all?.clone()),
+            Ok(all) => Ok(all?.iter().map(|one| one.title.clone()).collect()),
             Err(_) => bail!("not {count} notifications in {PATIENCE:?}: {:?}", self.notified.borrow()),
         }
+    }
+
+    /// Presses a button of the notification that came last, which then is gone.
+    pub async fn press(&self, label: &str) -> Result<()> {
+        let all = self.notified.borrow().clone();
+        let shown = all.last().context("no notification")?;
+        let mut buttons = shown.actions.chunks(2);
+        let button = buttons.find(|button| button.get(1).is_some_and(|text| text == label) && button[0] != "default");
+        let key = button.with_context(|| format!("no button {label}: {shown:?}"))?[0].clone();
+        let id = u32::try_from(all.len())?;
+        let emitter = SignalEmitter::new(&self.connection, NOTIFICATIONS)?;
+        Notifications::action_invoked(&emitter, id, &key).await?;
+        Ok(Notifications::notification_closed(&emitter, id, 2).await?)
     }
 
     pub async fn icon(&self) -> Result<Tray> {

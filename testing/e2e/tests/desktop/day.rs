@@ -82,6 +82,19 @@ async fn from_the_first_code_to_quit() -> Result<()> {
         .await?;
     tray.until("it waits again", |shown| shown.row(&["Alice & Bob_s chat, ready"]).is_some()).await?;
 
+    // Q6: quitting is asked about while an agent is at work, in the window and on the command line.
+    alice.writes_to(&owner, "slow two").await?;
+    tray.until("it works again", |shown| shown.icon == "working").await?;
+    tray.choose(&["Quit NanoClaw"]).await?;
+    page.reads("Quit while Andy is at work?").await?;
+    picture(&scene, &page, "quit").await?;
+    page.press("Cancel").await?;
+    page.until("!document.querySelector('dialog[open]')").await?;
+    let (code, _, said) = scene.ctl_raw(&["quit"]).await?;
+    assert!(code == Some(1) && said.contains("--yes"), "{said}");
+    tray.choose(&["Alice", "Stop"]).await?;
+    tray.until("it was not ended", |shown| shown.icon == "ready").await?;
+
     // T2: paused and resumed.
     tray.choose(&["Pause"]).await?;
     let shown = tray.until("it is paused", |shown| shown.icon == "paused").await?;

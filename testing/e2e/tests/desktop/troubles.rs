@@ -24,6 +24,12 @@ async fn without_an_engine_it_says_so_once() -> Result<()> {
     assert!(shown.row(&["Docker: not running"]).is_some(), "{shown:?}");
     assert!(shown.row(&["No containers can run"]).is_some_and(|row| !row.enabled), "{shown:?}");
     assert_eq!(desktop.notifications(1).await?, ["Docker is not running"]);
+    // Its button opens the page that helps.
+    assert_eq!(desktop.windows()?.len(), 0);
+    desktop.press_on_notification("What helps").await?;
+    let page = desktop.page().await?;
+    page.until("document.querySelector('h1')?.innerText === 'Containers'").await?;
+    page.reads("Docker is not running").await?;
     scene.end().await
 }
 
@@ -48,6 +54,9 @@ async fn signed_out_by_the_phone_it_needs_the_person() -> Result<()> {
     tray.until("the phone has unlinked it", |shown| shown.row(&["Link again"]).is_some()).await?;
     assert!(known.elapsed() < Duration::from_secs(1), "{:?}", known.elapsed());
     assert_eq!(desktop.notifications(2).await?, ["Signed out of Kiro", "Signed out of WhatsApp"]);
+    desktop.press_on_notification("Link again").await?;
+    let page = desktop.page().await?;
+    page.until("document.querySelector('h1')?.innerText === 'WhatsApp'").await?;
     scene.end().await
 }
 

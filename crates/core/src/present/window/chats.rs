@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::{
-    ask, button, clean, containers,
+    ask, button, clean, containers, desktop,
     pages::{ChatsView, ExtraMount, GroupView},
     quoted,
-    view::{Act, Confirm, Look},
+    view::{Confirm, Look},
 };
 use crate::{
     present::tray::Action,
@@ -63,7 +63,7 @@ fn of_group(status: &AppStatus, group: &GroupStatus) -> GroupView {
             })
             .collect(),
         tools: group.tools.clone(),
-        open: button("Show the folder", Look::Plain, Act::Desktop { action: Action::OpenFolder(group.folder.clone()) }),
+        open: button("Show the folder", Look::Plain, desktop(Action::OpenFolder(group.folder.clone()))),
         move_main: (!group.is_main).then(|| {
             button(
                 "Make this my private channel\u{2026}",

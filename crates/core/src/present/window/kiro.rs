@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::{
-    ask, button, clean,
+    ask, button, clean, desktop,
     pages::{KeyForm, KiroView, Login, Mode, Organisation, Place, Way},
     runs_on_host,
-    view::{Act, Button, Confirm, Look, Mark, Page, Panel, Vital},
+    view::{Button, Confirm, Look, Mark, Page, Panel, Vital},
 };
 use crate::{
     kiro::{Method, SignIn},
@@ -276,5 +276,5 @@ fn sign_out(status: &AppStatus) -> Button {
 }
 
 pub(super) fn website(label: &str, website: Website) -> Button {
-    button(label, Look::Plain, Act::Desktop { action: Action::OpenWebsite(website) })
+    button(label, Look::Plain, desktop(Action::OpenWebsite(website)))
 }

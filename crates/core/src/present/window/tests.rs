@@ -10,6 +10,7 @@ use crate::{
     present::states::{self, named},
     problem::Trouble,
     settings::KiroMode,
+    status::RunState,
 };
 
 fn ui(path: &str) -> PathBuf {
@@ -146,8 +147,8 @@ fn each_state_of_the_link_has_its_panel_and_cure() {
         ("offline", Mark::Offline, Some("reconnect")),
         ("logged_out", Mark::NeedsYou, Some("pair")),
         ("replaced", Mark::NeedsYou, Some("reconnect")),
-        ("banned", Mark::NeedsYou, Some("reconnect")),
-        ("outdated", Mark::NeedsYou, None),
+        ("banned", Mark::NeedsYou, None),
+        ("outdated", Mark::NeedsYou, Some("reconnect")),
         ("locked", Mark::NeedsYou, Some("reconnect")),
         ("refused", Mark::NeedsYou, Some("reconnect")),
         ("passkey", Mark::NeedsYou, None),
@@ -318,6 +319,20 @@ fn containers_are_started_and_stopped() {
     let idle = &window(&named("two_running_one_queued")).containers.running[0];
     assert!(matches!(&idle.stop.act, Act::Command { confirm: None, .. }), "nothing is lost: {:?}", idle.stop);
     assert!(window(&named("quitting")).containers.running[0].stop.off);
+}
+
+#[test]
+fn quit_asks_where_an_agent_is_at_work() {
+    // Q6
+    for (name, asks) in [("ready", false), ("working", true), ("two_running_one_queued", true), ("not_paired", false)] {
+        let quit = window(&named(name)).quit;
+        let Act::Desktop { action: Action::Quit { yes }, confirm } = quit.act else { panic!("{quit:?}") };
+        assert_eq!((yes, confirm.is_some(), quit.off), (asks, asks, false), "{name}");
+    }
+    let mut warm = named("two_running_one_queued");
+    warm.runs.retain(|run| run.state == RunState::Idle);
+    assert!(matches!(window(&warm).quit.act, Act::Desktop { confirm: None, .. }), "only waiting for messages");
+    assert!(window(&named("quitting")).quit.off);
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct WindowView {
     pub open_log: Button,
     /// Ends NanoClaw and starts it again, with the settings as they are then.
     pub restart: Button,
+    /// Ends NanoClaw; asked about first where an agent is at work.
+    pub quit: Button,
 }
 
 /// A state by its shape; the page gives each a colour too.
@@ -165,6 +167,7 @@ pub enum Act {
     Desktop {
         #[cfg_attr(test, ts(type = "unknown"))]
         action: Action,
+        confirm: Option<Confirm>,
     },
 }
 

@@ -98,6 +98,12 @@ pub enum Words {
     Pause,
     /// Go on after a pause
     Resume,
+    /// End the NanoClaw that runs
+    Quit {
+        /// Don't ask, also while an agent is at work
+        #[arg(long)]
+        yes: bool,
+    },
     /// Look at all that NanoClaw needs, and tell what helps
     Doctor,
     /// Pack what helps to find a fault into a file, without what people wrote and who they are

@@ -53,6 +53,7 @@ pub async fn answered(home: &Home, mut command: Command, out: &Out) -> Result<Va
                 | Command::Logout { yes }
                 | Command::WhatsappRemoveBackup { yes, .. }
                 | Command::KiroLogout { yes }
+                | Command::Quit { yes }
                 | Command::KiroMode { yes, .. } => *yes = true,
                 _ => {}
             }
@@ -110,6 +111,7 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Send { to, text, any } => Command::Send { to: Jid::new(to), text, any },
         Words::Kiro { words: KiroWords::RemoveEntry } => Command::KiroRemoveEntry {},
         Words::Engine { words: EngineWords::Start } => Command::EngineStart {},
+        Words::Quit { yes } => Command::Quit { yes },
         Words::Pause => Command::Pause {},
         Words::Resume => Command::Resume {},
         words => return Err(internal(format!("no command stands for {words:?}."))),
@@ -243,6 +245,7 @@ fn sentence(command: &Command, answer: &Value) -> String {
         Command::ContainersRestart { target } => format!("The container of {target} is restarting."),
         Command::Send { to, .. } => format!("The text to {to} is kept and goes out as soon as it can."),
         Command::EngineStart {} => "Docker is being started.".to_owned(),
+        Command::Quit { .. } => "NanoClaw is quitting.".to_owned(),
         Command::Pause {} => "Paused. Messages are kept, nothing new runs.".to_owned(),
         Command::Resume {} => "Running again.".to_owned(),
         command => tasks::sentence(command, answer),

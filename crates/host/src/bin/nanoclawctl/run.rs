@@ -39,7 +39,7 @@ pub async fn run(home: Home, verbose: bool, out: &mut Out) -> Result<(), Failure
         process::exit(130);
     });
     // Its end is the answer.
-    let _ = Ask::send(&commands, Command::Quit {}).await;
+    let _ = Ask::send(&commands, Command::Quit { yes: true }).await;
     ended.await.map_err(failed)
 }
 
