@@ -10,7 +10,7 @@
 //! | `POST /admin/enter-code?pn=` | the code | `{device}`, once the device is linked |
 //! | `POST /admin/end-code?pn=&by_hand=` (true, false) | | |
 //! | `GET /admin/passkey?pn=` | | `{code}` that the phone shows while a device is linked, or null |
-//! | `POST /admin/send` | `{from: pn, to: pn, group JID or LID JID, text, id?}` | `{id}` |
+//! | `POST /admin/send` | `{from: pn, to: pn, group JID or LID JID, text, media?: "image", "video" or "document", id?}` (of media the text is the caption) | `{id}` |
 //! | `POST /admin/own-phone` | `{owner: pn, chat: pn or JID, text, id?}` | `{id}` |
 //! | `GET /admin/received?since=&wait=` (ms) | | [`crate::Received`]; `next` is the next `since` |
 //! | `POST /admin/fault` | `{pn, …}` with the fields of a [`Fault`] | |
@@ -32,6 +32,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::content::Media;
 use crate::directory::Addressing;
 use crate::faults::Fault;
 use crate::groups::GroupChange;
@@ -116,10 +117,11 @@ struct NewGroup {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct Said {
     from: String,
     to: String,
     text: String,
+    media: Option<Media>,
     id: Option<String>,
 }
 
@@ -197,14 +199,14 @@ async fn passkey(State(world): Shared, asked: Asked<Pn>) -> Answer {
 }
 
 async fn send(State(world): Shared, body: Bytes) -> Answer {
-    let Text { from, to, text, id } = read(&body)?;
-    let id = world.send_text(&from, &to, &text, id.as_deref()).await?;
+    let Said { from, to, text, media, id } = read(&body)?;
+    let id = world.send_message(&from, &to, media, &text, id.as_deref()).await?;
     Ok(Json(json!({ "id": id })))
 }
 
 async fn own_phone(State(world): Shared, body: Bytes) -> Answer {
     let OwnText { owner, chat, text, id } = read(&body)?;
-    let id = world.send_text(&owner, &chat, &text, id.as_deref()).await?;
+    let id = world.send_message(&owner, &chat, None, &text, id.as_deref()).await?;
     Ok(Json(json!({ "id": id })))
 }
 

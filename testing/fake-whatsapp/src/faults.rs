@@ -78,6 +78,11 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The next messages come under the sender's LID alone: their stanzas name no number.
+    HideNumber {
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// The connection stays open and nothing passes in either direction, for `ms` or as long as it lives.
     Silence { ms: Option<u64> },
     /// At the next logins the connection breaks after so many stanzas of the backlog, half of them if absent.
@@ -116,6 +121,7 @@ impl Fault {
             | Self::Refuse { times, .. }
             | Self::AskAgain { times }
             | Self::RefuseCode { times, .. }
+            | Self::HideNumber { times }
             | Self::CutBacklog { times, .. }
             | Self::StallBacklog { times, .. } => Some(times),
             Self::EndStream { .. } | Self::Replace {} | Self::Drop {} | Self::Silence { .. } => None,
@@ -224,6 +230,10 @@ impl Faults {
 
     pub(crate) fn next_text_is_asked_for_again(&self, pn: &str) -> bool {
         self.take(pn, |fault| matches!(fault, Fault::AskAgain { .. }).then_some(())).is_some()
+    }
+
+    pub(crate) fn next_number_is_hidden(&self, pn: &str) -> bool {
+        self.take(pn, |fault| matches!(fault, Fault::HideNumber { .. }).then_some(())).is_some()
     }
 
     pub(crate) fn next_message_is_corrupt(&self, pn: &str) -> bool {

@@ -8,6 +8,7 @@
 
 mod admin;
 mod bounded;
+mod content;
 mod device;
 mod directory;
 mod faults;
@@ -23,6 +24,7 @@ mod stanza;
 mod strict;
 mod transport;
 
+pub use content::Media;
 pub use directory::Addressing;
 pub use faults::Fault;
 pub use groups::GroupChange;

@@ -15,6 +15,7 @@ use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
 
 use crate::admin;
+use crate::content::Media;
 use crate::directory::{Addressing, Companion, Directory};
 use crate::faults::{Fault, Faults, LoginFailure};
 use crate::groups::GroupChange;
@@ -165,12 +166,17 @@ impl Server {
 
     /// A contact writes to a number, a group's JID, or a LID's JID. Returns the message's id.
     pub async fn send(&self, from: &str, to: &str, text: &str, id: Option<&str>) -> Result<String> {
-        self.world.send_text(from, to, text, id).await
+        self.world.send_message(from, to, None, text, id).await
+    }
+
+    /// A contact sends media with a caption, or without one where that is empty. Returns the message's id.
+    pub async fn send_media(&self, from: &str, to: &str, media: Media, caption: &str) -> Result<String> {
+        self.world.send_message(from, to, Some(media), caption, None).await
     }
 
     /// The owner of linked devices writes on the phone, to a number (its own for a note to self) or a group's JID.
     pub async fn own_phone(&self, owner: &str, chat: &str, text: &str, id: Option<&str>) -> Result<String> {
-        self.world.send_text(owner, chat, text, id).await
+        self.world.send_message(owner, chat, None, text, id).await
     }
 
     /// What the contacts got after `since` (0 for all), waiting up to `wait` for the first item.

@@ -90,6 +90,7 @@ fn calls_are_answered_in_json() {
         json!({"pn": "1555", "kind": "cut-frame"}),
         json!({"pn": "1555", "kind": "refuse-code", "code": 429}),
         json!({"pn": "1555", "kind": "ask-again"}),
+        json!({"pn": "1555", "kind": "hide-number"}),
         json!({"pn": "1555", "kind": "end-stream", "code": 401, "conflict": "device_removed"}),
         json!({"pn": "1555", "kind": "corrupt", "times": 2}),
         json!({"pn": "1555", "kind": "duplicate"}),
@@ -100,7 +101,8 @@ fn calls_are_answered_in_json() {
     assert_eq!(program.call("GET", "/admin/passkey?pn=1555", ""), (200, json!({"code": null})));
     assert_eq!(program.call("POST", "/admin/drop?pn=1555", ""), (200, json!({})));
     assert_eq!(program.call("POST", "/admin/revoke?pn=1555", ""), (200, json!({})));
-    let empty = json!({"companions": [], "queued": {}, "duplicates": 0, "undecryptable": 0, "violations": []});
+    let empty =
+        json!({"companions": [], "queued": {}, "duplicates": 0, "undecryptable": 0, "violations": [], "logins": 0});
     assert_eq!(program.call("GET", "/admin/state", ""), (200, empty));
 }
 

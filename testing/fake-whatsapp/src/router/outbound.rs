@@ -13,6 +13,7 @@ use waproto::whatsapp as wa;
 use waproto::whatsapp::message::{DeviceSentMessage, SenderKeyDistributionMessage};
 
 use super::forwarded;
+use crate::content::{Media, media_type, message};
 use crate::device::KeyBundle;
 use crate::directory::{Address, Addressing, Companion, Group};
 use crate::faults::Delivery;
@@ -24,10 +25,10 @@ use crate::stanza::{USER_DOMAIN, attr, lock, message_id, node, unix_seconds};
 /// How long a phone waits for the keys of a device.
 const UPLOAD_TIME: Duration = Duration::from_secs(10);
 
-/// A text, with all that its stanzas say of the sender.
+/// A message, with all that its stanzas say of the sender.
 struct Letter {
     id: String,
-    text: String,
+    message: wa::Message,
     push_name: String,
     pn: Jid,
     lid: Jid,
@@ -35,10 +36,18 @@ struct Letter {
 }
 
 impl World {
-    /// Sends a text from an account's phone. `to` is a number, a number's or LID's JID, or a group's JID; the linked
-    /// devices of the account itself get a copy, as from their owner's phone. Errors: unknown accounts or groups.
-    pub(crate) async fn send_text(&self, from: &str, to: &str, text: &str, id: Option<&str>) -> Result<String> {
-        ensure!(!text.is_empty(), "a text must not be empty");
+    /// Sends a text from an account's phone, or `media` with it as the caption. `to` is a number, a number's or LID's JID, or
+    /// a group's JID; the linked devices of the account itself get a copy, as from their owner's phone. Errors: unknown
+    /// accounts or groups.
+    pub(crate) async fn send_message(
+        &self,
+        from: &str,
+        to: &str,
+        media: Option<Media>,
+        text: &str,
+        id: Option<&str>,
+    ) -> Result<String> {
+        ensure!(media.is_some() || !text.is_empty(), "a text must not be empty");
         ensure!(id.is_none_or(|id| !id.is_empty()), "an id must not be empty");
         let to: Jid = if to.contains('@') { to.to_owned() } else { format!("{to}@{USER_DOMAIN}") }
             .parse()
@@ -48,7 +57,7 @@ impl World {
             let account = directory.account(from)?;
             let letter = Letter {
                 id: id.map_or_else(message_id, str::to_owned),
-                text: text.to_owned(),
+                message: message(media, text),
                 push_name: account.push_name.clone(),
                 pn: Address::phone(from).jid(),
                 lid: account.lid_jid(),
@@ -74,19 +83,20 @@ impl World {
             let theirs = if contact.pn == phone.address.pn { Vec::new() } else { directory.companions_of(&contact.pn) };
             (own, theirs, Address::phone(&contact.pn).jid())
         };
-        let text = wa::Message { conversation: Some(letter.text.clone()), ..Default::default() };
         for companion in theirs {
             let envelope = letter.envelope();
-            let envelope = if to.is_lid() || letter.addressing == Addressing::Lid {
+            let envelope = if self.faults.next_number_is_hidden(&companion.address.pn) {
+                envelope.attr("from", &letter.lid).attr("addressing_mode", "lid")
+            } else if to.is_lid() || letter.addressing == Addressing::Lid {
                 envelope.attr("from", &letter.lid).attr("sender_pn", &letter.pn).attr("addressing_mode", "lid")
             } else {
                 envelope.attr("from", &letter.pn).attr("sender_lid", &letter.lid)
             };
-            self.send_one(phone, with, &companion, text.clone(), envelope.build()).await?;
+            self.send_one(phone, with, &companion, letter.message.clone(), envelope.build()).await?;
         }
         let sent = DeviceSentMessage {
             destination_jid: Some(to.to_string()),
-            message: MessageField::some(text),
+            message: MessageField::some(letter.message.clone()),
             ..Default::default()
         };
         let copy = wa::Message { device_sent_message: MessageField::some(sent), ..Default::default() };
@@ -110,10 +120,8 @@ impl World {
         ensure!(group.members.contains(&me.pn), "{} is not a member of {to}", me.pn);
         let name = to.to_string();
         let distribution = with.signal.distribution(&name, me).await?;
-        let text = wa::Message { conversation: Some(letter.text.clone()), ..Default::default() };
-        let plain = wacore::messages::MessageUtils::encode_and_pad(&text);
+        let plain = wacore::messages::MessageUtils::encode_and_pad(&letter.message);
         let sealed = with.signal.encrypt_group(&name, me, &plain).await?;
-        let envelope = letter.group_envelope(&group).build();
         for companion in companions {
             let mut encs = Vec::new();
             if with.distributed.insert((name.clone(), companion.address.clone())) {
@@ -121,8 +129,13 @@ impl World {
                 encs.push(self.encrypt(with, &companion, &key).await?);
             }
             let corrupt = self.faults.next_message_is_corrupt(&companion.address.pn);
-            encs.push(enc("skmsg", sealed.clone(), corrupt));
-            self.dispatch(me, with, &companion, text.clone(), envelope.clone(), encs);
+            encs.push(enc("skmsg", sealed.clone(), &letter.message, corrupt));
+            let addressing = match self.faults.next_number_is_hidden(&companion.address.pn) {
+                true => None,
+                false => Some(group.addressing),
+            };
+            let envelope = letter.group_envelope(&group, addressing).build();
+            self.dispatch(me, with, &companion, letter.message.clone(), envelope, encs);
         }
         Ok(())
     }
@@ -178,7 +191,7 @@ impl World {
         }
         let plain = wacore::messages::MessageUtils::encode_and_pad(message);
         let (kind, sealed) = with.signal.encrypt(address, &plain).await?;
-        Ok(enc(kind, sealed, false))
+        Ok(enc(kind, sealed, message, false))
     }
 
     async fn start_session(&self, with: &mut Conversations, companion: &Companion) -> Result<()> {
@@ -249,21 +262,20 @@ impl Letter {
     fn envelope(&self) -> NodeBuilder {
         node("message")
             .attr("id", self.id.as_str())
-            .attr("type", "text")
+            .attr("type", if media_type(&self.message).is_some() { "media" } else { "text" })
             .attr("t", unix_seconds())
             .attr("notify", self.push_name.as_str())
     }
 
-    fn group_envelope(&self, group: &Group) -> NodeBuilder {
+    /// Without an `addressing` by LID alone.
+    fn group_envelope(&self, group: &Group, addressing: Option<Addressing>) -> NodeBuilder {
         let envelope = self.envelope().attr("from", &group.jid);
-        match group.addressing {
-            Addressing::Pn => {
-                envelope.attr("participant", &self.pn).attr("participant_lid", &self.lid).attr("addressing_mode", "pn")
-            }
-            Addressing::Lid => {
-                envelope.attr("participant", &self.lid).attr("participant_pn", &self.pn).attr("addressing_mode", "lid")
-            }
-        }
+        let (mode, envelope) = match addressing {
+            Some(Addressing::Pn) => ("pn", envelope.attr("participant", &self.pn).attr("participant_lid", &self.lid)),
+            Some(Addressing::Lid) => ("lid", envelope.attr("participant", &self.lid).attr("participant_pn", &self.pn)),
+            None => ("lid", envelope.attr("participant", &self.lid)),
+        };
+        envelope.attr("addressing_mode", mode)
     }
 }
 
@@ -281,8 +293,11 @@ fn with_children(mut envelope: Node, children: Vec<Node>) -> Node {
     envelope
 }
 
-fn enc(kind: &'static str, sealed: Vec<u8>, corrupt: bool) -> Node {
+fn enc(kind: &'static str, sealed: Vec<u8>, message: &wa::Message, corrupt: bool) -> Node {
     let mut enc = node("enc").attr("v", "2").attr("type", kind).bytes(sealed).build();
+    if let Some(media) = media_type(message) {
+        enc.attrs.insert("mediatype", media);
+    }
     if corrupt {
         damage(&mut enc);
     }

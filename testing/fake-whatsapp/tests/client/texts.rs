@@ -1,5 +1,6 @@
 //! Linking, texts in both directions, and what waits for a device that is away.
-use fake_whatsapp::ItemKind;
+use fake_whatsapp::{ItemKind, Media};
+use whatsapp_rust::prelude::MessageExt as _;
 use whatsapp_rust::types::events::Event;
 
 use crate::linked::{ALICE, BOB, FAMILY, ME, World, jid};
@@ -16,6 +17,33 @@ async fn direct_texts_go_both_ways() {
         let id = client.send(&jid(ALICE), &format!("answer to {round}")).await;
         let item = world.text_at(ALICE, &format!("answer to {round}")).await;
         assert_eq!((item.from.as_str(), item.chat, item.id), (ME, jid(ALICE), id));
+    }
+    world.until(|state| state.queued.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_comes_with_its_caption_or_none() {
+    let world = World::start().await;
+    let client = world.linked("a").await;
+    for (to, chat) in [(ME, jid(ALICE)), (FAMILY, FAMILY.to_owned())] {
+        for media in [Media::Image, Media::Video, Media::Document] {
+            for caption in ["look", ""] {
+                let id = world.server.send_media(ALICE, to, media, caption).await.unwrap();
+                let seen = client
+                    .event("media", |event| {
+                        let Event::Messages(batch) = event else { return None };
+                        let message = batch.messages.first()?;
+                        let caption = message.message.get_caption().map(str::to_owned);
+                        (message.info.id == id).then(|| (message.info.source.chat.to_string(), caption))
+                    })
+                    .await;
+                assert_eq!(
+                    (seen.0.as_str(), seen.1.as_deref().unwrap_or_default()),
+                    (chat.as_str(), caption),
+                    "{media:?}"
+                );
+            }
+        }
     }
     world.until(|state| state.queued.is_empty()).await;
 }
