@@ -65,7 +65,8 @@ impl Pairing {
                 ask(client, voice, carried);
             }
             Event::PairingCodeError(error) => {
-                self.code = None;
+                // Another is for a person to ask for, not for the next connection.
+                (self.code, carried.phone) = (None, None);
                 warn!(rejection = ?error.rejection, "WhatsApp gave no pairing code");
                 voice.pairing_failed(failure(error.rejection));
             }

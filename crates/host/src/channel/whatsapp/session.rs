@@ -373,7 +373,10 @@ impl Session {
     fn time(&mut self, now: Instant, voice: &mut Voice, carried: &mut Carried) -> Option<End> {
         if self.stalls_at.take_if(|at| *at <= now).is_some() {
             warn!("WhatsApp does not answer");
-            carried.unfinished.count(&self.backlog);
+            // What was never reached says nothing about backlogs.
+            if self.client.is_logged_in() {
+                carried.unfinished.count(&self.backlog);
+            }
             return Some(End::Lost { held: false });
         }
         if self.backlog.time(now) {
