@@ -62,9 +62,13 @@ pub struct Inbound {
     pub id: String,
     /// Already turned into a phone address where the mapping is known (M9).
     pub chat: Jid,
+    /// The chat's LID beside that, where both are known: it may have been met under it before (M9).
+    pub chat_lid: Option<Jid>,
     /// The chat's name where the message tells it: a group's subject is not known here, a contact's push name is.
     pub chat_name: Option<String>,
     pub sender: String,
+    /// As of the chat.
+    pub sender_lid: Option<String>,
     pub sender_name: String,
     /// Text, extended text or caption (M2); `None` for what has neither.
     pub text: Option<String>,

@@ -359,6 +359,41 @@ async fn lists_for_people_and_for_programs() {
 }
 
 #[tokio::test]
+async fn the_way_of_a_message() {
+    let mut owner = Owner::start();
+    let of = |id: Option<&str>, chat: Option<&str>| Command::ChatsTrace {
+        id: id.map(str::to_owned),
+        chat: chat.map(str::to_owned),
+    };
+    let rows = |told: &Ended| -> Vec<String> {
+        told.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let step = |at: &str, step: &str, detail: Value| json!({"at": format!("2026-01-02T03:04:{at}Z"), "step": step, "detail": detail});
+    let way = json!({"id": "A", "chat": "1@g.us", "sender": "2@s.whatsapp.net", "direction": "in", "state": "failed", "steps": [
+        step("05.006", "received", Value::Null),
+        step("06.000", "failed", json!("it broke\n\u{1b}[31m")),
+    ]});
+    let told = asked(&mut owner, &["chats", "trace", "A"], of(Some("A"), None), Ok(way.clone())).await;
+    assert!(!told.stdout.contains('\u{1b}'), "{told:?}");
+    let expect = ["TIME STEP", "2026-01-02T03:04:05.006Z received", "2026-01-02T03:04:06.000Z failed it broke [31m"];
+    assert_eq!(rows(&told), expect);
+    let told = asked(&mut owner, &["--json", "chats", "trace", "A"], of(Some("A"), None), Ok(way.clone())).await;
+    assert_eq!(told.json(), way);
+    let forgotten = asked(&mut owner, &["chats", "trace", "A"], of(Some("A"), None), Ok(json!({"steps": []}))).await;
+    assert_eq!(forgotten.stdout, "Its way is forgotten: it was too long ago.\n");
+
+    let newest = json!([{"id": "3EB0", "direction": "out", "at": "2026-01-02T03:04:05.000Z", "state": "sent"}]);
+    let words = ["chats", "trace", "--chat", "main"];
+    let told = asked(&mut owner, &words, of(None, Some("main")), Ok(newest)).await;
+    assert_eq!(rows(&told), ["TIME STATE ID", "2026-01-02 03:04 out sent 3EB0"]);
+    let told = asked(&mut owner, &words, of(None, Some("main")), Ok(json!([]))).await;
+    assert_eq!(told.stdout, "No messages of this chat are known.\n");
+    let unknown = Err(Trouble::UnknownMessage { id: "B".into() });
+    let told = asked(&mut owner, &["chats", "trace", "B"], of(Some("B"), None), unknown).await;
+    assert_eq!((told.code, told.stdout.as_str(), told.stderr.lines().count()), (Some(1), "", 1), "{told:?}");
+}
+
+#[tokio::test]
 async fn the_status_once_and_as_it_changes() {
     let mut owner = Owner::start();
     let now = serde_json::to_value(&*status(3)).unwrap();

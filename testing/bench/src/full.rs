@@ -126,8 +126,10 @@ fn inbound(chat: &Jid, text: &str) -> Inbound {
     Inbound {
         id: text.to_owned(),
         chat: chat.clone(),
+        chat_lid: None,
         chat_name: None,
         sender: "4915110000002@s.whatsapp.net".to_owned(),
+        sender_lid: None,
         sender_name: "Alice".to_owned(),
         text: Some(text.to_owned()),
         sent_at: Timestamp::now(),

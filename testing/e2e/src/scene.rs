@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::{App, Setting};
@@ -181,11 +181,14 @@ impl Scene {
         Ok(())
     }
 
-    /// The end of a story that went well: NanoClaw quits in good order and leaves no container behind.
+    /// The end of a story that went well: NanoClaw quits in good order, leaves no container behind, and did nothing to WhatsApp
+    /// that a true client would not.
     pub async fn end(mut self) -> Result<()> {
         if self.app.is_some() {
             self.quit().await?;
         }
+        let violations = self.whatsapp.state().await?["violations"].take();
+        ensure!(violations == json!([]), "against WhatsApp's protocol: {violations}");
         let left: Vec<_> = self.containers.list().await?.into_iter().filter(|one| one.is_running()).collect();
         if !left.is_empty() {
             bail!("containers go on after NanoClaw quit: {left:?}");

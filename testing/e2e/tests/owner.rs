@@ -54,6 +54,35 @@ async fn the_owner_is_answered_where_no_agent_can() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_message_is_said_to_be_tried_again_only_while_it_is() -> Result<()> {
+    // C4
+    let mut scene = Scene::begin("owner_removes").await?;
+    scene.kiro().plays(&json!({"turns": [
+        {"match": "slow", "delayMs": 60000, "parts": ["too late"]},
+        {"match": "", "parts": [], "exit": 1},
+    ]}))?;
+    let (owner, alice) = begin(&mut scene).await?;
+    for (text, state) in [("broken", "failed"), ("slow", "stopped")] {
+        let asked = alice.writes_to(&owner, text).await?;
+        if text == "broken" {
+            scene.until("it is to be tried again", |status| status["queue"][0]["retryAt"].is_string()).await?;
+            assert_eq!(way(&scene, &asked).await?.0.last().map(String::as_str), Some("retried"));
+        } else {
+            scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+        }
+        scene.ctl(&["groups", "remove", "main"]).await?;
+        scene
+            .until("nothing is under way", |status| status["runs"] == json!([]) && status["queue"] == json!([]))
+            .await?;
+        let (steps, told) = way(&scene, &asked).await?;
+        assert_eq!((steps.last().map(String::as_str), &told["state"]), (Some(state), &json!(state)), "{told:#}");
+        assert!(!steps.contains(&"retried".to_owned()), "{told:#}");
+        scene.register(&alice.jid(), "Alice", "main").await?;
+    }
+    scene.end().await
+}
+
+#[tokio::test]
 async fn the_owner_stops_what_runs_for_main() -> Result<()> {
     // C1, Q5
     let mut scene = Scene::begin("owner_stops").await?;

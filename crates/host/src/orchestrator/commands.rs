@@ -15,6 +15,7 @@ use nanoclaw_core::{
     queue::{Event, RunId},
     run, schedule,
     status::{EngineState, GroupStatus, RunState, Wanted, rfc3339},
+    trigger::Trigger,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -25,11 +26,13 @@ use crate::{
     kiro,
     ports::{ToChannel, ToEngine},
     settings,
-    store::{self, chats, groups, outbox::Outgoing, tasks, trace},
+    store::{self, chats, cursors, groups, messages, outbox::Outgoing, tasks, trace},
 };
 
 /// Characters of a chat's name or trigger.
 const LONGEST_NAME: usize = 200;
+/// Why what waited in a chat is not done.
+const NOT_REGISTERED: &str = "The chat is not registered any more.";
 /// How many of a schedule's next times are shown before it is kept.
 const PREVIEW: usize = 5;
 
@@ -298,10 +301,12 @@ impl State {
         if let Some(run) = self.queue.run_of(&group.folder).cloned() {
             self.stop_run(&run, Stopped::Dropped);
         }
-        let jid = group.jid.clone();
+        let (jid, trigger) = (group.jid.clone(), Trigger::of(&group, &self.settings.assistant_name));
         let all = self.kept(
             self.store
                 .write(move |db| {
+                    let waiting = messages::owed(db, &jid, cursors::get(db, &jid)?, &trigger)?;
+                    trace::give_up(db, waiting, now(), NOT_REGISTERED)?;
                     groups::remove(db, &jid)?;
                     groups::list(db)
                 })
@@ -311,7 +316,7 @@ impl State {
         self.snapshots_old = true;
         self.queued.remove(&group.folder);
         self.tell_queue(Event::Dropped(group.folder.clone())).await;
-        let given_up = self.give_up_tasks(&group.folder, "The chat is not registered any more.").await;
+        let given_up = self.give_up_tasks(&group.folder, NOT_REGISTERED).await;
         self.kept(given_up)?;
         done()
     }

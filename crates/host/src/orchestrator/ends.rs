@@ -92,18 +92,27 @@ impl State {
         // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
         let (chat, of_run, open) = (live.chat.clone(), run.to_owned(), live.open.clone());
         let why = reason.unwrap_or("The run was cut short.").to_owned();
-        let step = match failure.map(|failure| failure.row().fate) {
-            _ if dropped => Step::Stopped,
-            Some(Fate::Park) => Step::Parked,
-            _ => Step::Retried,
-        };
+        let fate = failure.map(|failure| failure.row().fate);
+        let trigger = self.group_of(&chat).map(|group| Trigger::of(group, &self.settings.assistant_name));
         self.store
             .write(move |db| {
-                trace::take_turns(db, &open, step, now(), (!dropped).then_some(why.as_str()))?;
+                let given = trace::of_turns(db, &open)?;
                 if dropped {
                     cursors::close_turns(db, &open)?;
                 }
-                cursors::settle(db, &chat, &of_run)
+                cursors::settle(db, &chat, &of_run)?;
+                let owed = match trigger {
+                    Some(trigger) => messages::owed(db, &chat, cursors::get(db, &chat)?, &trigger)?,
+                    None => Vec::new(),
+                };
+                let step = match fate {
+                    _ if dropped => Step::Stopped,
+                    // Its chat may not be registered any more, or call its agent by another trigger.
+                    _ if owed.is_empty() => Step::Failed,
+                    Some(Fate::Park) => Step::Parked,
+                    _ => Step::Retried,
+                };
+                trace::take(db, given, step, now(), (!dropped).then_some(why.as_str()))
             })
             .await?;
         if dropped && live.task.is_none() && !live.open.is_empty() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use nanoclaw_core::{chat::Jid, status::rfc3339};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// A chat as `nanoclawctl chats --json` shows it.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
@@ -17,19 +17,49 @@ pub struct Chat {
     pub is_registered: bool,
 }
 
+/// Which of its addresses a chat goes by (M9): its number, unless it was registered by its LID while that was all that was
+/// known. Then it stays what its folder, its turns and its tasks know it as. Else the row that it had by its LID is its
+/// number's from now on.
+///
+/// # Errors
+/// What SQLite says.
+pub fn known_as<'a>(connection: &Connection, jid: &'a Jid, lid: Option<&'a Jid>) -> Result<&'a Jid> {
+    let Some(lid) = lid else { return Ok(jid) };
+    let mut registered = connection.prepare_cached("SELECT 1 FROM registered_groups WHERE jid = ?1")?;
+    if registered.exists([lid.as_str()])? {
+        return Ok(if registered.exists([jid.as_str()])? { jid } else { lid });
+    }
+    // One that was registered once keeps what was said in it.
+    let met = connection
+        .prepare_cached(
+            "DELETE FROM chats WHERE jid = ?1 AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_jid = ?1)
+             RETURNING name, last_message_time",
+        )?
+        .query_row([lid.as_str()], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?)))
+        .optional()?;
+    if let Some((name, at)) = met {
+        note(connection, jid, name.as_deref(), at.as_deref())?;
+    }
+    Ok(jid)
+}
+
 /// Notes that something was said in a chat; a name that is known already is not overwritten by a less sure one.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn touch(connection: &Connection, jid: &Jid, name: Option<&str>, at: Timestamp) -> Result<()> {
+    note(connection, jid, name, Some(&rfc3339(at)))
+}
+
+fn note(connection: &Connection, jid: &Jid, name: Option<&str>, at: Option<&str>) -> Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO chats (jid, name, last_message_time) VALUES (?1, ?2, ?3)
              ON CONFLICT (jid) DO UPDATE SET
                  name = coalesce(chats.name, excluded.name),
-                 last_message_time = max(coalesce(chats.last_message_time, ''), excluded.last_message_time)",
+                 last_message_time = max(coalesce(chats.last_message_time, ''), coalesce(excluded.last_message_time, ''))",
         )?
-        .execute(params![jid.as_str(), name, rfc3339(at)])?;
+        .execute(params![jid.as_str(), name, at])?;
     Ok(())
 }
 

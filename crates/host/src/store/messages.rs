@@ -33,7 +33,7 @@ pub struct Assistant {
 }
 
 /// Keeps what arrived: metadata of each chat, and the content where the chat is registered (M1). What was kept before is
-/// not kept twice.
+/// not kept twice, also where its sender was known by LID alone then (M9).
 ///
 /// Returns the messages that are new, in their order.
 ///
@@ -42,7 +42,8 @@ pub struct Assistant {
 pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant) -> Result<Vec<Message>> {
     let mut kept = Vec::new();
     for inbound in batch.iter().filter(|inbound| !is_ignored(&inbound.chat)) {
-        chats::touch(connection, &inbound.chat, inbound.chat_name.as_deref(), inbound.sent_at)?;
+        let chat = chats::known_as(connection, &inbound.chat, inbound.chat_lid.as_ref())?;
+        chats::touch(connection, chat, inbound.chat_name.as_deref(), inbound.sent_at)?;
         let Some(text) = inbound.text.as_deref().filter(|text| !text.trim().is_empty()) else { continue };
         let ours = outbox::knows(connection, &inbound.id)?;
         let is_bot = is_bot(text, inbound.from_me, ours, &assistant.name, assistant.own_number);
@@ -53,19 +54,21 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
                      (id, chat_jid, sender, sender_name, content, timestamp, is_from_me, is_bot_message, for_host)
                  SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN ?9 AND folder = 'main' THEN 'waits' END
                  FROM registered_groups WHERE jid = ?2
+                     AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_jid = ?2 AND sender = ?10 AND id = ?1)
                  ON CONFLICT (chat_jid, sender, id) DO NOTHING RETURNING seq",
             )?
             .query_row(
                 params![
                     inbound.id,
-                    inbound.chat.as_str(),
+                    chat.as_str(),
                     inbound.sender,
                     inbound.sender_name,
                     text,
                     rfc3339(inbound.sent_at),
                     inbound.from_me,
                     is_bot,
-                    is_order
+                    is_order,
+                    inbound.sender_lid
                 ],
                 |row| row.get(0),
             )
@@ -73,7 +76,7 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
         kept.extend(seq.map(|seq| Message {
             seq,
             id: inbound.id.clone(),
-            chat: inbound.chat.clone(),
+            chat: chat.clone(),
             sender: inbound.sender.clone(),
             sender_name: inbound.sender_name.clone(),
             content: text.to_owned(),

@@ -30,8 +30,10 @@ fn said(id: &str, text: &str, second: i64) -> Inbound {
     Inbound {
         id: id.into(),
         chat: alice(),
+        chat_lid: None,
         chat_name: Some("Alice".into()),
         sender: alice().to_string(),
+        sender_lid: None,
         sender_name: "Alice".into(),
         text: Some(text.into()),
         sent_at: at(second),
@@ -85,6 +87,56 @@ fn the_same_message_twice_is_one() {
     assert_eq!(messages::accept(&db, &[said("1", "a", 1)], &andy()).unwrap(), []);
     let bob = Inbound { sender: "bob".into(), ..said("1", "b", 1) };
     assert_eq!(messages::accept(&db, &[bob], &andy()).unwrap().len(), 1, "another sender may use the same id");
+}
+
+#[test]
+fn who_was_met_by_lid_alone_is_the_same_when_the_number_is_known() {
+    // M9, M12
+    let lid = Jid::new("100000000000002@lid");
+    let by_lid = |id, text, second| {
+        let said = said(id, text, second);
+        Inbound { chat: lid.clone(), sender: lid.to_string(), ..said }
+    };
+    let by_both = |id, text, second| {
+        let said = said(id, text, second);
+        Inbound { chat_lid: Some(lid.clone()), sender_lid: Some(lid.to_string()), chat_name: None, ..said }
+    };
+    let chats = |db: &Connection| {
+        let chats = chats::list(db).unwrap().into_iter();
+        chats.map(|chat| (chat.jid, chat.name, chat.last_activity)).collect::<Vec<_>>()
+    };
+    // A chat that is only met.
+    let db = connection();
+    messages::accept(&db, &[by_lid("1", "hello", 5)], &andy()).unwrap();
+    assert_eq!(chats(&db), [(lid.clone(), "Alice".to_owned(), rfc(5))]);
+    messages::accept(&db, &[by_both("2", "again", 3)], &andy()).unwrap();
+    assert_eq!(chats(&db), [(alice(), "Alice".to_owned(), rfc(5))]);
+    // One that is registered by its number has all from then on.
+    register(&db);
+    assert_eq!(messages::accept(&db, &[by_both("3", "third", 6)], &andy()).unwrap()[0].chat, alice());
+
+    // One that was registered by its LID stays that, and has each message once.
+    let db = connection();
+    groups::add(&db, &Group::new(lid.clone(), "Alice", Folder::main()), at(0)).unwrap();
+    let kept: Vec<_> = [by_lid("1", "hello", 5), by_both("1", "hello", 5), by_both("2", "again", 6)]
+        .into_iter()
+        .flat_map(|inbound| messages::accept(&db, &[inbound], &andy()).unwrap())
+        .map(|message| (message.chat, message.id))
+        .collect();
+    assert_eq!(kept, [(lid.clone(), "1".to_owned()), (lid.clone(), "2".to_owned())]);
+    assert_eq!(chats(&db).len(), 1);
+    // No longer registered, it keeps what was said.
+    db.execute("DELETE FROM registered_groups", []).unwrap();
+    messages::accept(&db, &[by_both("3", "third", 7)], &andy()).unwrap();
+    assert_eq!(chats(&db).iter().map(|chat| &chat.0).collect::<Vec<_>>(), [&alice(), &lid]);
+
+    // In a group.
+    let db = connection();
+    let family = Jid::new("120363000000000001@g.us");
+    groups::add(&db, &Group::new(family.clone(), "Family", Folder::main()), at(0)).unwrap();
+    let in_family = |inbound| Inbound { chat: family.clone(), chat_lid: None, ..inbound };
+    let twice = [in_family(by_lid("1", "hello", 5)), in_family(by_both("1", "hello", 5))];
+    assert_eq!(messages::accept(&db, &twice, &andy()).unwrap().len(), 1);
 }
 
 #[test]

@@ -152,14 +152,25 @@ pub fn take_turns(
     at: Timestamp,
     detail: Option<&str>,
 ) -> Result<()> {
+    take(connection, of_turns(connection, turns)?, step, at, detail)
+}
+
+/// The messages of some open turns.
+///
+/// # Errors
+/// What SQLite says.
+pub fn of_turns(connection: &Connection, turns: &[u64]) -> Result<Vec<Seq>> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO trace (message, step, at, detail) SELECT seq, ?2, ?3, ?4 FROM turns JOIN messages USING (chat_jid)
+        "SELECT seq FROM turns JOIN messages USING (chat_jid)
          WHERE turns.id = ?1 AND seq > from_seq AND seq <= to_seq AND NOT is_bot_message AND for_host IS NULL",
     )?;
+    let mut messages = Vec::new();
     for turn in turns {
-        statement.execute(params![turn, step.name(), rfc3339(at), detail])?;
+        for message in statement.query_map([turn], |row| row.get(0))? {
+            messages.push(message?);
+        }
     }
-    Ok(())
+    Ok(messages)
 }
 
 /// Messages are handed to a run. `queued`: since when they waited for one, as far as that is known.
@@ -336,8 +347,10 @@ mod tests {
         let said = Inbound {
             id: id.into(),
             chat: alice(),
+            chat_lid: None,
             chat_name: None,
             sender: alice().to_string(),
+            sender_lid: None,
             sender_name: "Alice".into(),
             text: Some(text.into()),
             sent_at: at(second),

@@ -174,6 +174,7 @@ async fn a_backlog_without_an_end_keeps_nobody_from_being_served_while_people_go
     let tries = links.iter().filter(|link| link.state() == LinkState::Connecting).count();
     assert!((4..=20).contains(&tries), "{tries} tries: {links:?}");
     people.abort();
+    let _ = people.await;
     channel.stop().await;
 }
 

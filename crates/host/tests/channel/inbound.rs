@@ -2,25 +2,39 @@
 
 use std::sync::atomic::Ordering;
 
+use fake_whatsapp::{Fault, Media};
 use jiff::{SignedDuration, Timestamp};
-use nanoclaw_core::chat::{Inbound, Jid};
+use nanoclaw_core::{
+    chat::{Inbound, Jid, Message},
+    group::{Folder, Group},
+};
+use nanoclaw_host::store::{
+    Store, chats, groups,
+    messages::{self, Assistant},
+};
 
 use crate::world::{ALICE, ALICE_JID, ALICE_LID, BOB, BOB_JID, Channel, FAMILY, ME, MY_JID, WORK, World};
+
+const BOB_LID: &str = "100000000000003@lid";
+/// She is in no group: nothing but her messages tells her number.
+const CAROL: &str = "15550004444";
+const CAROL_JID: &str = "15550004444@s.whatsapp.net";
+const CAROL_LID: &str = "100000000000004@lid";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_said_what_and_where() {
     let world = World::start().await;
     let mut channel = world.linked().await;
     let before = Timestamp::now() - SignedDuration::from_secs(2);
-    for (from, to, text, chat, sender, name, chat_name) in [
+    for (from, to, text, chat, sender, name, chat_name, lid) in [
         // M2
-        (ALICE, ME, "hello", ALICE_JID, ALICE_JID, "Alice", Some("Alice")),
-        (ALICE, FAMILY, "hello family", FAMILY, ALICE_JID, "Alice", None),
+        (ALICE, ME, "hello", ALICE_JID, ALICE_JID, "Alice", Some("Alice"), ALICE_LID),
+        (ALICE, FAMILY, "hello family", FAMILY, ALICE_JID, "Alice", None, ALICE_LID),
         // M9: in this group people are addressed by LID.
-        (BOB, WORK, "hello work", WORK, BOB_JID, "Bob", None),
-        (ALICE, FAMILY, "again", FAMILY, ALICE_JID, "Alice", None),
+        (BOB, WORK, "hello work", WORK, BOB_JID, "Bob", None, BOB_LID),
+        (ALICE, FAMILY, "again", FAMILY, ALICE_JID, "Alice", None, ALICE_LID),
         // M9
-        (ALICE, "100000000000001@lid", "by lid", ALICE_JID, ALICE_JID, "Alice", Some("Alice")),
+        (ALICE, "100000000000001@lid", "by lid", ALICE_JID, ALICE_JID, "Alice", Some("Alice"), ALICE_LID),
     ] {
         let id = world.server.send(from, to, text, None).await.unwrap();
         let kept = channel.kept().await;
@@ -30,8 +44,10 @@ async fn who_said_what_and_where() {
             Inbound {
                 id,
                 chat: Jid::new(chat),
+                chat_lid: (chat == sender).then(|| Jid::new(lid)),
                 chat_name: chat_name.map(str::to_owned),
                 sender: sender.into(),
+                sender_lid: Some(lid.into()),
                 sender_name: name.into(),
                 text: Some(text.into()),
                 sent_at: kept.sent_at,
@@ -74,6 +90,110 @@ async fn a_chat_known_by_number_and_by_lid_is_one_chat() {
     channel.send("3EB0000000000000000001", ALICE_LID, "third");
     channel.acked().await;
     assert_eq!(world.texts_at(ALICE, "third").await, ["third"]);
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_by_lid_alone_at_first_has_one_chat_and_each_message_once() {
+    // M9, M12
+    let world = World::start().await;
+    world.server.add_account(CAROL, "100000000000004", "Carol").unwrap();
+    let mut channel = world.linked_as(world.hurried(20)).await;
+    let (number, lid) = (Jid::new(CAROL_JID), Jid::new(CAROL_LID));
+    let hidden = || world.server.fault(ME, &Fault::HideNumber { times: 1 }).unwrap();
+
+    // A chat that is only met goes by its number as soon as that is known.
+    let store = world.shelf();
+    hidden();
+    world.server.send(CAROL, ME, "first", None).await.unwrap();
+    let first = channel.kept().await;
+    assert_eq!((&first.chat, &first.chat_lid, first.sender.as_str()), (&lid, &None, CAROL_LID));
+
+    // The process dies after it has kept the message, and before WhatsApp is told; the next message has the number. So
+    // WhatsApp delivers both, and the first one comes under another address than before.
+    hidden();
+    channel.keeper.refuse.store(1, Ordering::SeqCst);
+    world.server.send(CAROL, ME, "twice", None).await.unwrap();
+    let before = channel.refused().await;
+    world.server.send(CAROL, ME, "last", None).await.unwrap();
+    let after = [channel.kept().await, channel.kept().await];
+    assert_eq!((&before.chat, &after[0].chat, &after[0].id), (&lid, &number, &before.id));
+
+    // Met only.
+    assert_eq!(accept(&store, [first.clone()]).await, []);
+    assert_eq!(chats(&store).await, [(lid.clone(), "Carol".to_owned())]);
+    accept(&store, after.clone()).await;
+    assert_eq!(chats(&store).await, [(number, "Carol".to_owned())]);
+    // Registered by the LID, as that was all that was known.
+    let store = world.shelf();
+    let group = Group::new(lid.clone(), "Carol", Folder::main());
+    store.write(move |db| groups::add(db, &group, Timestamp::now())).await.unwrap();
+    let mut kept = accept(&store, [first, before]).await;
+    kept.extend(accept(&store, after).await);
+    let texts: Vec<_> = kept.iter().map(|message| (&message.chat, message.content.as_str())).collect();
+    assert_eq!(texts, [(&lid, "first"), (&lid, "twice"), (&lid, "last")]);
+    assert_eq!(chats(&store).await, [(lid.clone(), "Carol".to_owned())]);
+    channel.send("3EB0000000000000000001", CAROL_LID, "answer");
+    channel.acked().await;
+    assert_eq!(world.texts_at(CAROL, "answer").await, ["answer"]);
+    channel.stop().await;
+}
+
+async fn accept<const N: usize>(store: &Store, batch: [Inbound; N]) -> Vec<Message> {
+    let andy = Assistant { name: "Andy".into(), own_number: false };
+    store.write(move |db| messages::accept(db, &batch, &andy)).await.unwrap()
+}
+
+async fn chats(store: &Store) -> Vec<(Jid, String)> {
+    let chats = store.read(chats::list).await.unwrap();
+    chats.into_iter().map(|chat| (chat.jid, chat.name)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caption_is_what_was_said() {
+    // M2
+    let world = World::start().await;
+    let mut channel = world.linked().await;
+    for (to, chat) in [(ME, ALICE_JID), (FAMILY, FAMILY), (WORK, WORK)] {
+        for media in [Media::Image, Media::Video, Media::Document] {
+            for caption in ["@Andy look", ""] {
+                let id = world.server.send_media(ALICE, to, media, caption).await.unwrap();
+                let kept = channel.kept().await;
+                assert_eq!((kept.id.as_str(), kept.chat.as_str()), (id.as_str(), chat));
+                assert_eq!(kept.text.as_deref().unwrap_or_default(), caption, "{media:?}");
+            }
+        }
+    }
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agents_own_messages_wake_nobody_with_a_number_of_its_own_and_without() {
+    // M7
+    let world = World::start().await;
+    let mut channel = world.linked().await;
+    for own_number in [false, true] {
+        let store = world.shelf();
+        for (folder, chat) in [("main", MY_JID), ("family", FAMILY), ("alice", ALICE_JID)] {
+            let group = Group::new(Jid::new(chat), folder, Folder::new(folder).unwrap());
+            store.write(move |db| groups::add(db, &group, Timestamp::now())).await.unwrap();
+        }
+        for (from, chat) in [(ME, ME), (ME, FAMILY), (ME, ALICE), (ALICE, FAMILY), (ALICE, ME)] {
+            for text in ["hello", "Andy: hello", "Andy hello"] {
+                if from == ME {
+                    world.server.own_phone(ME, chat, text, None).await.unwrap();
+                } else {
+                    world.server.send(from, chat, text, None).await.unwrap();
+                }
+                let said = channel.kept().await;
+                let andy = Assistant { name: "Andy".into(), own_number };
+                let kept = store.write(move |db| messages::accept(db, &[said], &andy)).await.unwrap();
+                let expect = if own_number { from == ME } else { text == "Andy: hello" };
+                assert_eq!(kept.len(), 1);
+                assert_eq!(kept[0].is_bot, expect, "own number: {own_number}, {from} in {chat}: {text}");
+            }
+        }
+    }
     channel.stop().await;
 }
 
@@ -160,7 +280,7 @@ async fn a_message_that_cannot_be_read_at_first_is_only_late() {
     // M12
     let world = World::start().await;
     let mut channel = world.linked().await;
-    world.server.fault(ME, &fake_whatsapp::Fault::Corrupt { times: 1 }).unwrap();
+    world.server.fault(ME, &Fault::Corrupt { times: 1 }).unwrap();
     world.server.send(ALICE, ME, "survives", None).await.unwrap();
     assert_eq!(channel.kept().await.text.as_deref(), Some("survives"));
     channel.stop().await;

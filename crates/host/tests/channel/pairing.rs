@@ -184,6 +184,30 @@ async fn a_code_that_whatsapp_refuses_is_told_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_not_asked_for_again_by_another_connection() {
+    // W2
+    let world = World::start().await;
+    world.server.fault(ME, &Fault::RefuseCode { code: 400, times: 1 }).unwrap();
+    let mut channel = Channel::start(world.config());
+    channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+    let is_refused = |event| matches!(event, FromChannel::PairingFailed(_)).then_some(());
+    channel.event("why there is no code", is_refused).await;
+    channel.tell(ToChannel::Wake);
+    channel.link("another connection", |link| *link == Link::Starting).await;
+    channel.qr().await;
+    channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
+    let next = channel
+        .event("when the next may be asked for", |event| match event {
+            FromChannel::NextCode { at } => Some(at),
+            _ => None,
+        })
+        .await;
+    assert_eq!(next, None, "two were asked for, not three");
+    channel.code().await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_death_between_moving_aside_and_linking_loses_nothing() {
     // W4
     let world = World::start().await;
@@ -202,6 +226,27 @@ async fn a_death_between_moving_aside_and_linking_loses_nothing() {
     std::fs::rename(aside, &auth).unwrap();
     let mut channel = Channel::start(world.config());
     channel.connected().await;
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_wants_a_passkey_is_told_from_one_that_hangs() {
+    // W5
+    let world = World::start().await;
+    world.server.want_passkey(ME, true).unwrap();
+    let mut channel = Channel::start(world.hurried(100));
+    let qr = channel.qr().await;
+    let scanned = async { world.server.scan(ME, &qr.data).await.map(drop) };
+    let (scanned, passkey) = tokio::join!(scanned, channel.link("a passkey", |link| *link == Link::Passkey));
+    assert!(scanned.is_err(), "the phone has linked nothing");
+    assert!(passkey.wording().1.len() > 5);
+    world.is_left_alone(100).await;
+    assert!(world.server.state().companions.is_empty());
+    // Linked without one, by the same means.
+    world.server.want_passkey(ME, false).unwrap();
+    channel.tell(ToChannel::Pair { phone: None });
+    world.link(&mut channel).await;
+    assert!(world.moved_aside().is_empty());
     channel.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! A server with contacts, and the channel as the orchestrator sees it.
 
 use std::{
+    ops::Deref,
     path::PathBuf,
     sync::{
         Arc,
@@ -19,6 +20,7 @@ use nanoclaw_core::{
 use nanoclaw_host::{
     channel::whatsapp::{self, Config, FakeServer},
     ports::{FromChannel, Intake, Obstacle, ToChannel},
+    store::Store,
 };
 use tempfile::TempDir;
 use tokio::{runtime, sync::mpsc, time::timeout};
@@ -38,8 +40,27 @@ pub const WORK: &str = "120363000000000002@g.us";
 const PATIENCE: Duration = Duration::from_secs(40);
 
 pub struct World {
-    pub server: Server,
+    pub server: Watched,
     home: TempDir,
+}
+
+/// The server; in the end it must not have seen what no true client does.
+pub struct Watched(Server);
+
+impl Deref for Watched {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.state().violations, Vec::<String>::new());
+        }
+    }
 }
 
 impl World {
@@ -73,11 +94,17 @@ impl World {
         server.add_account(BOB, "100000000000003", "Bob").unwrap();
         server.add_group(FAMILY, "Family", &[ALICE, ME, BOB], Addressing::Pn).unwrap();
         server.add_group(WORK, "Work", &[ALICE, ME, BOB], Addressing::Lid).unwrap();
-        World { server, home }
+        World { server: Watched(server), home }
     }
 
     pub fn store(&self) -> PathBuf {
         self.home.path().join("store")
+    }
+
+    /// An empty store, another each time.
+    pub fn shelf(&self) -> Store {
+        let folder = tempfile::Builder::new().tempdir_in(self.home.path()).unwrap().keep();
+        Store::open(&folder.join("messages.db")).unwrap()
     }
 
     pub fn config(&self) -> Config {

@@ -73,10 +73,25 @@ pub(super) fn is_content(message: &InboundMessage) -> bool {
     message.info.category != MessageCategory::Peer && !message.message.get_base_message().protocol_message.is_set()
 }
 
-/// Who said it and where, by phone number where it is known (M9), without devices.
+/// Who said it and where.
 pub(super) struct Addresses {
-    pub chat: Jid,
-    pub sender: Jid,
+    pub chat: Address,
+    pub sender: Address,
+}
+
+/// Without a device.
+#[derive(Clone)]
+pub(super) struct Address {
+    /// By phone number where it is known (M9).
+    pub jid: Jid,
+    /// The LID beside the number, where both are known.
+    pub lid: Option<Jid>,
+}
+
+impl From<Jid> for Address {
+    fn from(jid: Jid) -> Self {
+        Address { jid: jid.to_non_ad(), lid: None }
+    }
 }
 
 impl Addresses {
@@ -84,19 +99,20 @@ impl Addresses {
         let own = client.pn().map(|own| own.to_non_ad());
         let own_lid = client.lid().map(|lid| lid.user);
         // The library has learned the number from the message itself, where WhatsApp gave it.
-        let phone = async |jid: &Jid| match &own {
-            _ if !jid.is_lid() => Ok(jid.to_non_ad()),
-            Some(own) if own_lid.as_ref() == Some(&jid.user) => Ok(own.clone()),
+        let address = async |jid: &Jid| match &own {
+            Some(own) if jid.is_lid() && own_lid.as_ref() == Some(&jid.user) => Ok(own.clone().into()),
             _ => anyhow::Ok(match client.get_lid_pn_entry(jid).await? {
-                Some(entry) => Jid::pn(entry.phone_number.as_ref()),
-                None => jid.to_non_ad(),
+                Some(entry) => {
+                    Address { jid: Jid::pn(entry.phone_number.as_ref()), lid: Some(Jid::lid(entry.lid.as_ref())) }
+                }
+                None => jid.clone().into(),
             }),
         };
         let sender = match &own {
-            Some(own) if info.source.is_from_me => own.clone(),
-            _ => phone(&info.source.sender).await?,
+            Some(own) if info.source.is_from_me => own.clone().into(),
+            _ => address(&info.source.sender).await?,
         };
-        Ok(Addresses { chat: phone(&info.source.chat).await?, sender })
+        Ok(Addresses { chat: address(&info.source.chat).await?, sender })
     }
 }
 
@@ -104,12 +120,14 @@ impl Addresses {
 pub(super) fn translate(message: &InboundMessage, Addresses { chat, sender }: Addresses, own_name: String) -> Inbound {
     let info = &message.info;
     let given = if info.source.is_from_me && info.push_name.is_empty() { own_name } else { info.push_name.clone() };
-    let sender_name = if given.is_empty() { sender.user.to_string() } else { given.clone() };
+    let sender_name = if given.is_empty() { sender.jid.user.to_string() } else { given.clone() };
     Inbound {
         id: info.id.clone(),
-        chat_name: (chat == sender && !given.is_empty()).then_some(given),
-        chat: chat::Jid::new(chat.to_string()),
-        sender: sender.to_string(),
+        chat_name: (chat.jid == sender.jid && !given.is_empty()).then_some(given),
+        chat: chat::Jid::new(chat.jid.to_string()),
+        chat_lid: chat.lid.map(|lid| chat::Jid::new(lid.to_string())),
+        sender: sender.jid.to_string(),
+        sender_lid: sender.lid.map(|lid| lid.to_string()),
         sender_name,
         text: text(&message.message),
         sent_at: Timestamp::from_second(info.timestamp.timestamp()).unwrap_or(Timestamp::UNIX_EPOCH),
@@ -221,7 +239,7 @@ mod tests {
         ] {
             let source = MessageSource { is_from_me: from_me, ..Default::default() };
             let info = MessageInfo { source, push_name: given.into(), ..Default::default() };
-            let addresses = Addresses { chat: chat.clone(), sender: sender.clone() };
+            let addresses = Addresses { chat: chat.clone().into(), sender: sender.clone().into() };
             let inbound = translate(&message(wa::Message::text("hi"), info), addresses, "Owner".into());
             assert_eq!((inbound.sender_name.as_str(), inbound.chat_name.as_deref()), (sender_name, chat_name));
             assert_eq!((inbound.chat.as_str(), inbound.from_me), (chat.to_string().as_str(), from_me));

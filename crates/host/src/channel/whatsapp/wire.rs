@@ -42,7 +42,7 @@ pub fn message(bytes: &[u8], envelope: Envelope<'_>) -> Option<Inbound> {
     };
     let content = wa::Message::decode_from_slice(bytes).ok()?;
     let message = InboundMessage::builder().message(Arc::new(content)).info(Arc::new(info)).build();
-    let addresses = inbound::Addresses { chat: chat.to_non_ad(), sender: sender.to_non_ad() };
+    let addresses = inbound::Addresses { chat: chat.into(), sender: sender.into() };
     inbound::is_content(&message).then(|| inbound::translate(&message, addresses, String::new()))
 }
 

@@ -243,8 +243,10 @@ impl Round {
         let said = Inbound {
             id: format!("A{number}"),
             chat: Jid::new(chat),
+            chat_lid: None,
             chat_name: None,
             sender: CHATS[0].0.to_owned(),
+            sender_lid: None,
             sender_name: "Alice".to_owned(),
             text: Some(format!("{trigger}m{number}")),
             sent_at: super::now(),
