@@ -36,6 +36,8 @@ pub struct Input {
     lines: mpsc::Receiver<Result<Vec<u8>, InputError>>,
     /// What was read behind the messages of a turn.
     held: Option<Result<FollowUp, InputError>>,
+    /// The last turn that was taken. A host that lost its connection to stdin says again what may have been lost with it.
+    taken: u64,
 }
 
 impl Input {
@@ -50,32 +52,39 @@ impl Input {
                 }
             }
         });
-        Self { lines, held: None }
+        Self { lines, held: None, taken: 0 }
     }
 
     /// The first line.
     pub async fn request(&mut self) -> Result<Request, InputError> {
         let line = self.lines.recv().await.ok_or(InputError::NoRequest)??;
-        serde_json::from_slice(&line).map_err(|error| InputError::Request(error.to_string()))
+        let request: Request = serde_json::from_slice(&line).map_err(|error| InputError::Request(error.to_string()))?;
+        self.taken = request.turn;
+        Ok(request)
     }
 
     /// The next turn, made of every message that waits; None on close or stdin's end. May be dropped while it waits.
     pub async fn turn(&mut self) -> Result<Option<Turn>, InputError> {
-        let follow_up = match self.held.take() {
-            Some(held) => held?,
-            None => match self.lines.recv().await {
-                Some(line) => follow_up_of(line)?,
-                None => FollowUp::Close,
-            },
+        let mut joined = loop {
+            let follow_up = match self.held.take() {
+                Some(held) => held?,
+                None => match self.lines.recv().await {
+                    Some(line) => follow_up_of(line)?,
+                    None => FollowUp::Close,
+                },
+            };
+            match follow_up {
+                FollowUp::Close => return Ok(None),
+                FollowUp::Message { turn, text } if turn > self.taken => break Turn { turn, text },
+                FollowUp::Message { .. } => {}
+            }
         };
-        let FollowUp::Message { turn, text } = follow_up else {
-            return Ok(None);
-        };
-        let mut joined = Turn { turn, text };
+        self.taken = joined.turn;
         while let Ok(line) = self.lines.try_recv() {
             match follow_up_of(line) {
+                Ok(FollowUp::Message { turn, .. }) if turn <= self.taken => {}
                 Ok(FollowUp::Message { turn, text }) => {
-                    joined.turn = turn;
+                    (self.taken, joined.turn) = (turn, turn);
                     joined.text.push('\n');
                     joined.text.push_str(&text);
                 }
@@ -124,7 +133,7 @@ mod tests {
         for line in lines {
             sender.try_send(Ok(line.as_bytes().to_vec())).unwrap();
         }
-        Input { lines: receiver, held: None }
+        Input { lines: receiver, held: None, taken: 0 }
     }
 
     fn turn(turn: u64, text: &str) -> Result<Option<Turn>, InputError> {
@@ -142,6 +151,19 @@ mod tests {
         assert_eq!(input.turn().await, turn(3, "two\nthree"));
         assert_eq!(input.turn().await, Ok(None));
         assert_eq!(input.turn().await, Ok(None), "stdin's end is a close");
+    }
+
+    // Q5, C1: what is said again because it may have been lost is one turn.
+    #[tokio::test]
+    async fn a_turn_that_came_already_is_not_taken_again() {
+        let request = r#"{"turn":1,"prompt":"one","groupFolder":"g","chatJid":"1@g.us","isMain":true,"idleTimeout":1}"#;
+        let two = r#"{"type":"message","turn":2,"text":"two"}"#;
+        let three = r#"{"type":"message","turn":3,"text":"three"}"#;
+        let one = r#"{"type":"message","turn":1,"text":"one"}"#;
+        let mut input = input(&[request, one, two, two, three]);
+        assert_eq!(input.request().await.unwrap().turn, 1);
+        assert_eq!(input.turn().await, turn(3, "two\nthree"));
+        assert_eq!(input.turn().await, Ok(None));
     }
 
     // A3: a bad line doesn't take the messages before it along.

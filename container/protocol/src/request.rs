@@ -39,7 +39,8 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum FollowUp {
-    /// More for the same session. Several waiting ones become one turn, named by the last of them (A3).
+    /// More for the same session. Several waiting ones become one turn, named by the last of them (A3). Turns only grow within
+    /// a run; one that came already is not taken again.
     Message { turn: u64, text: String },
     /// Finish the turn under way, then end.
     Close,

@@ -16,7 +16,7 @@ use nanoclaw_core::{
     problem::Trouble,
     status::{EngineStatus, RunKind},
 };
-use nanoclaw_protocol::{Output, Request};
+use nanoclaw_protocol::{FollowUp, Output, Request};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -128,10 +128,10 @@ pub struct RunSpec {
 #[derive(Debug)]
 pub enum ToEngine {
     Start(Box<RunSpec>),
-    /// A line for a run's stdin. For a run that is gone it is dropped: its turn goes back when the run's end is seen.
+    /// For a run's stdin. For a run that is gone it is dropped: its turn goes back when the run's end is seen.
     Write {
         run: String,
-        line: String,
+        follow_up: FollowUp,
     },
     /// SIGTERM, and a kill after `grace`.
     Stop {

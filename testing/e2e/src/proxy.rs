@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{UnixListener, UnixStream},
+    sync::Notify,
     task::JoinSet,
     time::sleep,
 };
@@ -30,6 +31,9 @@ pub struct Faults {
     pub stop: AtomicBool,
     /// The engine takes longer to say that it is there than anybody waits.
     pub ping: AtomicBool,
+    /// Follow-ups to a run are lost on their way, each told by `lost`.
+    pub follow_ups: AtomicBool,
+    pub lost: Notify,
 }
 
 impl Proxy {
@@ -84,6 +88,10 @@ async fn carry(mut near: UnixStream, mut far: UnixStream, faults: Arc<Faults>) -
             }
             if faults.ping.load(Ordering::SeqCst) && said.windows(6).any(|part| part == b"/_ping") {
                 sleep(Duration::from_secs(3)).await;
+            }
+            if faults.follow_ups.load(Ordering::SeqCst) && said.starts_with(br#"{"type":"message""#) {
+                faults.lost.notify_one();
+                continue;
             }
             to_far.write_all(&said).await?;
         }

@@ -49,6 +49,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
+use nanoclaw_protocol::FollowUp;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
@@ -116,8 +117,8 @@ impl Runs {
 }
 
 enum Order {
-    /// For stdin, with its line break.
-    Line(String),
+    /// On stdin.
+    Say(FollowUp),
     /// SIGTERM, and a kill after this.
     Stop(Duration),
     /// To be told what the container takes.
@@ -162,7 +163,7 @@ async fn serve(
                     runs.all().insert(id.clone(), orders);
                     tasks.spawn(oversee(id, begin(*spec, taken), runs.clone(), events.clone()));
                 }
-                Some(ToEngine::Write { run, line }) => runs.order(&run, Order::Line(line)),
+                Some(ToEngine::Write { run, follow_up }) => runs.order(&run, Order::Say(follow_up)),
                 Some(ToEngine::Stop { run, grace }) => runs.order(&run, Order::Stop(grace)),
                 Some(ToEngine::StartEngine(starter)) => {
                     let events = events.clone();

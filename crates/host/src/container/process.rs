@@ -171,7 +171,7 @@ impl Agent {
                     writable = matches!(written, Ok(1..));
                 }
                 Some(order) = self.orders.recv() => match order {
-                    Order::Line(line) => pending.extend_from_slice(line.as_bytes()),
+                    Order::Say(follow_up) => pending.extend_from_slice(follow_up.to_line().as_bytes()),
                     Order::Stop(grace) => {
                         group.signal(Signal::TERM);
                         kill_at = Some(Moment::now() + grace);

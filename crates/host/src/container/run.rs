@@ -25,6 +25,7 @@ use futures_util::{
     future::{BoxFuture, MaybeDone, maybe_done},
 };
 use jiff::Timestamp;
+use nanoclaw_protocol::FollowUp;
 use tokio::{
     io::AsyncWriteExt,
     sync::{mpsc, watch},
@@ -80,6 +81,8 @@ pub(super) struct Run {
     orders: mpsc::UnboundedReceiver<Order>,
     /// What stdin has not taken yet.
     pending: BytesMut,
+    /// What it was told since its last answer: with a connection that breaks it may be lost on its way.
+    unanswered: Vec<FollowUp>,
     transcript: Transcript,
     /// The most that the container's output can take up in the engine's log.
     logged: usize,
@@ -98,6 +101,7 @@ impl Run {
     ) -> Self {
         Run {
             pending: BytesMut::from(spec.request.to_line().as_bytes()),
+            unanswered: Vec::new(),
             transcript: Transcript::new(spec.max_output, edge.events.clone()),
             logged: 0,
             stopping: None,
@@ -217,7 +221,7 @@ impl Run {
                 }
                 // Not before the container runs: a stop would find nothing to stop.
                 order = self.orders.recv(), if start.is_none() => match order {
-                    Some(Order::Line(line)) => self.pending.extend_from_slice(line.as_bytes()),
+                    Some(Order::Say(follow_up)) => self.say(follow_up),
                     Some(Order::Stop(grace)) => {
                         self.stopping = Some(grace);
                         stopping = Some(ordered(grace));
@@ -251,12 +255,32 @@ impl Run {
         self.stopping.is_none() && (BY_SIGNAL.contains(&code) || here(&self.reach).is_none())
     }
 
+    fn say(&mut self, follow_up: FollowUp) {
+        self.pending.extend_from_slice(follow_up.to_line().as_bytes());
+        self.unanswered.push(follow_up);
+    }
+
+    /// Says again, on a new connection, what has no answer; the runner takes each turn once.
+    fn say_again(&mut self) {
+        let unanswered: String = self.unanswered.iter().map(FollowUp::to_line).collect();
+        // Else a part of the request waits too, and with it all that came after.
+        if self.pending.len() <= unanswered.len() {
+            // What may have arrived of a line ends here.
+            self.pending = BytesMut::from(format!("\n{unanswered}").as_bytes());
+        }
+    }
+
     fn take(&mut self, chunk: &LogOutput) {
         // Each line is written as JSON: around it at most 100 bytes, for each of its bytes at most six.
         let lines = 1 + chunk.as_ref().iter().filter(|&&byte| byte == b'\n').count();
         self.logged = self.logged.saturating_add(6 * chunk.as_ref().len() + 100 * lines);
         match chunk {
-            LogOutput::StdOut { message } => self.transcript.stdout(&self.spec.run, message),
+            LogOutput::StdOut { message } => {
+                self.transcript.stdout(&self.spec.run, message);
+                let answered = self.transcript.answered();
+                self.unanswered
+                    .retain(|said| !matches!(said, FollowUp::Message { turn, .. } if Some(*turn) <= answered));
+            }
             LogOutput::StdErr { message } => self.transcript.stderr(message),
             LogOutput::StdIn { .. } | LogOutput::Console { .. } => {}
         }
@@ -277,7 +301,7 @@ impl Run {
                 changed = self.reach.changed() => changed.ok()?,
                 () = sleep(moment) => {}
                 order = self.orders.recv() => match order? {
-                    Order::Line(line) => self.pending.extend_from_slice(line.as_bytes()),
+                    Order::Say(follow_up) => self.say(follow_up),
                     Order::Stop(_) => return None,
                     Order::Measure => {}
                 },
@@ -306,6 +330,7 @@ impl Run {
         tracing::info!(container = self.spec.container, "The container went on while the engine was away");
         self.logged = 0;
         self.transcript.begin_anew(self.spec.max_output);
+        self.say_again();
         Ok(Some(attached))
     }
 

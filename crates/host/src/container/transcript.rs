@@ -29,6 +29,8 @@ pub(super) struct Transcript {
     frames: FrameParser,
     /// How many results were read since the run's start; the same again when its output is read anew (C1).
     results: u64,
+    /// The last turn that was answered.
+    answered: Option<u64>,
     /// Results that could not be used.
     bad: u64,
     /// When as many as came would have come at their pace.
@@ -52,6 +54,7 @@ impl Transcript {
             events,
             frames: FrameParser::new(LONGEST),
             results: 0,
+            answered: None,
             bad: 0,
             paced: Instant::now(),
             flooded: false,
@@ -62,6 +65,11 @@ impl Transcript {
             failed: false,
             usage: Usage::default(),
         }
+    }
+
+    /// The last turn that was answered, and with it all before it.
+    pub(super) fn answered(&self) -> Option<u64> {
+        self.answered
     }
 
     /// All is read again from the run's start.
@@ -117,6 +125,7 @@ impl Transcript {
                     self.usage.credits = credits.map(|credits| sum + credits).or(self.usage.credits);
                     self.usage.context_percent = context_percent.or(self.usage.context_percent);
                 }
+                self.answered = self.answered.max(output.turn);
                 let part = self.results;
                 self.results += 1;
                 // Nobody listens any more while everything ends.

@@ -230,8 +230,8 @@ impl State {
         };
         live.open.push(given.turn);
         let text = prompt::format(&given.messages, &self.settings.zone);
-        let line = FollowUp::Message { turn: given.turn, text }.to_line();
-        self.send_engine(ToEngine::Write { run: run.clone(), line });
+        let follow_up = FollowUp::Message { turn: given.turn, text };
+        self.send_engine(ToEngine::Write { run: run.clone(), follow_up });
         self.send_channel(ToChannel::Composing { chat: group.jid, on: true });
         Ok(None)
     }
@@ -366,7 +366,7 @@ impl State {
             live.clock.closing_at = Some(now());
             // Nothing starts by this, so there are no effects to do.
             self.queue.handle(Event::Stop(run.to_owned()), now());
-            self.send_engine(ToEngine::Write { run: run.to_owned(), line: FollowUp::Close.to_line() });
+            self.send_engine(ToEngine::Write { run: run.to_owned(), follow_up: FollowUp::Close });
         }
     }
 

@@ -11,7 +11,7 @@ use nanoclaw_host::ports::{FromEngine, RunEnd};
 
 use crate::{
     proxy::Proxy,
-    scene::{Scene, unique},
+    scene::{PATIENCE, Scene, unique},
 };
 
 const ECHO: &str = "
@@ -114,7 +114,7 @@ async fn it_goes_for_a_moment() {
     let killed = scene.start(scene.run("family", ECHO));
     scene.output(&killed).await;
     let its_container = scene.started(&killed).await;
-    scene.say(&run, 0, "go on");
+    scene.say(&run, 2, "go on");
     // What is said goes out at once; the engine's answer to another question shows that it had the time.
     scene.docker.ping().await.unwrap();
 
@@ -132,6 +132,32 @@ async fn it_goes_for_a_moment() {
     assert_eq!(scene.ended(&killed).await, RunEnd::EngineLost);
     scene.say(&run, 4, "afterwards");
     assert_eq!(scene.wait("the next answer", answer(4)).await, (4, "echo afterwards".into()));
+    scene.stop(&run, Duration::from_secs(15));
+    assert!(matches!(scene.ended(&run).await, RunEnd::Exited { code: 143, .. }));
+}
+
+// Q5, Q7: what was on its way to a run when the connection broke is said again, and taken once.
+#[tokio::test]
+async fn what_was_said_is_lost_on_its_way() {
+    let mut proxy = proxy();
+    proxy.open().unwrap();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    scene.status(EngineState::Ready).await;
+    let run = scene.start(scene.run("main", ECHO));
+    scene.output(&run).await;
+    scene.say(&run, 2, "arrives");
+    assert_eq!(scene.wait("an answer", answer(2)).await, (1, "echo arrives".into()));
+    proxy.faults.follow_ups.store(true, Ordering::SeqCst);
+    scene.say(&run, 3, "is lost");
+    tokio::time::timeout(PATIENCE, proxy.faults.lost.notified()).await.expect("it is on its way");
+
+    proxy.cut().await.unwrap();
+    scene.status(EngineState::Absent).await;
+    proxy.faults.follow_ups.store(false, Ordering::SeqCst);
+    proxy.open().unwrap();
+    assert_eq!(scene.wait("its answer", answer(3)).await, (2, "echo is lost".into()));
+    scene.say(&run, 4, "afterwards");
+    assert_eq!(scene.wait("the next answer", answer(4)).await, (3, "echo afterwards".into()));
     scene.stop(&run, Duration::from_secs(15));
     assert!(matches!(scene.ended(&run).await, RunEnd::Exited { code: 143, .. }));
 }
@@ -164,7 +190,7 @@ async fn it_is_slow() {
     let run = scene.start(scene.run("main", "frame(result='ready')\nline()\nsys.exit(3)"));
     scene.output(&run).await;
     proxy.faults.ping.store(true, Ordering::SeqCst);
-    scene.say(&run, 0, "fail");
+    scene.say(&run, 2, "fail");
     assert!(matches!(scene.ended(&run).await, RunEnd::Exited { code: 3, .. }));
 }
 

@@ -36,12 +36,21 @@ import json, os, signal, sys, time
 def frame(**output):
     output = {"status": "success", "result": None} | output
     print("---NANOCLAW_OUTPUT_START---\n" + json.dumps(output) + "\n---NANOCLAW_OUTPUT_END---", flush=True)
-line = sys.stdin.readline
+taken = 0
+def line():
+    # As the runner: each turn once.
+    global taken
+    for text in iter(sys.stdin.readline, ""):
+        turn = json.loads(text).get("turn", taken + 1) if text.strip() else taken
+        if turn > taken:
+            taken = turn
+            return text
+    return ""
 request = json.loads(line())
 exec(request["prompt"])
 "#;
 /// A busy machine starts a container in seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Scene {
     pub docker: Docker,
@@ -135,8 +144,8 @@ impl Scene {
     }
 
     pub fn say(&self, run: &str, turn: u64, text: &str) {
-        let line = FollowUp::Message { turn, text: text.into() }.to_line();
-        self.command(ToEngine::Write { run: run.into(), line });
+        let follow_up = FollowUp::Message { turn, text: text.into() };
+        self.command(ToEngine::Write { run: run.into(), follow_up });
     }
 
     pub fn stop(&self, run: &str, grace: Duration) {

@@ -207,9 +207,9 @@ impl Agents {
                 let given = VecDeque::from([(spec.request.turn, spec.request.prompt)]);
                 self.runs.insert(spec.run, Agent { given, ..Agent::default() });
             }
-            ToEngine::Write { run, line } => {
+            ToEngine::Write { run, follow_up } => {
                 let Some(agent) = self.runs.get_mut(&run) else { return };
-                match serde_json::from_str(&line).unwrap() {
+                match follow_up {
                     FollowUp::Message { turn, text } => agent.given.push_back((turn, text)),
                     FollowUp::Close => agent.closing = true,
                 }
