@@ -99,7 +99,7 @@ export const CHATS = {
   folderHint: "Its notes and files. Small letters, digits and dashes; it can’t be changed later.",
   trust: "What it may do",
   folders: "More folders of this computer",
-  foldersHint: "They count from the next container on. Which folders may be given at all stands in ~/.config/nanoclaw/mount-allowlist.json.",
+  foldersHint: "They count from the next container on. Settings say which folders chats may be given at all.",
   read: "Only read",
   write: "Read and change, where that is allowed",
   takeAway: (/** @type {string} */ path) => `Take away ${path}`,
@@ -204,6 +204,24 @@ export const LOGS = {
 
 const MINUTES = /** @type {[string, number]} */ (["minutes", 60_000]);
 const MIB = /** @type {[string, number]} */ (["MiB", 1 << 20]);
+
+export const ALLOW = {
+  title: "Folders for chats",
+  hint: "what chats may be given at all",
+  read: "Agents may only read",
+  write: "Agents may change what is there",
+  mayWrite: (/** @type {string} */ path) => `Agents may change what is in ${path}`,
+  disallow: (/** @type {string} */ path) => `Allow ${path} no more`,
+  add: "Allow a folder…",
+  allow: "Allow it",
+  path: "Folder of this computer",
+  pathHint: "With all below it. A chat is then given it on its own page.",
+  others: "Other chats only read",
+  othersText: "Only the agent of your private channel may change files.",
+  never: "Never",
+  neverText: "No path that holds one of these words.",
+  always: (/** @type {string} */ words) => `Never given, whatever is allowed: ${words}`,
+};
 
 export const SETTINGS = {
   computer: "This computer",

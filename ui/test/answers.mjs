@@ -75,6 +75,7 @@ export async function answers() {
     ],
     diagnostics: { path: "/home/maya/Downloads/nanoclaw-diagnostics-1778581800.tar", files: ["versions.json"] },
     "chats.trace": { byArgument: TRACE },
+    "allowlist.get": { path: "/home/maya/.config/nanoclaw/mount-allowlist.json", allowlist: { allowedRoots: [{ path: "~/Pictures/Family", allowReadWrite: false, description: "shared" }, { path: "~/projects", allowReadWrite: true }], blockedPatterns: ["taxes"], nonMainReadOnly: true }, always: [".ssh", ".gnupg", ".aws", "credentials", ".env"], problem: null },
     "whatsapp.backups": [{ name: "auth.bak.1778300000", movedAt: ago(4700), bytes: 2_400_000 }],
     "tasks.list": TASKS,
     "tasks.history": HISTORY,

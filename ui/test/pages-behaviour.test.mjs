@@ -196,6 +196,36 @@ inTab("a setting is kept in its unit, and a bad one refused on the spot", all.re
   assert.equal((await page.asked()).length, 2, "asked first");
 });
 
+inTab("a folder is allowed for chats, and what can't be is said at the field", all.ready, async (page) => {
+  // X1
+  await page.go("settings");
+  await page.until("document.querySelector('ul.card .btn.quiet')");
+  const [family, projects] = [{ path: "~/Pictures/Family", allowReadWrite: false, description: "shared" }, { path: "~/projects", allowReadWrite: true }];
+  const said = { allowedRoots: [family, projects], blockedPatterns: ["taxes"], nonMainReadOnly: true };
+  await page.click("ul.card .btn.quiet");
+  await page.fill("#allowPath", "~/.ssh");
+  await fails(page, "That can’t be allowed: ~/.ssh holds “.ssh”, which is blocked.", "Nothing was changed.");
+  await page.press("Enter");
+  await page.until("document.querySelector('#allowPath-hint.err')");
+  assert.match(await page.text("#allowPath-hint"), /holds “.ssh”/);
+  await page.get("app.answer = () => ({})");
+  await page.fill("#allowPath", "~/recipes");
+  await page.press("Enter");
+  await page.until("!document.querySelector('#allowPath')");
+  await page.click("[aria-label='Agents may change what is in ~/Pictures/Family']");
+  await page.click("[aria-label='Allow ~/projects no more']");
+  await page.fill("#blocked", "taxes, private");
+  await page.press("Enter");
+  await page.until("app.asked.length === 5");
+  const sets = (await page.asked()).map(({ name, args }) => (assert.equal(name, "allowlist.set"), args));
+  assert.deepEqual(sets.slice(1), [
+    { ...said, allowedRoots: [family, projects, { path: "~/recipes", allowReadWrite: false }] },
+    { ...said, allowedRoots: [{ ...family, allowReadWrite: true }, projects] },
+    { ...said, allowedRoots: [family] },
+    { ...said, blockedPatterns: ["taxes", "private"] },
+  ]);
+});
+
 inTab("the log grows, is held, and is filtered by level, chat and text", all.ready, async (page) => {
   await page.go("logs");
   const lines = () => page.get("document.querySelectorAll('.log .line').length");

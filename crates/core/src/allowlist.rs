@@ -1,17 +1,18 @@
 //! The mount allowlist: which folders of this computer may be mounted beside those of R2 (X1, X2).
 //!
 //! The file is the owner's, outside of every mount. What it must hold is asked for strictly: a misspelt key must not open
-//! more than was meant. Reading it and resolving its roots is the host's; what is asked for is judged in `extra`.
+//! more than was meant. Reading, writing and resolving its roots is the host's; what is asked for is judged in `extra`.
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Below the user's home folder.
 pub const FILE: &str = ".config/nanoclaw/mount-allowlist.json";
 
 /// Blocked whatever the file says (X2).
-const BLOCKED: [&str; 17] = [
+pub const BLOCKED: [&str; 17] = [
     ".ssh",
     ".gnupg",
     ".gpg",
@@ -46,20 +47,37 @@ pub struct Root {
     pub allow_read_write: bool,
 }
 
-/// The file's shape. Other keys, as `description`, are for its reader.
-#[derive(Deserialize)]
+/// The file's shape. Other keys, as `description`, are for its reader, and stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Written {
-    allowed_roots: Vec<WrittenRoot>,
-    blocked_patterns: Vec<String>,
-    non_main_read_only: bool,
+pub struct Written {
+    pub allowed_roots: Vec<WrittenRoot>,
+    pub blocked_patterns: Vec<String>,
+    pub non_main_read_only: bool,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WrittenRoot {
-    path: String,
-    allow_read_write: bool,
+pub struct WrittenRoot {
+    pub path: String,
+    pub allow_read_write: bool,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl WrittenRoot {
+    pub fn new(path: String, allow_read_write: bool) -> Self {
+        WrittenRoot { path, allow_read_write, rest: Map::new() }
+    }
+}
+
+/// What a first file says: nothing is allowed, and of what will be, only main may ever change anything.
+impl Default for Written {
+    fn default() -> Self {
+        Written { allowed_roots: vec![], blocked_patterns: vec![], non_main_read_only: true, rest: Map::new() }
+    }
 }
 
 impl Allowlist {

@@ -1,7 +1,12 @@
 //! The system's entry that starts NanoClaw at login (T5): read as text, so that somebody else's entry of our name is not
 //! taken for ours.
 //!
-//! On Linux a `.desktop` file, on macOS a launch agent's `.plist`. Must not touch files; `src-tauri` does.
+//! On Linux a `.desktop` file, on macOS a launch agent's `.plist`. Must not touch files; `host::autostart` does.
+
+/// The entry's name, so that `launchctl list | grep nanoclaw` shows it (seed, Healthy signs).
+pub const NAME: &str = "com.nanoclaw";
+/// What an entry of ours starts its program with.
+pub const AT_LOGIN: &str = "--login";
 
 /// Whose entry it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,23 @@ pub fn read(entry: &str, own: &str) -> Entry {
         Some(program) if program == own => Entry::Ours,
         program => Entry::Other { program: program.unwrap_or_else(|| "unknown".to_owned()) },
     }
+}
+
+/// An entry that starts `program`: a launch agent's, or a `.desktop` file.
+pub fn entry(program: &str, is_launch_agent: bool) -> String {
+    if !is_launch_agent {
+        let text =
+            format!("[Desktop Entry]\nType=Application\nName={NAME}\nExec=\nStartupNotify=false\nTerminal=false\n");
+        return with_exec(&text, program, AT_LOGIN);
+    }
+    let marks = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;")];
+    let escaped = marks.into_iter().fold(program.to_owned(), |text, (c, mark)| text.replace(c, mark));
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\
+         <plist version=\"1.0\">\n<dict>\n  <key>Label</key>\n  <string>{NAME}</string>\n  <key>ProgramArguments</key>\n  \
+         <array><string>{escaped}</string><string>{AT_LOGIN}</string></array>\n  <key>RunAtLoad</key>\n  <true/>\n</dict>\n</plist>\n"
+    )
 }
 
 /// A `.desktop` file with its program written so that a path with spaces and the like stays one path: the plugin writes it
@@ -136,6 +158,9 @@ mod tests {
             let entry = with_exec(&desktop(&format!("{own} --login")), own, "--login");
             assert_eq!(read(&entry, own), Entry::Ours, "{entry}");
             assert!(entry.contains("\" --login\nTerminal=false\n"), "{entry}");
+            for is_launch_agent in [false, true] {
+                assert_eq!(read(&super::entry(own, is_launch_agent), own), Entry::Ours, "{own}");
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    allowlist::Written,
     chat::Jid,
     group::Registration,
     kiro::{Method, Secret},
@@ -229,6 +230,13 @@ pub enum Command {
     /// Answers with the setting as it is then; it is used from the next start on.
     #[serde(rename = "settings.set")]
     SettingsSet { key: String, value: String },
+    /// Answers with `{path, allowlist, always, problem}`: the mount allowlist as its file says it (`null` without one, or one
+    /// that can't be used), what is blocked whatever it says, and what is wrong with it (X1, X2).
+    #[serde(rename = "allowlist.get")]
+    AllowlistGet {},
+    /// Writes the mount allowlist, where all of it can be used. Answers as `allowlist.get`.
+    #[serde(rename = "allowlist.set")]
+    AllowlistSet(Written),
     #[serde(rename = "pause")]
     Pause {},
     #[serde(rename = "resume")]

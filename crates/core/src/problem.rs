@@ -156,6 +156,9 @@ pub enum Trouble {
         path: String,
         reason: String,
     },
+    BadAllowlist {
+        reason: String,
+    },
     MountRefused {
         chat: String,
         path: String,
@@ -176,6 +179,10 @@ pub enum Trouble {
     DiskFull,
     OldService {
         program: String,
+    },
+    /// The desktop's program, which would start at login.
+    NoApp {
+        path: String,
     },
     SendFailed {
         chat: String,
@@ -302,6 +309,7 @@ impl Trouble {
             MountMissing { .. } => "mount-missing",
             AllowlistMissing { .. } => "mount-allowlist-missing",
             AllowlistInvalid { .. } => "mount-allowlist-invalid",
+            BadAllowlist { .. } => "bad-allowlist",
             MountRefused { .. } => "mount-refused",
             MountsNotAnswering => "mounts-not-answering",
             ContainerSettingsBroken { .. } => "container-settings-broken",
@@ -310,6 +318,7 @@ impl Trouble {
             RunningAsRoot => "running-as-root",
             DiskFull => "disk-full",
             OldService { .. } => "old-service",
+            NoApp { .. } => "no-app",
             SendFailed { .. } => "send-failed",
             TooManyTexts => "too-many-texts",
             UnknownChat { .. } => "unknown-chat",
@@ -492,7 +501,7 @@ impl Trouble {
             ),
             AllowlistMissing { path } => (
                 format!("There is no {path}, so no extra folder is mounted."),
-                "Write one that allows the folders, or take them from the chats with `nanoclawctl groups set`.".to_owned(),
+                "Allow the folders in Settings (or with `nanoclawctl allowlist allow`), or take them from the chats.".to_owned(),
             ),
             AllowlistInvalid { path, reason } => (
                 format!("{path} can't be used, so no extra folder is mounted: {reason}."),
@@ -500,9 +509,12 @@ impl Trouble {
             ),
             MountRefused { chat, path, reason } => (
                 format!("{path} is not mounted for {chat}: {reason}."),
-                "Change the mount allowlist, or what is mounted with `nanoclawctl groups set`. It counts from the chat's next container on."
+                "Change what is allowed in Settings (`nanoclawctl allowlist`), or the chat's folders. It counts from its next container on."
                     .to_owned(),
             ),
+            BadAllowlist { reason } => {
+                (format!("That can't be allowed: {reason}."), "Nothing was changed.".to_owned())
+            }
             MountsNotAnswering => say(
                 "The folders that are to be mounted don't answer, so no extra folder is mounted.",
                 "One may lie on a drive or a network that is gone. It is tried again when a container starts.",
@@ -531,6 +543,10 @@ impl Trouble {
             OldService { program } => (
                 format!("Another program starts at login in NanoClaw's place: {program}."),
                 "Turn on Start at login in NanoClaw's menu, and it is replaced.".to_owned(),
+            ),
+            NoApp { path } => (
+                format!("There is no {path} that could start at login."),
+                "Put the app beside nanoclawctl. Without a desktop, let your system start `nanoclawctl run`.".to_owned(),
             ),
             TooManyTexts => {
                 say("Too many texts of this chat wait to be sent already.", "Wait until they have gone out.")

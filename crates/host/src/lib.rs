@@ -7,6 +7,7 @@
 #[cfg(all(feature = "fake-peers", not(debug_assertions)))]
 compile_error!("fake-peers lets the WhatsApp client trust any server: it must not be in a release build");
 
+pub mod autostart;
 pub mod bootstrap;
 pub mod channel;
 pub mod container;
@@ -26,3 +27,4 @@ pub mod settings;
 pub mod shutdown;
 pub mod store;
 mod supervise;
+pub mod uninstall;

@@ -202,6 +202,8 @@ async fn words_become_commands() {
     for (words, expect) in [
         (&["pair", "--cancel"][..], Command::Pair { phone: None, cancel: true, yes: false }),
         (&["logout", "--yes"], Command::Logout { yes: true }),
+        (&["quit"], Command::Quit { yes: false }),
+        (&["quit", "--yes"], Command::Quit { yes: true }),
         (
             &[
                 "groups",

@@ -12,7 +12,7 @@ use bollard::errors::Error;
 use bollard::models::{ContainerConfig, ContainerCreateBody, ContainerSummary};
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateContainerOptions, EventsOptionsBuilder, KillContainerOptions,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -116,6 +116,13 @@ impl Containers {
         self.docker.commit_container(options.changes(&changes.join("\n")).build(), ContainerConfig::default()).await?;
         let force = RemoveContainerOptionsBuilder::new().force(true).build();
         Ok(self.docker.remove_container(&container, Some(force)).await?)
+    }
+
+    /// Gives an image one more name.
+    pub async fn name_image(&self, image: &str, name: &str) -> Result<()> {
+        let (repository, tag) = name.split_once(':').context("no tag")?;
+        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        Ok(self.docker.tag_image(image, Some(options)).await?)
     }
 
     /// Removes an image that the scene made; its layers stay for the next build.

@@ -184,7 +184,7 @@ pub async fn status(settings: &Settings) -> Result<ImageStatus, Trouble> {
 }
 
 /// An image that somebody else made must not lose its name.
-async fn is_ours(docker: &Docker, id: &str) -> bool {
+pub(super) async fn is_ours(docker: &Docker, id: &str) -> bool {
     let steps = docker.image_history(id).await.unwrap_or_default();
     steps.first().is_some_and(|newest| image::is_ours(&newest.created_by, nanoclaw_context::LABEL))
 }

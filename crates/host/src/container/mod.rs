@@ -25,7 +25,9 @@
 //! run that goes on has lost nothing. [`connection::PATIENCE`] later, or when the container turns out to be gone, the run
 //! has ended with [`RunEnd::EngineLost`](crate::ports::RunEnd::EngineLost).
 
+pub mod allowlist;
 mod aside;
+pub mod clear;
 mod connection;
 pub mod discovery;
 pub(crate) mod extra;

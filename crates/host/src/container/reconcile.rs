@@ -40,6 +40,11 @@ pub(super) async fn reap_run(docker: &Docker, install: &str, run: &str) -> Resul
     Ok(())
 }
 
+/// How many containers this install has.
+pub(super) async fn count(docker: &Docker, install: &str) -> Result<usize, Error> {
+    Ok(list(docker, vec![label(LABEL_INSTALL, install)]).await?.len())
+}
+
 fn label(name: &str, value: &str) -> String {
     format!("{name}={value}")
 }

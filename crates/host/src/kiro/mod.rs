@@ -18,7 +18,7 @@
 mod backup;
 pub mod files;
 mod find;
-mod keys;
+pub(crate) mod keys;
 mod login;
 mod place;
 mod program;

@@ -23,6 +23,7 @@ use serde_json::json;
 use super::{State, live::Stopped, now};
 use crate::{
     channel::whatsapp::backups,
+    container::allowlist,
     kiro,
     ports::{ToChannel, ToEngine},
     settings,
@@ -120,6 +121,12 @@ impl State {
             Command::KiroCheck {} | Command::KiroKey { .. } => done(),
             Command::SettingsGet { key } => json_of(&settings::get(&self.home, key.as_deref())?),
             Command::SettingsSet { key, value } => self.set_setting(&key, &value),
+            Command::AllowlistGet {} => json_of(&allowlist::shown(&self.home.places())),
+            Command::AllowlistSet(new) => {
+                let shown = allowlist::keep(&self.home.places(), &new)?;
+                self.look_at_extra_mounts().await;
+                json_of(&shown)
+            }
             Command::Pause {} => self.pause(true).await,
             Command::Resume {} => self.pause(false).await,
             Command::Quit { yes } => {

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nanoclaw_protocol::ipc::AdditionalMount;
 
-use crate::{image::ImageWords, tasks::TasksWords};
+use crate::{allowlist::AllowlistWords, image::ImageWords, system::Switch, tasks::TasksWords};
 
 /// NanoClaw: an agent on WhatsApp. This is its command line.
 #[derive(Debug, Parser)]
@@ -104,6 +104,20 @@ pub enum Words {
         #[arg(long)]
         yes: bool,
     },
+    /// Start the app at login, or not
+    Autostart {
+        #[arg(value_enum)]
+        switch: Switch,
+    },
+    /// Remove the login entry, the containers and the agent's image; what you wrote stays
+    Uninstall {
+        /// Chats, sign-ins, settings and logs, too
+        #[arg(long)]
+        data: bool,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Look at all that NanoClaw needs, and tell what helps
     Doctor,
     /// Pack what helps to find a fault into a file, without what people wrote and who they are
@@ -133,6 +147,11 @@ pub enum Words {
     Settings {
         #[command(subcommand)]
         words: SettingsWords,
+    },
+    /// Which folders of this computer chats may be given at all
+    Allowlist {
+        #[command(subcommand)]
+        words: AllowlistWords,
     },
     /// The Docker engine that runs the agents' containers
     Engine {
@@ -209,13 +228,19 @@ pub enum GroupsWords {
         #[command(flatten)]
         container: ContainerSettings,
     },
-    /// Change what a chat's containers see and may, from the next one on; what is not given stays
+    /// Change what calls the agent, and what its containers see and may, from the next one on; what is not given stays
     #[command(group = ArgGroup::new("change").args(CHANGES).required(true).multiple(true))]
     Set {
         #[arg(value_name = "JID-OR-FOLDER")]
         target: String,
         #[command(flatten)]
         container: ContainerSettings,
+        /// The word that calls the agent; empty for the assistant's name
+        #[arg(long, conflicts_with = "no_trigger")]
+        trigger: Option<String>,
+        /// Every message calls the agent
+        #[arg(long)]
+        no_trigger: bool,
         /// Mount nothing extra any more
         #[arg(long, conflicts_with = "mount")]
         no_mounts: bool,
@@ -233,7 +258,7 @@ pub enum GroupsWords {
 }
 
 /// One of these is given, or there is nothing to set.
-const CHANGES: [&str; 5] = ["mount", "timeout", "tool", "no_mounts", "default_tools"];
+const CHANGES: [&str; 7] = ["mount", "timeout", "tool", "no_mounts", "default_tools", "trigger", "no_trigger"];
 
 /// A chat's own container settings.
 #[derive(Debug, Args)]

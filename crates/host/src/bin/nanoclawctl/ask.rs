@@ -67,7 +67,7 @@ fn wants_yes(error: &CommandError) -> bool {
     matches!(error.code.as_str(), "already-linked" | "needs-yes")
 }
 
-fn agreed(error: &CommandError) -> Result<bool, Failure> {
+pub fn agreed(error: &CommandError) -> Result<bool, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Ok(false);
     }
@@ -95,11 +95,14 @@ fn command(words: Words) -> Result<Command, Failure> {
             let (jid, tools, timeout) = (Jid::new(jid), given(tool), timeout.filter(|timeout| *timeout != 0));
             Command::GroupsRegister(Registration { jid, name, folder, trigger, no_trigger, mounts, timeout, tools })
         }
-        Words::Groups { words: GroupsWords::Set { target, container, no_mounts, default_tools } } => {
+        Words::Groups {
+            words: GroupsWords::Set { target, container, trigger, no_trigger, no_mounts, default_tools },
+        } => {
             let ContainerSettings { mount, timeout, tool } = container;
             let mounts = if no_mounts { Some(Vec::new()) } else { given(mount) };
             let tools = given(tool);
-            Command::GroupsSet { target, trigger: None, requires_trigger: None, mounts, timeout, tools, default_tools }
+            let requires_trigger = if no_trigger { Some(false) } else { trigger.as_ref().map(|_| true) };
+            Command::GroupsSet { target, trigger, requires_trigger, mounts, timeout, tools, default_tools }
         }
         Words::Groups { words: GroupsWords::Remove { target } } => Command::GroupsRemove { target },
         Words::Groups { words: GroupsWords::MoveMain { jid } } => Command::GroupsMoveMain { jid: Jid::new(jid) },

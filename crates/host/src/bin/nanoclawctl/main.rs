@@ -5,6 +5,7 @@
 //!
 //! Architecture invariant: nothing is decided here. Words become a core command, its answer becomes text.
 
+mod allowlist;
 mod arguments;
 mod ask;
 mod codes;
@@ -19,6 +20,7 @@ mod pair;
 mod run;
 mod settings;
 mod status;
+mod system;
 mod tasks;
 
 use std::process::ExitCode;
@@ -69,6 +71,9 @@ async fn act(words: Words, out: &mut Out) -> Result<(), Failure> {
         Words::Import { from, dry_run } => import::import(&home, &from, dry_run, out).await,
         Words::Settings { words: SettingsWords::Get { key } } => settings::get(&home, key.as_deref(), out),
         Words::Settings { words: SettingsWords::Set { key, value } } => settings::set(&home, &key, &value, out),
+        Words::Allowlist { words } => allowlist::allowlist(&home, words, out).await,
+        Words::Autostart { switch } => system::autostart(&home, switch, out),
+        Words::Uninstall { data, yes } => system::uninstall(&home, data, yes, out).await,
         Words::Image { words } => image::image(&home, words, out).await,
         Words::Kiro { words } if !matches!(words, KiroWords::RemoveEntry) => kiro::kiro(&home, words, out).await,
         words => ask::ask(&home, words, out).await,
