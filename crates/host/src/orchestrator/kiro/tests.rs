@@ -1,7 +1,7 @@
 //! When Kiro is asked again, in a loop without an engine.
 
 use jiff::tz::TimeZone;
-use nanoclaw_core::settings::Settings;
+use nanoclaw_core::{kiro::Whoami, settings::Settings};
 use serde_json::Map;
 
 use super::*;
