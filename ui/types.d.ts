@@ -147,6 +147,10 @@ login: Login | null,
  */
 methods: Array<Way>, 
 /**
+ * Signing in ends a sign-in that agents were refused with: asked before.
+ */
+ends?: Confirm, 
+/**
  * Whether the sign-in can be done in this computer's browser, without a code.
  */
 browser: boolean, modes: Array<Mode>, 

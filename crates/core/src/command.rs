@@ -187,8 +187,8 @@ pub enum Command {
     #[serde(rename = "kiro.check")]
     KiroCheck {},
     /// Signs in (K2): where the mode says, on the host or in a container. `method`: as the last sign-in was without it, else
-    /// Builder ID. `browser`: in this computer's browser instead of by a code. Answered when it has begun; `kiro.login` of
-    /// AppStatus tells the rest.
+    /// Builder ID. `browser`: in this computer's browser instead of by a code. A sign-in that agents were refused with is
+    /// ended first, which wants `yes`. Answered when it has begun; `kiro.login` of AppStatus tells the rest.
     #[serde(rename = "kiro.login")]
     KiroLogin {
         #[serde(default)]
@@ -199,6 +199,8 @@ pub enum Command {
         region: Option<String>,
         #[serde(default)]
         browser: bool,
+        #[serde(default)]
+        yes: bool,
     },
     #[serde(rename = "kiro.login-cancel")]
     KiroLoginCancel {},

@@ -16,6 +16,15 @@ pub enum Fate {
     GiveUp,
 }
 
+/// How Kiro knows the agents (K4), and so what helps where it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    SignIn,
+    Key,
+    /// A key is wanted, and there is none.
+    NoKey,
+}
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -31,11 +40,25 @@ pub struct Row {
     pub offer: Option<(&'static str, &'static str)>,
 }
 
-pub fn row(cause: Cause) -> Row {
+pub fn row(cause: Cause, access: Access) -> Row {
     use Fate::*;
     let row = |code, wrong, helps, fate, level| Row { code, wrong, helps, fate, level, offer: None };
     let (needs_you, offline) = (Some(Level::NeedsYou), Some(Level::Offline));
     match cause {
+        Cause::SignedOut | Cause::Expired | Cause::Browser if access == Access::NoKey => row(
+            "kiro-key-missing",
+            "There is no API key for Kiro.",
+            "Give one on the computer that I run on.",
+            Park,
+            needs_you,
+        ),
+        Cause::SignedOut | Cause::Expired | Cause::Browser if access == Access::Key => row(
+            "kiro-key-refused",
+            "Kiro does not take the API key.",
+            "Give another one on the computer that I run on.",
+            Park,
+            needs_you,
+        ),
         Cause::SignedOut => {
             row("kiro-signed-out", "Kiro is signed out.", "Sign in on the computer that I run on.", Park, needs_you)
         }
@@ -112,13 +135,14 @@ const CAUSES: [Cause; 12] = [
 
 /// Whether a problem's code says that an agent could not answer. What waits for a sign-in has not failed.
 pub fn names_a_failure(code: &str) -> bool {
-    CAUSES.into_iter().map(row).any(|row| row.code == code && row.fate != Fate::Park)
+    CAUSES.into_iter().map(|cause| row(cause, Access::SignIn)).any(|row| row.code == code && row.fate != Fate::Park)
 }
 
 /// Why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Failure {
     pub cause: Cause,
+    pub access: Access,
     /// What is wrong and what helps, to stand after a colon. What the agent itself wrote stays in the run's log: it may
     /// hold anything.
     pub text: String,
@@ -127,18 +151,22 @@ pub struct Failure {
 impl Failure {
     /// One that no cause is known for. `text` as in [`Failure::text`].
     pub fn new(text: impl Into<String>) -> Self {
-        Failure { cause: Cause::Unknown, text: text.into() }
+        Failure { text: text.into(), ..Failure::of(Cause::Unknown, Access::SignIn) }
+    }
+
+    pub fn of(cause: Cause, access: Access) -> Self {
+        let Row { wrong, helps, .. } = row(cause, access);
+        Failure { cause, access, text: format!("{wrong} {helps}") }
     }
 
     pub fn row(&self) -> Row {
-        row(self.cause)
+        row(self.cause, self.access)
     }
 }
 
 impl From<Cause> for Failure {
     fn from(cause: Cause) -> Self {
-        let Row { wrong, helps, .. } = row(cause);
-        Failure { cause, text: format!("{wrong} {helps}") }
+        Failure::of(cause, Access::SignIn)
     }
 }
 
@@ -149,9 +177,10 @@ mod tests {
 
     #[test]
     fn each_failure_says_what_is_wrong_and_what_helps() {
-        // A5, C4
-        for cause in CAUSES {
-            let row = row(cause);
+        // A5, C4, K4
+        let accesses = [Access::SignIn, Access::Key, Access::NoKey];
+        for (cause, access) in CAUSES.into_iter().flat_map(|cause| accesses.map(|access| (cause, access))) {
+            let row = row(cause, access);
             for sentence in [row.wrong, row.helps] {
                 assert!(sentence.ends_with('.') && sentence.matches(". ").count() == 0, "{cause:?}: {sentence}");
             }
@@ -162,6 +191,12 @@ mod tests {
             let signed_out = matches!(cause, Cause::SignedOut | Cause::Expired | Cause::Browser);
             assert_eq!(row.fate == Fate::Park, signed_out, "{cause:?}");
             assert!(row.fate == Fate::Retry || row.level == Some(Level::NeedsYou), "{cause:?}");
+            // K4: who uses a key is not told to sign in.
+            assert_eq!(
+                signed_out && row.helps.contains("Sign in"),
+                signed_out && access == Access::SignIn,
+                "{cause:?}"
+            );
         }
     }
 }

@@ -61,6 +61,8 @@ pub enum Event {
     Dropped(Folder),
     /// What [`Effect::GiveUp`] asked for could not be done; it is asked for again.
     NotGivenUp(Folder),
+    /// Nor what [`Effect::Park`] asked for: the work is tried again, which leads to being told that it waits.
+    NotParked(Folder),
     /// A moment that [`Queue::wake_at`] named has come.
     Tick,
 }
@@ -244,6 +246,10 @@ impl Queue {
                 lane.give_up = true;
                 lane.retry_at = now.checked_add(TELL_AGAIN).ok();
                 self.wait(folder);
+            }
+            Event::NotParked(folder) => {
+                let lane = self.lane(&folder);
+                (lane.parked, lane.retry_at) = (None, now.checked_add(TELL_AGAIN).ok());
             }
             Event::Tick => {}
         }

@@ -54,14 +54,16 @@ function underWay(page, login) {
 }
 
 /** @param {Page} page @param {KiroView} kiro @returns {Child} */
-function ways(page, { methods, browser }) {
+function ways(page, { methods, ends, browser }) {
   const usual = methods.find((way) => way.on) ?? methods[0];
   const chosen = methods.find((way) => way.method === page.get("kiro.method", usual.method)) ?? usual;
   const [trouble, busy] = [page.trouble("kiro.login"), page.isDoing("kiro.login")];
   const begin = (/** @type {Event} */ event) => {
     const { startUrl, region, browser: here } = filled(event);
     const organisation = chosen.organisation ? { startUrl: startUrl.trim(), region: region.trim() } : {};
-    void page.submit("kiro.login", "kiro.login", { method: chosen.method, ...organisation, browser: here === "on" });
+    const send = () => void page.submit("kiro.login", "kiro.login", { method: chosen.method, ...organisation, browser: here === "on", yes: Boolean(ends) });
+    if (ends) page.confirm(ends, send);
+    else send();
   };
   return h(
     "form.section.form",

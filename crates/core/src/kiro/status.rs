@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{SignIn, Way, Whoami};
 use crate::{
+    failure::Access,
     problem::Trouble,
     settings::{KiroMode, Runtime},
     status::millis_option,
@@ -46,19 +47,44 @@ impl KiroStatus {
         }
     }
 
+    /// How Kiro knows the agents.
+    pub fn access(&self) -> Access {
+        match (self.mode, self.has_key) {
+            (KiroMode::ApiKey, false) => Access::NoKey,
+            (KiroMode::ApiKey, true) => Access::Key,
+            (KiroMode::Shared | KiroMode::Own, _) => Access::SignIn,
+        }
+    }
+
+    /// The sign-in that signing in is about: the agents' own, else this computer's.
+    pub fn of_place(&self, runtime: Runtime) -> Option<&SignInStatus> {
+        match (runtime, self.mode) {
+            (_, KiroMode::ApiKey) => None,
+            (Runtime::Docker, KiroMode::Own) => self.container.as_ref(),
+            (Runtime::Host, _) | (_, KiroMode::Shared) => Some(&self.host),
+        }
+    }
+
+    /// Agents were refused although somebody is signed in there: only another sign-in helps.
+    pub fn is_refused(&self, runtime: Runtime) -> bool {
+        let signed_in = |seen: &SignInStatus| seen.state == SignIn::SignedIn;
+        self.state(runtime) == Some(SignIn::SignedOut) && self.of_place(runtime).is_some_and(signed_in)
+    }
+
+    /// What runs came to goes before what was told when asked.
+    pub fn state(&self, runtime: Runtime) -> Option<SignIn> {
+        if self.parked > 0 { Some(SignIn::SignedOut) } else { self.of_runs(runtime).map(|seen| seen.state) }
+    }
+
     pub fn is_signed_out(&self, runtime: Runtime) -> bool {
-        self.parked > 0 || self.of_runs(runtime).is_some_and(|seen| seen.state == SignIn::SignedOut)
+        self.access() == Access::NoKey || self.state(runtime) == Some(SignIn::SignedOut)
     }
 
     pub(crate) fn trouble(&self, runtime: Runtime) -> Option<Trouble> {
-        // What runs came to goes before what was told when asked.
-        let state = match self.of_runs(runtime) {
-            _ if self.parked > 0 => Some(SignIn::SignedOut),
-            seen => seen.map(|seen| seen.state),
-        };
-        match (self.mode, state) {
-            (KiroMode::ApiKey, _) if !self.has_key => Some(Trouble::KiroKeyMissing),
-            (KiroMode::ApiKey, Some(SignIn::SignedOut)) => Some(Trouble::KiroKeyRefused),
+        let state = self.state(runtime);
+        match (self.access(), state) {
+            (Access::NoKey, _) => Some(Trouble::KiroKeyMissing),
+            (Access::Key, Some(SignIn::SignedOut)) => Some(Trouble::KiroKeyRefused),
             (_, Some(SignIn::SignedOut)) => Some(Trouble::KiroSignedOut),
             (_, Some(SignIn::Missing)) => Some(Trouble::KiroMissing),
             _ => None,

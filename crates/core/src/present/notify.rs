@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    failure::names_a_failure,
+    failure::{Access, names_a_failure},
     kiro::SignIn,
     link::LinkState,
     present::window::Page,
@@ -58,7 +58,7 @@ impl Told {
             match standing {
                 Standing::Well => drop(self.bad.remove(&matter)),
                 Standing::Unclear => {}
-                Standing::Bad => news.extend(self.bad.insert(matter).then(|| words(matter))),
+                Standing::Bad => news.extend(self.bad.insert(matter).then(|| words(matter, status.kiro.access()))),
             }
         }
         // What failed before the start was told then.
@@ -76,13 +76,28 @@ impl Told {
     }
 }
 
-fn words(matter: Matter) -> Notification {
+fn words(matter: Matter, access: Access) -> Notification {
     let (title, body, button, page) = match matter {
         Matter::WhatsApp => {
             ("Signed out of WhatsApp", "Your phone has unlinked NanoClaw.", "Link again", Page::Whatsapp)
         }
         Matter::Kiro => {
-            ("Signed out of Kiro", "Messages wait for the sign-in, and go on by themselves.", "Sign in", Page::Kiro)
+            let (title, body, button) = match access {
+                Access::SignIn => {
+                    ("Signed out of Kiro", "Messages wait for the sign-in, and go on by themselves.", "Sign in")
+                }
+                Access::Key => (
+                    "Kiro does not take the API key",
+                    "Messages wait for another one, and go on by themselves.",
+                    "Give another key",
+                ),
+                Access::NoKey => (
+                    "There is no API key for Kiro",
+                    "Messages wait for one, and go on by themselves.",
+                    "Give a key",
+                ),
+            };
+            (title, body, button, Page::Kiro)
         }
         Matter::Docker => {
             ("Docker is not running", "Messages wait, and go on by themselves.", "What helps", Page::Containers)

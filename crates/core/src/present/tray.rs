@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     command::Command,
+    failure::Access,
     kiro::SignIn,
     link::LinkState,
     problem::{Offer, Problem},
@@ -271,10 +272,11 @@ fn whatsapp(status: &AppStatus) -> String {
 }
 
 fn kiro(status: &AppStatus) -> &'static str {
-    match status.kiro.of_runs(status.runtime).map(|sign_in| sign_in.state) {
-        _ if status.kiro.mode == KiroMode::ApiKey && !status.kiro.has_key => "has no API key",
+    match status.kiro.state(status.runtime) {
+        _ if status.kiro.access() == Access::NoKey => "has no API key",
         Some(SignIn::SignedIn) if status.kiro.mode == KiroMode::ApiKey => "uses an API key",
         Some(SignIn::SignedIn) => "signed in",
+        Some(SignIn::SignedOut) if status.kiro.mode == KiroMode::ApiKey => "refuses the API key",
         Some(SignIn::SignedOut) => "signed out",
         Some(SignIn::Missing) => "not installed",
         Some(SignIn::Unknown) | None => "can't tell",

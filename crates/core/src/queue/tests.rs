@@ -242,6 +242,18 @@ fn a_refusal_though_signed_in_is_tried_again_ever_more_seldom() {
 }
 
 #[test]
+fn a_chat_that_could_not_be_told_to_wait_is_told_later() {
+    // K3
+    let mut queue = ready(5);
+    queue.tell(Event::SignIn(SignIn::SignedOut), 0);
+    assert_eq!(queue.message("a", 1), ["park a"]);
+    assert_eq!(queue.tell(Event::NotParked(folder("a")), 1), [""; 0]);
+    assert_eq!((queue.message("a", 2), queue.wake_at()), (vec![], Some(at(21))));
+    assert_eq!(queue.tell(Event::Tick, 21), ["park a"]);
+    assert_eq!((queue.tell(Event::Tick, 22), queue.wake_at()), (vec![], None));
+}
+
+#[test]
 fn cant_tell_never_parks() {
     // K1, K3
     let mut queue = ready(5);

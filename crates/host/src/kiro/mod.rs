@@ -28,6 +28,7 @@ mod watch;
 use std::{
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use futures_util::FutureExt;
@@ -43,7 +44,7 @@ use nanoclaw_core::{
     settings::{KiroMode, Runtime, Settings},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot},
     task::{AbortHandle, JoinSet},
 };
 
@@ -64,8 +65,9 @@ pub type Asker = oneshot::Sender<Answer>;
 pub enum ToKiro {
     /// Asks who is signed in: on the host, then in a container where one is given. Answered by `Checked`.
     Check(Box<Check>),
-    /// Signs in, one at a time; answered by `Offered` and `LoginEnded`.
+    /// Signs in, one at a time; answered by `Offered` and `LoginEnded`, or `LoginRefused`, with its `id`.
     Login {
+        id: u64,
         container: Option<Box<Aside>>,
         way: Way,
         browser: bool,
@@ -106,14 +108,20 @@ pub enum FromKiro {
         container: Option<Whoami>,
         old: Option<Trouble>,
     },
-    Offered(Offer),
-    /// `whoami`: asked afresh.
+    Offered {
+        id: u64,
+        offer: Offer,
+    },
+    /// Whether it has signed in only a check tells.
     LoginEnded {
-        whoami: Whoami,
+        id: u64,
         said: Failure,
     },
     /// It could not be begun.
-    LoginRefused(Trouble),
+    LoginRefused {
+        id: u64,
+        trouble: Trouble,
+    },
     LoggedOut {
         done: Result<(), Trouble>,
         asker: Asker,
@@ -153,7 +161,7 @@ pub fn agent_name(kiro: &Path, settings: &Settings) -> Option<String> {
 /// Starts the edge. It ends, and what it has under way with it, when the sender is dropped.
 pub fn start(settings: Settings, home: Home, events: mpsc::UnboundedSender<FromKiro>) -> mpsc::UnboundedSender<ToKiro> {
     let (orders, inbox) = mpsc::unbounded_channel();
-    tokio::spawn(Edge { settings, home, events, watch: None }.serve(inbox));
+    tokio::spawn(Edge { settings, home, events, watch: None, turn: Arc::default() }.serve(inbox));
     orders
 }
 
@@ -162,6 +170,8 @@ struct Edge {
     home: Home,
     events: mpsc::UnboundedSender<FromKiro>,
     watch: Option<(PathBuf, Watch)>,
+    /// Held by a check, by signing out, and by a sign-in until its program runs: none sees, or copies, half of another.
+    turn: Arc<Mutex<()>>,
 }
 
 /// What one order leads to.
@@ -185,8 +195,8 @@ impl Edge {
                             self.look_at(&check.data);
                             drop(tasks.spawn(tell(self.check(*check))));
                         }
-                        Some(ToKiro::Login { container, way, browser, anew }) => {
-                            login = Some(tasks.spawn(tell(self.login(container, way, browser, anew))));
+                        Some(ToKiro::Login { id, container, way, browser, anew }) => {
+                            login = Some(tasks.spawn(tell(self.login(id, container, way, browser, anew))));
                         }
                         // Its terminal is left, which ends what sits at it.
                         Some(ToKiro::CancelLogin) => login.take().into_iter().for_each(|login| login.abort()),
@@ -212,7 +222,9 @@ impl Edge {
     fn check(&self, check: Check) -> Work {
         let (settings, home) = (self.settings.clone(), self.home.clone());
         let (events, watch) = (self.events.clone(), self.watch.as_ref().map(|(_, watch)| watch.clone()));
+        let turn = self.turn.clone();
         let asked = async move {
+            let _turn = turn.lock().await;
             let program = find(&settings, &home.places()).await;
             let host = Place::Host { program: program.clone(), key: check.key };
             let whoami = host.whoami().await;
@@ -243,37 +255,37 @@ impl Edge {
         }
     }
 
-    fn login(&self, container: Option<Box<Aside>>, way: Way, browser: bool, anew: bool) -> Work {
-        let place = Edge::place(self.settings.clone(), self.home.clone(), container);
-        let events = self.events.clone();
-        let signed = async move {
+    fn login(&self, id: u64, container: Option<Box<Aside>>, way: Way, browser: bool, anew: bool) -> Work {
+        let home = self.home.clone();
+        let place = Edge::place(self.settings.clone(), home.clone(), container);
+        let (events, turn) = (self.events.clone(), self.turn.clone());
+        let begun = async move {
+            let _turn = turn.lock().await;
             let place = place.await;
-            if anew
-                && place.whoami().await.state == SignIn::SignedIn
-                && let Err(trouble) = place.logout().await
-            {
-                return FromKiro::LoginRefused(trouble);
+            if anew {
+                end(&place, &home).await?;
             }
-            let terminal = match place.login(&way, browser).await {
-                Ok(terminal) => terminal,
-                Err(trouble) => return FromKiro::LoginRefused(trouble),
-            };
-            let said = login::talk(&way, terminal, |offer| drop(events.send(FromKiro::Offered(offer)))).await;
-            FromKiro::LoginEnded { whoami: place.whoami().await, said }
+            place.login(&way, browser).await.map(|terminal| (way, terminal))
         };
-        let broke = || FromKiro::LoginEnded { whoami: broken(), said: Failure::Silent };
-        AssertUnwindSafe(signed).catch_unwind().map(move |signed| signed.unwrap_or_else(|_| broke())).boxed()
+        let signed = async move {
+            match begun.await {
+                Ok((way, terminal)) => {
+                    let offered = |offer| drop(events.send(FromKiro::Offered { id, offer }));
+                    FromKiro::LoginEnded { id, said: login::talk(&way, terminal, offered).await }
+                }
+                Err(trouble) => FromKiro::LoginRefused { id, trouble },
+            }
+        };
+        let broke = move |_| FromKiro::LoginEnded { id, said: Failure::Silent };
+        AssertUnwindSafe(signed).catch_unwind().map(move |signed| signed.unwrap_or_else(broke)).boxed()
     }
 
     fn logout(&self, container: Option<Box<Aside>>, asker: Asker) -> Work {
-        let home = self.home.clone();
-        let own = container.is_some();
+        let (home, turn) = (self.home.clone(), self.turn.clone());
         let place = Edge::place(self.settings.clone(), home.clone(), container);
         async move {
-            if own && let Err(error) = backup::forget(&home) {
-                tracing::warn!(%error, "Copies of a sign-in can't be removed");
-            }
-            FromKiro::LoggedOut { done: place.await.logout().await, asker }
+            let _turn = turn.lock().await;
+            FromKiro::LoggedOut { done: end(&place.await, &home).await, asker }
         }
         .boxed()
     }
@@ -294,6 +306,16 @@ impl Edge {
         }
         .boxed()
     }
+}
+
+/// Ends the sign-in of that place.
+async fn end(place: &Place, home: &Home) -> Result<(), Trouble> {
+    if matches!(place, Place::Container(_))
+        && let Err(error) = backup::forget(home)
+    {
+        tracing::warn!(%error, "Copies of a sign-in can't be removed");
+    }
+    place.logout().await
 }
 
 /// Asks with the agents' own sign-in: copied where it is good, put back where it was lost.

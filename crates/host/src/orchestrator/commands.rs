@@ -111,8 +111,8 @@ impl State {
             Command::ImageCancel {} => self.cancel_build(),
             Command::ImageStatus {} => self.image_status(),
             Command::KiroRemoveEntry {} => self.remove_entry(),
-            Command::KiroLogin { method, start_url, region, browser } => {
-                self.kiro_login(method.map(|method| Way { method, start_url, region }), browser).await
+            Command::KiroLogin { method, start_url, region, browser, yes } => {
+                self.kiro_login(method.map(|method| Way { method, start_url, region }), browser, yes).await
             }
             Command::KiroLoginCancel {} => self.kiro_login_cancel(),
             Command::KiroLogout { .. } => self.kiro_logout(),

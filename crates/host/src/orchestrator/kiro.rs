@@ -17,10 +17,9 @@ use nanoclaw_core::{
     chat::Jid,
     command::Command,
     group::{Folder, Group},
-    kiro::{Secret, SignIn},
-    queue::Event,
+    kiro::{Secret, login::Failure},
     settings::{KiroMode, Runtime},
-    status::{EngineState, LoginState, LoginStatus},
+    status::{EngineState, LoginStatus},
 };
 use tokio::sync::mpsc;
 
@@ -50,12 +49,19 @@ pub(super) struct SignInWatch {
     refused_at: Option<Timestamp>,
     /// kiro-cli's data has changed during the check under way.
     changed: bool,
+    /// It has changed, before the check that is due, by somebody who may have signed in.
+    is_new: bool,
     /// How many checks in a row had such a change.
     restless: u32,
     /// The check that is due looks for the host's kiro-cli alone.
     host_only: bool,
     /// How many checks in a row could not tell while work waits.
     unclear: u32,
+    /// The newest sign-in's number.
+    login: u64,
+    /// What the sign-in under way said at its end; the next check tells what came of it, and the one under way.
+    ended: Option<Failure>,
+    confirming: Option<Failure>,
     /// Who waits for the check that is due, and for the one under way.
     waiting: Vec<Asker>,
     asking: Vec<Asker>,
@@ -63,23 +69,24 @@ pub(super) struct SignInWatch {
 
 impl SignInWatch {
     pub(super) fn new(edge: mpsc::UnboundedSender<ToKiro>, install: String) -> Self {
-        let (waiting, asking, asked_for) = (Vec::new(), Vec::new(), KiroMode::Shared);
-        let (key, reading_key, check_at, refused_at) = (None, false, Some(now()), None);
-        let (changed, restless, host_only, unclear) = (false, 0, false, 0);
         SignInWatch {
             edge,
             install,
-            key,
-            reading_key,
-            asked_for,
-            check_at,
-            refused_at,
-            changed,
-            restless,
-            host_only,
-            unclear,
-            waiting,
-            asking,
+            key: None,
+            reading_key: false,
+            asked_for: KiroMode::Shared,
+            check_at: Some(now()),
+            refused_at: None,
+            changed: false,
+            is_new: false,
+            restless: 0,
+            host_only: false,
+            unclear: 0,
+            login: 0,
+            ended: None,
+            confirming: None,
+            waiting: Vec::new(),
+            asking: Vec::new(),
         }
     }
 }
@@ -140,9 +147,7 @@ impl State {
             }
             Command::KiroLogout { .. } => match self.place_of_sign_in().await {
                 Ok(container) => {
-                    if self.kiro.login.take_if(|login| login.is_under_way()).is_some() {
-                        self.send_kiro(ToKiro::CancelLogin);
-                    }
+                    self.drop_login();
                     self.send_kiro(ToKiro::Logout { container, asker: reply });
                 }
                 Err(trouble) => drop(reply.send(Err(trouble))),
@@ -158,17 +163,9 @@ impl State {
     pub(super) async fn kiro_said(&mut self, said: FromKiro) {
         match said {
             FromKiro::Checked { host, container, old } => self.kiro_checked(host, container, old).await,
-            FromKiro::Offered(offer) => self.kiro_offered(offer),
-            FromKiro::LoginEnded { whoami, said } => {
-                self.kiro_login_ended(&whoami, &said);
-                if whoami.state == SignIn::SignedIn {
-                    self.tell_queue(Event::SignedInAnew).await;
-                }
-            }
-            FromKiro::LoginRefused(trouble) => {
-                let problem = trouble.problem();
-                self.end_login(LoginState::Failed, &format!("{} {}", problem.text, problem.cure));
-            }
+            FromKiro::Offered { id, offer } => self.kiro_offered(id, offer),
+            FromKiro::LoginEnded { id, said } => self.kiro_login_ended(id, said),
+            FromKiro::LoginRefused { id, trouble } => self.kiro_login_refused(id, &trouble),
             FromKiro::LoggedOut { done: ended, asker } => {
                 match ended {
                     // Answered when it has been seen.

@@ -243,17 +243,19 @@ impl State {
         ended
     }
 
-    /// C3: groups with an unseen message that wants an answer are queued.
+    /// C3: groups with an unseen message that wants an answer are queued, the oldest first.
     async fn begin(&mut self) {
-        for group in self.groups.values().cloned().collect::<Vec<_>>() {
-            match self.owed(&group).await {
-                Ok(owed) if owed.is_empty() => {}
-                Ok(owed) => {
-                    self.queued.insert(group.folder.clone(), owed.into_iter().map(|seq| (seq, now())).collect());
-                    self.tell_queue(Event::Message(group.folder)).await;
-                }
+        let mut waiting = Vec::new();
+        for group in self.groups.values() {
+            match self.owed(group).await {
+                Ok(owed) => waiting.extend(owed.first().copied().map(|oldest| (oldest, group.folder.clone(), owed))),
                 Err(error) => tracing::error!("{error:#}"),
             }
+        }
+        waiting.sort();
+        for (_, folder, owed) in waiting {
+            self.queued.insert(folder.clone(), owed.into_iter().map(|seq| (seq, now())).collect());
+            self.tell_queue(Event::Message(folder)).await;
         }
         if let Err(error) = self.answer_owner().await {
             tracing::error!("{error:#}");

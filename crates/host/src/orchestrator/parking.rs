@@ -6,7 +6,7 @@
 use anyhow::Result;
 use nanoclaw_core::{
     chat::{Jid, Seq},
-    failure::{Fate, row},
+    failure::{Access, Fate, row},
     group::{Folder, Group},
     kiro::SignIn,
     problem::Trouble,
@@ -24,7 +24,12 @@ use crate::store::{
     parked,
 };
 
-const GOES_ON: &str = "Kiro is signed in again, and I go on.";
+fn goes_on(access: Access) -> &'static str {
+    match access {
+        Access::SignIn => "Kiro is signed in again, and I go on.",
+        Access::Key | Access::NoKey => "Kiro takes the API key, and I go on.",
+    }
+}
 
 impl State {
     /// A fresh `whoami` says that Kiro is signed in, or an agent has answered: what waits for that goes on.
@@ -37,6 +42,7 @@ impl State {
     /// What is known of the sign-in that runs use has changed, or was asked anew (K1).
     pub(super) async fn sign_in_seen(&mut self) {
         match self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state) {
+            _ if self.kiro.access() == Access::NoKey => self.tell_queue(Event::SignIn(SignIn::SignedOut)).await,
             Some(SignIn::SignedIn) => {
                 self.signed_out_by = None;
                 self.kiro_signed_in().await;
@@ -50,10 +56,10 @@ impl State {
         let Some(group) = self.groups.get(folder).cloned() else { return Ok(()) };
         // That its last run failed is not the news any more.
         self.note_failure(folder, None);
-        tracing::warn!(group = folder.as_str(), "Kiro is signed out; what is to be done waits");
+        tracing::warn!(group = folder.as_str(), "Kiro refuses agents; what is to be done waits");
         let waits = if self.owes(&group).await? { "Your messages wait" } else { "A scheduled task waits" };
-        let cause = self.signed_out_by.unwrap_or(Cause::SignedOut);
-        let text = format!("I can't answer now: {} {} {waits} until then.", row(cause).wrong, row(cause).helps);
+        let row = row(self.signed_out_by.unwrap_or(Cause::SignedOut), self.kiro.access());
+        let text = format!("I can't answer now: {} {} {waits} until then.", row.wrong, row.helps);
         let notice = self.notice(&group.jid, folder.as_str(), &text);
         self.store
             .write(move |db| if parked::tell(db, &group.jid)? { outbox::add(db, &notice, now()) } else { Ok(()) })
@@ -63,7 +69,7 @@ impl State {
 
     /// What goes before the first answer in a chat that was told to wait.
     pub(super) fn goes_on(&self, chat: &Jid, run: &str) -> impl FnOnce(&Transaction<'_>) -> Result<()> + use<> {
-        let (chat, notice) = (chat.clone(), self.notice(chat, run, GOES_ON));
+        let (chat, notice) = (chat.clone(), self.notice(chat, run, goes_on(self.kiro.access())));
         move |db| if parked::forget(db, &chat)? { outbox::add(db, &notice, now()) } else { Ok(()) }
     }
 

@@ -87,7 +87,13 @@ impl State {
                     Ok(Some(Event::NotGivenUp(folder)))
                 }
             },
-            Effect::Park(folder) => self.park(&folder).await.map(|()| None),
+            Effect::Park(folder) => match self.park(&folder).await {
+                Ok(()) => Ok(None),
+                Err(error) => {
+                    self.note_internal(&error);
+                    Ok(Some(Event::NotParked(folder)))
+                }
+            },
         }
     }
 
@@ -268,7 +274,7 @@ impl State {
         if output.status == Status::Error {
             tracing::warn!(run, cause = ?output.cause, "The agent reported an error");
             tracing::debug!(run, error = output.error, "What it said");
-            self.fail_run(&run, output.cause.unwrap_or(Cause::Unknown).into());
+            self.fail_run(&run, Failure::of(output.cause.unwrap_or(Cause::Unknown), self.kiro.access()));
             return Ok(());
         }
         let to = chat.clone();

@@ -11,6 +11,7 @@ use super::{
     },
 };
 use crate::{
+    failure::Access,
     present::words::memory,
     problem::Problem,
     status::{
@@ -283,10 +284,16 @@ fn quiet(status: &AppStatus) -> Detail {
         _ if status.whatsapp.state != crate::link::LinkState::Connected => {
             say("Nothing comes in without WhatsApp".to_owned(), "Planned tasks go on.")
         }
-        _ if status.kiro.is_signed_out(status.runtime) => say(
-            format!("{name} can't answer while Kiro is signed out"),
-            "Messages wait, and are answered by themselves after the sign-in.",
-        ),
+        _ if status.kiro.is_signed_out(status.runtime) => match status.kiro.access() {
+            Access::SignIn => say(
+                format!("{name} can't answer while Kiro is signed out"),
+                "Messages wait, and are answered by themselves after the sign-in.",
+            ),
+            Access::Key | Access::NoKey => say(
+                format!("{name} can't answer without an API key that Kiro takes"),
+                "Messages wait, and are answered by themselves when there is one.",
+            ),
+        },
         _ if status.groups.is_empty() => {
             say("No chat is chosen yet".to_owned(), &format!("{name} starts by itself once it listens in a chat."))
         }

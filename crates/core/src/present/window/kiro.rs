@@ -37,6 +37,7 @@ pub(super) fn view(status: &AppStatus) -> KiroView {
         },
         login: login.filter(|login| under_way || (!signed_in && login.state != LoginState::Cancelled)).map(of_login),
         methods: if signs_in { methods(status) } else { Vec::new() },
+        ends: (signs_in && kiro.is_refused(status.runtime)).then(|| ends(status)),
         browser: on_host,
         modes: [KiroMode::Shared, KiroMode::Own, KiroMode::ApiKey].map(|mode| of_mode(status, mode)).into(),
         key: (kiro.mode == KiroMode::ApiKey).then(|| key(status)),
@@ -48,6 +49,14 @@ pub(super) fn view(status: &AppStatus) -> KiroView {
 fn state(status: &AppStatus) -> Option<SignIn> {
     let seen = status.kiro.of_runs(status.runtime).map(|seen| seen.state);
     if seen == Some(SignIn::SignedIn) && status.kiro.parked > 0 { Some(SignIn::SignedOut) } else { seen }
+}
+
+fn ends(status: &AppStatus) -> Confirm {
+    Confirm {
+        title: "Sign in anew?".to_owned(),
+        text: format!("Kiro refused agents with the present sign-in, so it is ended first. {}", whom(status)),
+        label: "Sign in anew".to_owned(),
+    }
 }
 
 pub(super) fn panel(status: &AppStatus) -> Panel {
@@ -77,7 +86,7 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
         (_, Some(SignIn::SignedOut)) if kiro.mode == KiroMode::Shared && kiro.host.state == SignIn::SignedIn => say(
             Mark::NeedsYou,
             "Containers don\u{2019}t see your sign-in",
-            format!("This computer is signed in to Kiro, but {name} is not. Sign out below and in again. {waits}"),
+            format!("This computer is signed in to Kiro, but {name} is not. Sign in anew below. {waits}"),
         ),
         (_, Some(SignIn::SignedOut)) => {
             say(Mark::NeedsYou, "Kiro is signed out", format!("{name} thinks with Kiro. Sign in once. {waits}"))
@@ -166,6 +175,7 @@ fn of_login(login: &LoginStatus) -> Login {
     let (mark, title) = match login.state {
         LoginState::Starting => (Mark::Busy, "Asking Kiro for a code"),
         LoginState::Waiting if login.code.is_some() => (Mark::Busy, "Waiting for you to confirm in the browser"),
+        LoginState::Waiting if login.expires_at.is_none() => (Mark::Busy, "Looking who is signed in"),
         LoginState::Waiting => (Mark::Busy, "Waiting for you to sign in in the browser"),
         LoginState::Succeeded => (Mark::Ready, "Signed in"),
         LoginState::Failed => (Mark::Note, "The sign-in did not work"),
@@ -259,17 +269,21 @@ fn key(status: &AppStatus) -> KeyForm {
     }
 }
 
-fn sign_out(status: &AppStatus) -> Button {
+/// Who else is signed out.
+fn whom(status: &AppStatus) -> String {
     let name = clean(&status.assistant);
-    let whom = match status.kiro.mode {
+    match status.kiro.mode {
         KiroMode::Shared => format!(
             "This signs out kiro-cli on this whole computer: in every terminal and editor that uses it, and {name} too."
         ),
         KiroMode::Own | KiroMode::ApiKey => format!("Only {name} is signed out, not you."),
-    };
+    }
+}
+
+fn sign_out(status: &AppStatus) -> Button {
     let confirm = Confirm {
         title: "Sign out of Kiro?".to_owned(),
-        text: format!("{whom} Messages wait until somebody signs in again."),
+        text: format!("{} Messages wait until somebody signs in again.", whom(status)),
         label: "Sign out".to_owned(),
     };
     button("Sign out of Kiro\u{2026}", Look::Danger, ask("kiro.logout", json!({"yes": true}), Some(confirm)))

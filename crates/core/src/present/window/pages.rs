@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::view::{Button, Chat, Fact, Line, Mark, Panel, Progress, State};
+use super::view::{Button, Chat, Confirm, Fact, Line, Mark, Panel, Progress, State};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -17,6 +17,10 @@ pub struct KiroView {
     pub login: Option<Login>,
     /// The ways to sign in, where that is of use now (K2).
     pub methods: Vec<Way>,
+    /// Signing in ends a sign-in that agents were refused with: asked before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub ends: Option<Confirm>,
     /// Whether the sign-in can be done in this computer's browser, without a code.
     pub browser: bool,
     pub modes: Vec<Mode>,

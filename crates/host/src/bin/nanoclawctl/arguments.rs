@@ -339,8 +339,11 @@ pub enum KiroWords {
         /// In this computer's browser, instead of by a code
         #[arg(long)]
         browser: bool,
+        /// End a sign-in that agents were refused with, without asking
+        #[arg(long)]
+        yes: bool,
         /// End a sign-in that is under way
-        #[arg(long, conflicts_with_all = ["method", "start_url", "region", "browser"])]
+        #[arg(long, conflicts_with_all = ["method", "start_url", "region", "browser", "yes"])]
         cancel: bool,
     },
     /// Sign out

@@ -52,6 +52,7 @@ pub async fn answered(home: &Home, mut command: Command, out: &Out) -> Result<Va
                 Command::Pair { yes, .. }
                 | Command::Logout { yes }
                 | Command::WhatsappRemoveBackup { yes, .. }
+                | Command::KiroLogin { yes, .. }
                 | Command::KiroLogout { yes }
                 | Command::Quit { yes }
                 | Command::KiroMode { yes, .. } => *yes = true,

@@ -28,14 +28,14 @@ pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Fa
             let answer = Client::connect(home).await?.ask(&Command::KiroLoginCancel {}).await?;
             if out.json { out.value(&answer) } else { out.line("The sign-in was cancelled.") }
         }
-        KiroWords::Login { method, start_url, region, browser, .. } => {
+        KiroWords::Login { method, start_url, region, browser, yes, .. } => {
             let method = method.map(|method| match method {
                 MethodWord::BuilderId => Method::BuilderId,
                 MethodWord::IdentityCenter => Method::IdentityCenter,
                 MethodWord::Google => Method::Google,
                 MethodWord::Github => Method::Github,
             });
-            login(home, Command::KiroLogin { method, start_url, region, browser }, out).await
+            login(home, Command::KiroLogin { method, start_url, region, browser, yes }, out).await
         }
         KiroWords::Logout { yes } => {
             let answer = answered(home, Command::KiroLogout { yes }, out).await?;
@@ -117,7 +117,7 @@ async fn login(home: &Home, command: Command, out: &mut Out) -> Result<(), Failu
     let mut watch = Client::connect(home).await?.watch().await?;
     let before = watch.next().await?.ok_or(Trouble::NotRunning)?["kiro"]["login"].take();
     let mut client = Client::connect(home).await?;
-    client.ask(&command).await?;
+    answered(home, command, out).await?;
     let mut status = client.ask(&Command::Status {}).await?;
     let mut shown = String::new();
     loop {

@@ -1,7 +1,7 @@
 //! When Kiro is asked who is signed in, and what its answer leads to (K1).
 //!
 //! A check and the start of a run never overlap: two that refresh one token at once sign each other out (facts/kiro-cli). So a
-//! check waits until no run is starting, and starts wait until the check is over.
+//! check waits until no run is starting, and starts wait until the check is over; after a while also for one that only waits.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use nanoclaw_core::{
     problem::Trouble,
     queue::Event,
     settings::{KiroMode, Runtime},
-    status::{LoginStatus, SignInStatus, Wanted},
+    status::{SignInStatus, Wanted},
 };
 use nanoclaw_protocol::Cause;
 
@@ -27,6 +27,10 @@ const MISSING: SignedDuration = SignedDuration::from_secs(60);
 const STARTING: SignedDuration = SignedDuration::from_secs(10);
 /// What is not up by then holds up no check any more.
 const COMING_UP: SignedDuration = SignedDuration::from_secs(60);
+/// For so long a check that is due lets runs start before it: many in a row would put it off for ever.
+const GIVES_WAY: SignedDuration = SignedDuration::from_secs(10);
+/// Agents at work write to kiro-cli's data all the time; where work waits all the same, it is looked at so often.
+const AT_WORK: SignedDuration = SignedDuration::from_secs(30);
 /// Changes of kiro-cli's data are often many at once, and a check may write there too.
 const SETTLES: SignedDuration = SignedDuration::from_secs(2);
 
@@ -53,7 +57,14 @@ impl State {
     /// When [`State::look_after_kiro`] has something to do.
     pub(in crate::orchestrator) fn kiro_due_at(&self) -> Option<Timestamp> {
         let due = self.sign_in.check_at.filter(|_| !self.kiro.checking)?;
-        if due > now() { Some(due) } else { self.starting_until() }
+        let holds = due.saturating_add(GIVES_WAY).unwrap_or(Timestamp::MAX);
+        [Some(due), Some(holds), self.starting_until()].into_iter().flatten().filter(|at| *at > now()).min()
+    }
+
+    /// Runs wait for it: it is under way, or has waited for them for long enough.
+    fn holds_starts(&self) -> bool {
+        let has_waited = |due: Timestamp| now().duration_since(due) >= GIVES_WAY;
+        self.kiro.checking || (!self.signs_in() && self.sign_in.check_at.is_some_and(has_waited))
     }
 
     /// Until when runs are starting.
@@ -70,16 +81,12 @@ impl State {
     /// After each event: begins the check that is due, if it can be begun.
     pub(in crate::orchestrator) async fn look_after_kiro(&mut self) {
         let is_due = self.sign_in.check_at.is_some_and(|at| at <= now());
-        let signs_in = self.kiro.login.as_ref().is_some_and(LoginStatus::is_under_way);
         let quits = self.wanted == Wanted::Quitting;
-        if !is_due
-            || quits
-            || self.kiro.checking
-            || signs_in
-            || self.sign_in.reading_key
-            || self.starting_until().is_some()
-        {
+        if !is_due || quits || self.kiro.checking || self.signs_in() || self.sign_in.reading_key {
             return;
+        }
+        if self.starting_until().is_some() {
+            return self.tell_ready().await;
         }
         self.sign_in.check_at = None;
         let uses_key = self.settings.kiro_mode == KiroMode::ApiKey;
@@ -96,13 +103,15 @@ impl State {
             self.kiro.checking = true;
             self.sign_in.asked_for = self.settings.kiro_mode;
             self.sign_in.asking.append(&mut self.sign_in.waiting);
+            self.sign_in.confirming = self.sign_in.ended.take();
             self.tell_ready().await;
         }
     }
 
     /// Whether runs can start (Q7), and no check is in their way.
     pub(in crate::orchestrator) async fn tell_ready(&mut self) {
-        self.tell_queue(Event::EngineReady(self.has_image() && !self.kiro.checking && !self.sign_in.reading_key)).await;
+        self.tell_queue(Event::EngineReady(self.has_image() && !self.holds_starts() && !self.sign_in.reading_key))
+            .await;
     }
 
     /// An image that was not there before: what containers see is not known yet.
@@ -121,11 +130,14 @@ impl State {
         // The run that was refused may have written there, and the check that followed.
         let writers = [self.sign_in.refused_at, self.kiro.host.at];
         let is_ours = writers.into_iter().flatten().any(|at| now().duration_since(at) < STARTING);
-        if self.runs.is_empty() && !is_ours {
-            self.tell_queue(Event::SignedInAnew).await;
-        }
         if self.is_news(self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state)) {
+            self.sign_in.is_new |= !is_ours;
             self.check_kiro_in(SETTLES);
+        } else if self.kiro.parked > 0 {
+            // They are refused though signed in: it may be another sign-in, or what agents write that are not.
+            self.sign_in.is_new |= !is_ours;
+            let wait = self.kiro.host.at.map(|at| AT_WORK - now().duration_since(at));
+            self.check_kiro_in(wait.unwrap_or_default().max(SETTLES));
         }
     }
 
@@ -143,15 +155,19 @@ impl State {
         let missing = host.state == SignIn::Missing && uses_host;
         let way = container.as_ref().and_then(|seen| seen.way.clone()).or_else(|| host.way.clone());
         let before = (self.kiro.host.state, self.kiro.container.as_ref().map(|seen| seen.state));
-        self.kiro.host = SignInStatus::new(host, now());
+        let at = now();
+        self.kiro.host = SignInStatus::new(host, at);
         if let Some(seen) = container {
-            self.kiro.container = Some(SignInStatus::new(seen, now()));
+            self.kiro.container = Some(SignInStatus::new(seen, at));
         }
         let after = (self.kiro.host.state, self.kiro.container.as_ref().map(|seen| seen.state));
+        let is_out = self.kiro.of_runs(self.settings.runtime).is_none_or(|seen| seen.state == SignIn::SignedOut);
+        let is_new = std::mem::take(&mut self.sign_in.is_new) || before != after;
+        let said = self.sign_in.confirming.take();
+        if said.is_some_and(|said| self.kiro_login_confirmed(&said, at)) || (is_new && !is_out) {
+            self.tell_queue(Event::SignedInAnew).await;
+        }
         if before != after {
-            if self.kiro.of_runs(self.settings.runtime).is_some_and(|seen| seen.state != SignIn::SignedOut) {
-                self.tell_queue(Event::SignedInAnew).await;
-            }
             tracing::info!(host = ?after.0, container = ?after.1, "Kiro's sign-in");
         }
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::KiroOld { .. }));
@@ -184,8 +200,9 @@ impl State {
             let seen = self.kiro.container.as_ref().and_then(|seen| seen.at);
             self.sign_in.host_only = missing && seen.is_some_and(|at| now().duration_since(at) < AGAIN);
         }
-        self.tell_ready().await;
+        // In this order: what is to wait is not begun before.
         self.sign_in_seen().await;
+        self.tell_ready().await;
         for asker in std::mem::take(&mut self.sign_in.asking) {
             // It may have gone.
             let _ = asker.send(json_of(&self.kiro));

@@ -1,8 +1,6 @@
 //! Whose sign-in agents use, and the API key (K4).
 
-use nanoclaw_core::{
-    command::Answer, kiro::Secret, problem::Trouble, queue::Event, settings::KiroMode, status::LoginStatus,
-};
+use nanoclaw_core::{command::Answer, kiro::Secret, problem::Trouble, queue::Event, settings::KiroMode};
 
 use super::State;
 use crate::{
@@ -42,9 +40,7 @@ impl State {
             return Err(Trouble::SettingFixed { key: SETTING.to_owned() });
         }
         settings::set(&self.home, SETTING, &name)?;
-        if self.kiro.login.as_ref().is_some_and(LoginStatus::is_under_way) {
-            self.send_kiro(ToKiro::CancelLogin);
-        }
+        self.drop_login();
         tracing::info!(mode = name, "Whose Kiro sign-in agents use was changed");
         self.settings.kiro_mode = mode;
         self.kiro.mode = mode;

@@ -1,72 +1,380 @@
-//! When Kiro is asked again, in a loop without an engine.
+//! When Kiro is asked again, who waits for whom, and what a chat is told meanwhile: in a loop whose edges are their queues alone.
 
 use jiff::tz::TimeZone;
-use nanoclaw_core::{kiro::Whoami, settings::Settings};
+use nanoclaw_core::{
+    chat::Inbound,
+    failure::Failure as Refusal,
+    kiro::{SignIn, Whoami, login::Offer},
+    problem::Trouble,
+    queue::Event,
+    settings::Settings,
+    status::{EngineStatus, ImageState, ImageStatus, LoginState},
+};
+use nanoclaw_protocol::Cause;
 use serde_json::Map;
 
 use super::*;
 use crate::{
     ipc::Ipc,
-    orchestrator::start::{Edges, Left, doors},
+    orchestrator::{
+        Inputs,
+        clock::STILL,
+        intake::StoreIntake,
+        start::{Edges, Left, doors},
+    },
     paths::Home,
-    store::{self, Store},
+    ports::{FromEngine, Intake, RunEnd},
+    store::{self, Store, outbox},
 };
 
-/// A loop that asks the end that is given too.
-async fn state(place: &std::path::Path) -> (State, mpsc::UnboundedReceiver<ToKiro>) {
-    let home = Home::at(place.to_owned()).unwrap();
-    home.create().unwrap();
-    let (settings, _) = Settings::resolve(&Map::new(), |_| None, TimeZone::UTC);
-    let store = Store::on(store::connect(&home.database()).unwrap()).unwrap();
-    let left = Left::take(&store).await.unwrap();
-    let (doors, _inputs) = doors(&settings, &store);
-    let (to_channel, to_engine) = (mpsc::unbounded_channel().0, mpsc::unbounded_channel().0);
-    let (to_kiro, orders) = mpsc::unbounded_channel();
-    let ipc = Ipc::start(home.ipc(), Default::default(), doors.ipc).unwrap();
-    let edges = Edges { to_channel, to_engine, to_kiro, ipc, accepting: doors.intake.accepting.clone() };
-    (State::on(edges, home, settings, store, left).await, orders)
+/// A loop whose time passes by the test's hand alone.
+struct World {
+    state: State,
+    intake: StoreIntake,
+    inputs: Inputs,
+    orders: mpsc::UnboundedReceiver<ToKiro>,
+    _place: tempfile::TempDir,
 }
 
-impl State {
+impl World {
+    async fn new() -> World {
+        STILL.set(Some(Timestamp::from_second(1_800_000_000).unwrap()));
+        let place = tempfile::tempdir().unwrap();
+        let home = Home::at(place.path().to_owned()).unwrap();
+        home.create().unwrap();
+        let (settings, _) = Settings::resolve(&Map::new(), |_| None, TimeZone::UTC);
+        let store = Store::on(store::connect(&home.database()).unwrap()).unwrap();
+        let left = Left::take(&store).await.unwrap();
+        let (doors, inputs) = doors(&settings, &store);
+        let (to_channel, to_engine) = (mpsc::unbounded_channel().0, mpsc::unbounded_channel().0);
+        let (to_kiro, orders) = mpsc::unbounded_channel();
+        let ipc = Ipc::start(home.ipc(), Default::default(), doors.ipc).unwrap();
+        let edges = Edges { to_channel, to_engine, to_kiro, ipc, accepting: doors.intake.accepting.clone() };
+        let state = State::on(edges, home, settings, store, left).await;
+        World { state, intake: doors.intake, inputs, orders, _place: place }
+    }
+
+    /// With an engine, and chats that are called as their folders are.
+    async fn with_chats(folders: &[&str]) -> World {
+        let mut world = World::new().await;
+        let group =
+            |folder: &&str| Group::new(jid(folder), folder, Folder::new(folder).unwrap_or_else(|_| Folder::main()));
+        let groups: Vec<Group> = folders.iter().map(group).collect();
+        let kept = groups.clone();
+        let keep =
+            move |db: &store::Transaction<'_>| kept.iter().try_for_each(|group| store::groups::add(db, group, now()));
+        world.state.store.write(keep).await.unwrap();
+        world.state.take_groups(groups).await;
+        let image = ImageStatus { state: ImageState::Ready, id: Some("1".to_owned()), progress: None };
+        world.state.engine = EngineStatus { state: EngineState::Ready, name: None, version: None, socket: None, image };
+        world.state.tell_ready().await;
+        world
+    }
+
+    fn passes(&self, seconds: i64) {
+        STILL.set(Some(now() + SignedDuration::from_secs(seconds)));
+    }
+
+    /// As the loop does after each event.
+    async fn looks_after(&mut self) -> bool {
+        self.state.look_after_kiro().await;
+        self.state.kiro.checking
+    }
+
+    /// The answer to the check under way; in seconds, when the next is due.
+    async fn told(&mut self, host: Whoami) -> Option<i64> {
+        assert!(self.state.kiro.checking);
+        self.state.kiro_said(FromKiro::Checked { host, container: None, old: None }).await;
+        Some(self.state.sign_in.check_at?.duration_since(now()).as_secs())
+    }
+
     /// A check, begun now; in seconds, when the next is due.
     async fn looks(&mut self, host: Whoami, meanwhile: Option<FromKiro>) -> Option<i64> {
-        self.check_kiro();
-        self.look_after_kiro().await;
-        assert!(self.kiro.checking);
+        self.state.check_kiro();
+        assert!(self.looks_after().await);
         if let Some(said) = meanwhile {
-            self.kiro_said(said).await;
+            self.state.kiro_said(said).await;
         }
-        self.kiro_said(FromKiro::Checked { host, container: None, old: None }).await;
-        let wait = self.sign_in.check_at?.duration_since(now());
-        Some((wait.as_millis() as i64 + 999) / 1000)
+        self.told(host).await
     }
+
+    async fn wants(&mut self, folder: &str) {
+        self.state.tell_queue(Event::KeepWarm(Folder::new(folder).unwrap_or_else(|_| Folder::main()))).await;
+    }
+
+    fn run(&self, folder: &str) -> Option<String> {
+        self.state.runs.iter().find(|(_, run)| run.folder.as_str() == folder).map(|(id, _)| id.clone())
+    }
+
+    async fn is_up(&mut self, folder: &str) {
+        let run = self.run(folder).unwrap();
+        self.state.engine(FromEngine::Started { run, container: String::new() }).await.unwrap();
+    }
+
+    async fn hears(&mut self, folder: &str) {
+        let said = Inbound {
+            id: format!("{folder}-{}", now().as_millisecond()),
+            chat: jid(folder),
+            chat_name: None,
+            sender: jid(folder).as_str().to_owned(),
+            sender_name: folder.to_owned(),
+            text: Some("@Andy hello".to_owned()),
+            sent_at: now(),
+            from_me: false,
+        };
+        self.intake.accept(vec![said]).await.unwrap();
+        let messages = self.inputs.arrived.recv().await.unwrap().unwrap();
+        self.state.arrived(messages).await.unwrap();
+    }
+
+    /// Its run ends because Kiro refused it.
+    async fn is_refused(&mut self, folder: &str) {
+        let run = self.run(folder).unwrap();
+        let refusal = Refusal::of(Cause::SignedOut, self.state.kiro.access());
+        self.state.runs.get_mut(&run).unwrap().failure = Some(refusal);
+        let end = RunEnd::Exited { code: 1, stderr: String::new() };
+        self.state.run_ended(run, end).await.unwrap();
+        self.state.count_parked().await.unwrap();
+    }
+
+    async fn says(&self) -> Vec<String> {
+        self.state.store.read(outbox::heads).await.unwrap().into_iter().map(|text| text.text).collect()
+    }
+
+    fn login(&self) -> LoginState {
+        self.state.kiro.login.as_ref().unwrap().state
+    }
+}
+
+fn jid(folder: &str) -> Jid {
+    Jid::new(format!("{folder}@s.whatsapp.net"))
+}
+
+fn unknown() -> Whoami {
+    Whoami::unknown("Can't tell.")
+}
+
+fn signed_out() -> Whoami {
+    Whoami { state: SignIn::SignedOut, ..unknown() }
+}
+
+fn signed_in() -> Whoami {
+    Whoami { state: SignIn::SignedIn, account: Some("Builder ID".to_owned()), ..unknown() }
 }
 
 #[tokio::test]
 async fn a_sign_in_made_during_a_check_is_looked_for_again() {
     // K1
-    let place = tempfile::tempdir().unwrap();
-    let (mut state, _orders) = state(place.path()).await;
-    let unknown = || Whoami::unknown("Can't tell.");
-    assert_eq!(state.looks(unknown(), None).await, None, "no chat depends on it");
+    let mut world = World::new().await;
+    assert_eq!(world.looks(unknown(), None).await, None, "no chat depends on it");
     for seconds in [2, 4, 8] {
         // Maybe the check itself writes there each time.
-        assert_eq!(state.looks(unknown(), Some(FromKiro::Changed)).await, Some(seconds));
+        assert_eq!(world.looks(unknown(), Some(FromKiro::Changed)).await, Some(seconds));
     }
-    assert_eq!(state.looks(unknown(), None).await, None);
-    assert_eq!(state.looks(unknown(), Some(FromKiro::Changed)).await, Some(2));
+    assert_eq!(world.looks(unknown(), None).await, None);
+    assert_eq!(world.looks(unknown(), Some(FromKiro::Changed)).await, Some(2));
 }
 
 #[tokio::test]
 async fn what_cannot_be_told_is_asked_sooner_while_work_waits() {
     // K1, K3
-    let place = tempfile::tempdir().unwrap();
-    let (mut state, _orders) = state(place.path()).await;
-    state.kiro.parked = 1;
+    let mut world = World::new().await;
+    world.state.kiro.parked = 1;
     for minutes in [1, 2, 4, 8, 15, 15] {
-        assert_eq!(state.looks(Whoami::unknown("Can't tell."), None).await, Some(minutes * 60));
+        assert_eq!(world.looks(unknown(), None).await, Some(minutes * 60));
     }
-    assert_eq!(state.looks(Whoami::missing(), None).await, Some(60));
-    state.settings.kiro_mode = KiroMode::Own;
-    assert_eq!(state.looks(Whoami::missing(), None).await, None, "the agents have their own");
+    assert_eq!(world.looks(Whoami::missing(), None).await, Some(60));
+    world.state.settings.kiro_mode = KiroMode::Own;
+    assert_eq!(world.looks(Whoami::missing(), None).await, None, "the agents have their own");
+}
+
+#[tokio::test]
+async fn while_chats_depend_on_it_it_is_asked_each_quarter_of_an_hour() {
+    // K1
+    let mut world = World::with_chats(&["main"]).await;
+    assert_eq!(world.looks(signed_in(), None).await, Some(15 * 60));
+    world.passes(15 * 60 - 1);
+    assert!(!world.looks_after().await);
+    world.passes(1);
+    assert!(world.looks_after().await);
+}
+
+#[tokio::test]
+async fn a_check_and_a_start_wait_for_each_other_and_neither_for_ever() {
+    // K1
+    let mut world = World::with_chats(&["main", "bob", "carol", "dave"]).await;
+    world.looks(signed_in(), None).await;
+    world.wants("main").await;
+    world.state.check_kiro();
+    assert!(!world.looks_after().await, "a run is starting");
+    world.wants("bob").await;
+    assert!(world.run("bob").is_some(), "a check gives way");
+    world.passes(10);
+    assert!(!world.looks_after().await);
+    world.wants("carol").await;
+    assert!(world.run("carol").is_none(), "but not for ever");
+    for folder in ["main", "bob"] {
+        world.is_up(folder).await;
+    }
+    world.passes(9);
+    assert!(!world.looks_after().await, "they may refresh a token still");
+    world.passes(1);
+    assert!(world.looks_after().await);
+    world.wants("dave").await;
+    assert!(world.run("carol").is_none() && world.run("dave").is_none(), "now starts wait");
+    world.told(signed_in()).await;
+    assert!(world.run("carol").is_some() && world.run("dave").is_some());
+}
+
+#[tokio::test]
+async fn a_sign_in_counts_when_a_check_after_it_says_so() {
+    // K2
+    let mut world = World::with_chats(&["main", "bob"]).await;
+    world.looks(signed_out(), None).await;
+    world.state.kiro_login(None, false, false).await.unwrap();
+    world.state.check_kiro();
+    world.passes(60);
+    assert!(!world.looks_after().await, "not while somebody signs in");
+    world.wants("main").await;
+    assert!(world.run("main").is_some(), "and that check holds nothing up");
+    world.state.kiro_said(FromKiro::LoginEnded { id: 1, said: Failure::Silent }).await;
+    assert!(!world.looks_after().await, "a run is starting");
+    assert_eq!(world.login(), LoginState::Waiting);
+    world.is_up("main").await;
+    world.passes(10);
+    assert!(world.looks_after().await);
+    world.told(signed_in()).await;
+    assert_eq!(world.login(), LoginState::Succeeded);
+
+    // With that sign-in nobody else is signed in, unless agents are refused with it: then a person is asked first.
+    let refused = world.state.kiro_login(None, false, true).await;
+    assert!(matches!(refused, Err(Trouble::KiroSignedIn { .. })), "{refused:?}");
+    world.hears("bob").await;
+    world.is_refused("bob").await;
+    let asked = world.state.kiro_login(None, false, false).await;
+    assert!(matches!(&asked, Err(Trouble::NeedsYes { what }) if what.contains("your own terminals")), "{asked:?}");
+    world.state.kiro_login(None, false, true).await.unwrap();
+    let anew = std::iter::from_fn(|| world.orders.try_recv().ok())
+        .filter_map(|order| match order {
+            ToKiro::Login { anew, .. } => Some(anew),
+            _ => None,
+        })
+        .collect::<Vec<_>>();
+    assert_eq!(anew, [false, true]);
+}
+
+#[tokio::test]
+async fn what_still_comes_of_a_cancelled_sign_in_ends_no_other() {
+    // K2
+    let mut world = World::with_chats(&["main"]).await;
+    world.looks(signed_out(), None).await;
+    world.state.kiro_login(None, false, false).await.unwrap();
+    world.state.kiro_login_cancel().unwrap();
+    world.state.kiro_login(None, false, false).await.unwrap();
+    let offer = Offer { code: Some("ABCD-EFGH".to_owned()), url: None };
+    world.state.kiro_said(FromKiro::Offered { id: 1, offer: offer.clone() }).await;
+    world.state.kiro_said(FromKiro::LoginRefused { id: 1, trouble: Trouble::KiroMissing }).await;
+    world.state.kiro_said(FromKiro::LoginEnded { id: 1, said: Failure::Expired }).await;
+    assert_eq!(world.login(), LoginState::Starting);
+    world.state.kiro_said(FromKiro::Offered { id: 2, offer }).await;
+    assert_eq!(world.login(), LoginState::Waiting);
+    // One that is cancelled while it is confirmed stays so.
+    world.state.kiro_said(FromKiro::LoginEnded { id: 2, said: Failure::Silent }).await;
+    assert!(world.looks_after().await);
+    world.state.kiro_login_cancel().unwrap();
+    world.told(signed_in()).await;
+    assert_eq!(world.login(), LoginState::Cancelled);
+}
+
+#[tokio::test]
+async fn another_sign_in_is_seen_though_agents_are_at_work() {
+    // K1, K3
+    let mut world = World::with_chats(&["main", "bob"]).await;
+    world.looks(signed_in(), None).await;
+    world.wants("main").await;
+    world.is_up("main").await;
+    world.state.kiro_said(FromKiro::Changed).await;
+    world.passes(60);
+    assert!(!world.looks_after().await, "an agent writes there, and all is well");
+    // Though somebody is signed in bob's agent is refused, ever again.
+    world.hears("bob").await;
+    for wait in [5, 10, 20, 40, 80] {
+        world.is_refused("bob").await;
+        assert!(world.looks_after().await);
+        world.told(signed_in()).await;
+        world.passes(wait);
+        world.state.tell_queue(Event::Tick).await;
+    }
+    world.is_refused("bob").await;
+    assert!(world.looks_after().await);
+    world.told(signed_in()).await;
+    // The next try would be in a quarter of an hour; a person signs in anew.
+    world.passes(60);
+    world.state.kiro_said(FromKiro::Changed).await;
+    world.passes(2);
+    assert!(world.looks_after().await && world.run("bob").is_none());
+    world.told(signed_in()).await;
+    assert!(world.run("bob").is_some(), "it goes on");
+    // What agents write is no reason to ask all the time.
+    world.passes(20);
+    world.is_refused("bob").await;
+    assert!(world.looks_after().await);
+    world.told(signed_in()).await;
+    world.passes(11);
+    world.state.kiro_said(FromKiro::Changed).await;
+    world.passes(18);
+    assert!(!world.looks_after().await);
+    world.passes(1);
+    assert!(world.looks_after().await);
+}
+
+#[tokio::test]
+async fn who_uses_a_key_is_told_of_the_key() {
+    // K3, K4
+    let mut world = World::with_chats(&["main", "bob"]).await;
+    world.state.settings.kiro_mode = KiroMode::ApiKey;
+    world.state.kiro.mode = KiroMode::ApiKey;
+    world.looks(signed_out(), None).await;
+    world.hears("bob").await;
+    assert!(world.run("bob").is_none(), "without a key nothing is tried");
+    let waits = |wrong: &str| {
+        format!("Andy: I can't answer now: {wrong} on the computer that I run on. Your messages wait until then.")
+    };
+    assert_eq!(world.says().await, [waits("There is no API key for Kiro. Give one")]);
+    let headline = world.state.facts().status(now()).headline.text;
+    assert_ne!(headline, "Kiro is signed out.");
+
+    let key = |key: &str| FromKiro::Key { key: Some(Secret(key.to_owned())), trouble: None, asker: None };
+    world.state.kiro_said(key("ksk-1")).await;
+    assert!(world.looks_after().await);
+    let seen = |host: Whoami| FromKiro::Checked { host: unknown(), container: Some(host), old: None };
+    world.state.kiro_said(seen(signed_in())).await;
+    assert!(world.run("bob").is_some());
+    world.state.count_parked().await.unwrap();
+    world.hears("main").await;
+    world.is_refused("main").await;
+    let told = world.says().await;
+    assert!(told.contains(&waits("Kiro does not take the API key. Give another one")), "{told:?}");
+    assert!(told.iter().all(|text| !text.contains("ign in")), "{told:?}");
+    let status = world.state.facts().status(now());
+    assert!(status.problems.iter().any(|problem| problem.code == "kiro-key-refused"), "{:?}", status.problems);
+}
+
+#[tokio::test]
+async fn what_waited_longest_is_first_after_a_restart() {
+    // C3, K3
+    let mut world = World::with_chats(&["main", "bob", "carol"]).await;
+    world.state.tell_queue(Event::EngineReady(false)).await;
+    for folder in ["carol", "main", "bob"] {
+        world.hears(folder).await;
+        world.passes(1);
+    }
+    world.state.queue = nanoclaw_core::queue::Queue::new(1);
+    world.state.begin().await;
+    world.looks(signed_out(), None).await;
+    world.state.tell_ready().await;
+    let waiting = world.state.queue.waiting();
+    assert_eq!(waiting.iter().map(|one| one.folder.as_str()).collect::<Vec<_>>(), ["carol", "main", "bob"]);
+    world.looks(signed_in(), None).await;
+    assert!(world.run("carol").is_some(), "{waiting:?}");
 }
