@@ -3,7 +3,7 @@
 
 use nanoclaw_protocol::Cause;
 
-use crate::status::Level;
+use crate::{settings::Runtime, status::Level};
 
 /// What becomes of the work of a run that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Row {
     pub offer: Option<(&'static str, &'static str)>,
 }
 
-pub fn row(cause: Cause, access: Access) -> Row {
+pub fn row(cause: Cause, access: Access, runtime: Runtime) -> Row {
     use Fate::*;
     let row = |code, wrong, helps, fate, level| Row { code, wrong, helps, fate, level, offer: None };
     let (needs_you, offline) = (Some(Level::NeedsYou), Some(Level::Offline));
@@ -93,6 +93,20 @@ pub fn row(cause: Cause, access: Access) -> Row {
         Cause::Network => {
             row("kiro-unreachable", "Kiro can't be reached.", "Check the computer's network.", Retry, offline)
         }
+        Cause::Missing if runtime == Runtime::Host => row(
+            "agent-without-kiro",
+            "kiro-cli was not found.",
+            "Install it on the computer that I run on.",
+            GiveUp,
+            needs_you,
+        ),
+        Cause::Old if runtime == Runtime::Host => row(
+            "agent-with-old-kiro",
+            "kiro-cli is too old.",
+            "Update it on the computer that I run on.",
+            GiveUp,
+            needs_you,
+        ),
         Cause::Missing => Row {
             offer: Some(("Build it again", "image.build")),
             ..row(
@@ -135,7 +149,7 @@ const CAUSES: [Cause; 12] = [
 
 /// Whether a problem's code says that an agent could not answer. What waits for a sign-in has not failed.
 pub fn names_a_failure(code: &str) -> bool {
-    CAUSES.into_iter().map(|cause| row(cause, Access::SignIn)).any(|row| row.code == code && row.fate != Fate::Park)
+    CAUSES.into_iter().map(|cause| Failure::from(cause).row()).any(|row| row.code == code && row.fate != Fate::Park)
 }
 
 /// Why a run failed.
@@ -143,6 +157,7 @@ pub fn names_a_failure(code: &str) -> bool {
 pub struct Failure {
     pub cause: Cause,
     pub access: Access,
+    pub runtime: Runtime,
     /// What is wrong and what helps, to stand after a colon. What the agent itself wrote stays in the run's log: it may
     /// hold anything.
     pub text: String,
@@ -151,22 +166,22 @@ pub struct Failure {
 impl Failure {
     /// One that no cause is known for. `text` as in [`Failure::text`].
     pub fn new(text: impl Into<String>) -> Self {
-        Failure { text: text.into(), ..Failure::of(Cause::Unknown, Access::SignIn) }
+        Failure { text: text.into(), ..Cause::Unknown.into() }
     }
 
-    pub fn of(cause: Cause, access: Access) -> Self {
-        let Row { wrong, helps, .. } = row(cause, access);
-        Failure { cause, access, text: format!("{wrong} {helps}") }
+    pub fn of(cause: Cause, access: Access, runtime: Runtime) -> Self {
+        let Row { wrong, helps, .. } = row(cause, access, runtime);
+        Failure { cause, access, runtime, text: format!("{wrong} {helps}") }
     }
 
     pub fn row(&self) -> Row {
-        row(self.cause, self.access)
+        row(self.cause, self.access, self.runtime)
     }
 }
 
 impl From<Cause> for Failure {
     fn from(cause: Cause) -> Self {
-        Failure::of(cause, Access::SignIn)
+        Failure::of(cause, Access::SignIn, Runtime::Docker)
     }
 }
 
@@ -180,7 +195,7 @@ mod tests {
         // A5, C4, K4
         let accesses = [Access::SignIn, Access::Key, Access::NoKey];
         for (cause, access) in CAUSES.into_iter().flat_map(|cause| accesses.map(|access| (cause, access))) {
-            let row = row(cause, access);
+            let row = row(cause, access, Runtime::Docker);
             for sentence in [row.wrong, row.helps] {
                 assert!(sentence.ends_with('.') && sentence.matches(". ").count() == 0, "{cause:?}: {sentence}");
             }
@@ -191,6 +206,9 @@ mod tests {
             let signed_out = matches!(cause, Cause::SignedOut | Cause::Expired | Cause::Browser);
             assert_eq!(row.fate == Fate::Park, signed_out, "{cause:?}");
             assert!(row.fate == Fate::Retry || row.level == Some(Level::NeedsYou), "{cause:?}");
+            let on_host = super::row(cause, access, Runtime::Host);
+            assert_eq!(on_host.fate, row.fate);
+            assert!(!on_host.helps.contains("image") && on_host.offer.is_none(), "{cause:?}");
             // K4: who uses a key is not told to sign in.
             assert_eq!(
                 signed_out && row.helps.contains("Sign in"),

@@ -17,7 +17,11 @@ use std::{
 use bytes::BytesMut;
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use nanoclaw_core::status::{EngineState, EngineStatus, ImageState, ImageStatus};
+use nanoclaw_core::{
+    mounts::Places,
+    settings::Settings,
+    status::{EngineState, EngineStatus, ImageState, ImageStatus},
+};
 use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -30,7 +34,7 @@ use tracing::Instrument;
 
 use super::{Order, Runs, serve, transcript::Transcript};
 use crate::{
-    kiro::Group,
+    kiro::{self, Group},
     ports::{FromEngine, RunEnd, RunSpec, ToEngine},
 };
 
@@ -51,8 +55,9 @@ const FOLDERS: [(&str, &str); 4] = [
 pub struct Config {
     /// See [`find_runner`]; without it nothing can run.
     pub runner: Option<PathBuf>,
-    /// This computer's kiro-cli, where it was found.
-    pub kiro: Option<PathBuf>,
+    /// By which this computer's kiro-cli is found, for each run anew: it may be installed at any time.
+    pub settings: Settings,
+    pub places: Places,
 }
 
 /// The agent runner: the one that NANOCLAW_AGENT_PATH names and no other, else the one beside our own program.
@@ -102,7 +107,8 @@ impl Agent {
         let span = tracing::info_span!("run", id = self.spec.run, group = self.spec.folder.as_str());
         async move {
             let (began, clock) = (Timestamp::now(), Instant::now());
-            let end = match self.spawn() {
+            let found = kiro::find(&self.config.settings, &self.config.places).await;
+            let end = match self.spawn(found.as_deref()) {
                 Ok(child) => self.attend(child).await,
                 Err(reason) => RunEnd::NotStarted { reason },
             };
@@ -112,7 +118,7 @@ impl Agent {
         .await
     }
 
-    fn spawn(&self) -> Result<Child, String> {
+    fn spawn(&self, found: Option<&Path>) -> Result<Child, String> {
         let group = self.spec.folder.as_str();
         tracing::info!(runtime = "host", group, container = self.spec.container.as_str(), "Spawning agent process");
         let runner = self.config.runner.as_ref().ok_or_else(|| format!("{RUNNER} was not found."))?;
@@ -121,10 +127,10 @@ impl Agent {
         };
         let mut command = Command::new(runner);
         // Whether an agent has a key is the mode's to say, and the request brings it (K4).
-        command.env_remove(crate::kiro::KEY);
+        command.env_remove(kiro::KEY);
         command.envs(self.spec.env.iter().map(|(name, value)| (name, value)));
         command.envs(FOLDERS.into_iter().filter_map(|(name, container)| Some((name, folder(container)?))));
-        command.envs(self.config.kiro.as_ref().map(|kiro| ("NANOCLAW_KIRO_CLI_PATH", kiro)));
+        command.envs(found.map(|kiro| ("NANOCLAW_KIRO_CLI_PATH", kiro)));
         if let Some(folder) = folder("/workspace/group") {
             command.current_dir(folder);
         }

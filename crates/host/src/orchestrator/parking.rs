@@ -6,7 +6,7 @@
 use anyhow::Result;
 use nanoclaw_core::{
     chat::{Jid, Seq},
-    failure::{Access, Fate, row},
+    failure::{Access, Failure, Fate},
     group::{Folder, Group},
     kiro::SignIn,
     problem::Trouble,
@@ -32,6 +32,11 @@ fn goes_on(access: Access) -> &'static str {
 }
 
 impl State {
+    /// What a cause comes to for the agents as they are now (K4).
+    pub(super) fn failure(&self, cause: Cause) -> Failure {
+        Failure::of(cause, self.kiro.access(), self.settings.runtime)
+    }
+
     /// A fresh `whoami` says that Kiro is signed in, or an agent has answered: what waits for that goes on.
     pub(super) async fn kiro_signed_in(&mut self) {
         let waits = |trouble: &Trouble| matches!(trouble, Trouble::RunFailed { failure, .. } if failure.row().fate == Fate::Park);
@@ -58,7 +63,7 @@ impl State {
         self.note_failure(folder, None);
         tracing::warn!(group = folder.as_str(), "Kiro refuses agents; what is to be done waits");
         let waits = if self.owes(&group).await? { "Your messages wait" } else { "A scheduled task waits" };
-        let row = row(self.signed_out_by.unwrap_or(Cause::SignedOut), self.kiro.access());
+        let row = self.failure(self.signed_out_by.unwrap_or(Cause::SignedOut)).row();
         let text = format!("I can't answer now: {} {} {waits} until then.", row.wrong, row.helps);
         let notice = self.notice(&group.jid, folder.as_str(), &text);
         self.store

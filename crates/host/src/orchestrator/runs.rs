@@ -274,7 +274,7 @@ impl State {
         if output.status == Status::Error {
             tracing::warn!(run, cause = ?output.cause, "The agent reported an error");
             tracing::debug!(run, error = output.error, "What it said");
-            self.fail_run(&run, Failure::of(output.cause.unwrap_or(Cause::Unknown), self.kiro.access()));
+            self.fail_run(&run, self.failure(output.cause.unwrap_or(Cause::Unknown)));
             return Ok(());
         }
         let to = chat.clone();

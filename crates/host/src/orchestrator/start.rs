@@ -68,8 +68,8 @@ impl Orchestrator {
                 container::start(container::Config { install: left.install.clone(), socket, image }, doors.engine)
             }
             Runtime::Host => {
-                let (runner, kiro) = (process::find_runner(), kiro::find(&settings, &home.places()).await);
-                process::start(process::Config { runner, kiro }, doors.engine)
+                let (runner, settings, places) = (process::find_runner(), settings.clone(), home.places());
+                process::start(process::Config { runner, settings, places }, doors.engine)
             }
         };
         let to_kiro = kiro::start(settings.clone(), home.clone(), doors.kiro);

@@ -3,7 +3,6 @@
 use jiff::tz::TimeZone;
 use nanoclaw_core::{
     chat::Inbound,
-    failure::Failure as Refusal,
     kiro::{SignIn, Whoami, login::Offer},
     problem::Trouble,
     queue::Event,
@@ -130,7 +129,7 @@ impl World {
     /// Its run ends because Kiro refused it.
     async fn is_refused(&mut self, folder: &str) {
         let run = self.run(folder).unwrap();
-        let refusal = Refusal::of(Cause::SignedOut, self.state.kiro.access());
+        let refusal = self.state.failure(Cause::SignedOut);
         self.state.runs.get_mut(&run).unwrap().failure = Some(refusal);
         let end = RunEnd::Exited { code: 1, stderr: String::new() };
         self.state.run_ended(run, end).await.unwrap();
