@@ -91,11 +91,9 @@ fn words(matter: Matter, access: Access) -> Notification {
                     "Messages wait for another one, and go on by themselves.",
                     "Give another key",
                 ),
-                Access::NoKey => (
-                    "There is no API key for Kiro",
-                    "Messages wait for one, and go on by themselves.",
-                    "Give a key",
-                ),
+                Access::NoKey => {
+                    ("There is no API key for Kiro", "Messages wait for one, and go on by themselves.", "Give a key")
+                }
             };
             (title, body, button, Page::Kiro)
         }

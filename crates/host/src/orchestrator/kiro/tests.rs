@@ -114,6 +114,8 @@ impl World {
         let said = Inbound {
             id: format!("{folder}-{}", now().as_millisecond()),
             chat: jid(folder),
+            chat_lid: None,
+            sender_lid: None,
             chat_name: None,
             sender: jid(folder).as_str().to_owned(),
             sender_name: folder.to_owned(),
