@@ -191,7 +191,6 @@ async fn a_kill_loses_nothing_and_answers_nothing_twice() -> Result<()> {
     scene.kill().await?;
     alice.writes_to(&owner, "meanwhile").await?;
     scene.start().await?;
-    // Both were unseen at the start, so they are one turn, which the script answers by its first match.
     alice.hears("Andy: slow answer").await?;
 
     // Right after an answer: it must not come again.
@@ -202,7 +201,11 @@ async fn a_kill_loses_nothing_and_answers_nothing_twice() -> Result<()> {
     scene.until_connected().await?;
     alice.writes_to(&owner, "last one").await?;
     alice.hears("Andy: echo: last one").await?;
-    let texts = alice.texts().await?;
+    // "meanwhile" goes with the slow one, whose answer is for both then, or follows it.
+    let mut texts = alice.texts().await?;
+    if texts.get(1).is_some_and(|text| text == "Andy: echo: meanwhile") {
+        texts.remove(1);
+    }
     assert_eq!(texts, ["Andy: slow answer", "Andy: echo: quick one", "Andy: echo: last one"]);
     scene.end().await
 }

@@ -77,6 +77,7 @@ async fn a_task_runs_at_its_time_and_its_result_comes() -> Result<()> {
     let before = alice.texts().await?.len();
     scene.kill().await?;
     scene.start().await?;
+    scene.ctl(&["resume"]).await?;
     alice.hears("Andy: Water them (1).").await?;
     scene.until("its run has ended", |status| status["runs"] == json!([])).await?;
     let listed = scene.ctl(&["tasks", "list"]).await?;

@@ -1,0 +1,122 @@
+//! What it reads and writes itself: logs, settings, programs of this computer.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use nanoclaw_core::command::Command;
+use serde_json::json;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    time::timeout,
+};
+
+use crate::{
+    asked, ctl, ended,
+    owner::{Owner, SOON},
+    process,
+};
+
+#[tokio::test]
+async fn logs_whole_and_followed_over_a_new_file() {
+    // T7
+    let mut owner = Owner::start();
+    let log = owner.home.log();
+    let lines = |from: u32, to: u32| (from..to).map(|n| format!("line {n} ä\n")).collect::<String>();
+    fs::write(&log, lines(0, 20_000)).unwrap();
+    let answer = json!({"path": log});
+    let whole = asked(&mut owner, &["logs"], Command::Logs { run: None }, Ok(answer.clone())).await;
+    assert!(whole.stdout == lines(0, 20_000), "{} bytes", whole.stdout.len());
+    assert_eq!(
+        asked(&mut owner, &["logs", "--json"], Command::Logs { run: None }, Ok(answer.clone())).await.json(),
+        answer
+    );
+
+    let mut following = process(owner.home.root(), &["logs", "-f"]).spawn().unwrap();
+    owner.next().await.reply.send(Ok(answer)).unwrap();
+    let mut seen = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = async || timeout(SOON, seen.next_line()).await.unwrap().unwrap().unwrap();
+    let first = next().await;
+    assert!(first.starts_with("line 19") && first.ends_with('ä'), "{first}");
+    while next().await != "line 19999 ä" {}
+    fs::rename(&log, log.with_extension("log.1")).unwrap();
+    fs::write(&log, "fresh\n").unwrap();
+    assert_eq!(next().await, "fresh");
+}
+
+#[tokio::test]
+async fn a_link_in_place_of_a_runs_log_is_not_followed() {
+    // R7
+    let mut owner = Owner::start();
+    let path = owner.home.root().join("agent.log");
+    std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+    let run = Command::Logs { run: Some("r".into()) };
+    let failed = asked(&mut owner, &["logs", "--run", "r"], run, Ok(json!({"path": path}))).await;
+    assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""));
+}
+
+#[tokio::test]
+async fn settings_get_and_set() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path();
+    assert_eq!(ctl(home, &["settings", "get", "ASSISTANT_NAME"]).await.stdout, "Andy\n");
+    assert_eq!(ctl(home, &["settings", "set", "ASSISTANT_NAME", "Ben"]).await.code, Some(0));
+    assert_eq!(ctl(home, &["settings", "get", "ASSISTANT_NAME"]).await.stdout, "Ben\n");
+    let idle = ctl(home, &["settings", "set", "IDLE_TIMEOUT", "1000", "--json"]).await.json();
+    assert_eq!((&idle["value"], &idle["source"], &idle["default"]), (&json!(1000), &json!("file"), &json!(300_000)));
+    let all = ctl(home, &["settings", "get", "--json"]).await.json();
+    assert_eq!(all.as_array().unwrap().len(), nanoclaw_core::settings::SETTINGS.len());
+    for (words, code) in [
+        (["settings", "set", "IDLE_TIMEOUT", "-1", "--json"], "bad-setting"),
+        (["settings", "set", "TYPO", "1", "--json"], "unknown-setting"),
+    ] {
+        let refused = ctl(home, &words).await;
+        assert_eq!((refused.code, &refused.json()["error"]["code"]), (Some(1), &json!(code)));
+        assert_eq!(refused.stderr.lines().count(), 1);
+    }
+    let mut overridden = process(home, &["settings", "set", "ASSISTANT_NAME", "Cleo"]);
+    overridden.env("NANOCLAW_ASSISTANT_NAME", "Dora");
+    assert!(ended(overridden).await.stdout.contains("Dora"));
+    fs::write(home.join("settings.json"), "{").unwrap();
+    let refused = ctl(home, &["settings", "get"]).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.starts_with("settings.json can't be read"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn kiro_status_asks_the_program_itself() {
+    // K1
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path();
+    let missing = ctl(home, &["kiro", "status", "--json"]).await;
+    assert_eq!((missing.code, &missing.json()["host"]["state"]), (Some(0), &json!("missing")));
+    let program = home.join("kiro-cli");
+    for (script, state, text) in [
+        (
+            r#"echo '{"accountType":"BuilderId","email":"a@b.c"}'"#,
+            "signed-in",
+            "This computer: Signed in (Builder ID, a@b.c).\n",
+        ),
+        (
+            "echo 'Not logged in' >&2; exit 1",
+            "signed-out",
+            "This computer: Signed out.\nSign in (`nanoclawctl kiro login`). Messages wait until then, and go on by themselves.\n",
+        ),
+        (
+            r"printf 'error: \033[31mdispatch failure' >&2; exit 1",
+            "unknown",
+            "This computer: Can't tell: error:  [31mdispatch failure\n",
+        ),
+    ] {
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let with = |words: &[&str]| {
+            let mut asking = process(home, words);
+            asking.env("NANOCLAW_KIRO_CLI_PATH", &program);
+            ended(asking)
+        };
+        let told = with(&["kiro", "status", "--json"]).await.json();
+        assert_eq!((&told["mode"], &told["host"]["state"]), (&json!("shared"), &json!(state)));
+        assert_eq!(told["path"], json!(program));
+        assert!(told["host"]["at"].as_str().unwrap().ends_with('Z'));
+        assert_eq!(with(&["kiro", "status"]).await.stdout, text);
+    }
+}
