@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use nanoclaw_core::{chat::Jid, status::rfc3339};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::lids::{self, Address};
+
 /// A chat as `nanoclawctl chats --json` shows it.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,11 +25,13 @@ pub struct Chat {
 ///
 /// # Errors
 /// What SQLite says.
-pub fn known_as<'a>(connection: &Connection, jid: &'a Jid, lid: Option<&'a Jid>) -> Result<&'a Jid> {
+pub fn known_as(connection: &Connection, jid: &Jid, lid: Option<&Jid>) -> Result<Jid> {
+    let Address { jid, lid } = lids::known(connection, jid.as_str(), lid.map(Jid::as_str))?;
+    let jid = Jid::new(jid);
     let Some(lid) = lid else { return Ok(jid) };
     let mut registered = connection.prepare_cached("SELECT 1 FROM registered_groups WHERE jid = ?1")?;
-    if registered.exists([lid.as_str()])? {
-        return Ok(if registered.exists([jid.as_str()])? { jid } else { lid });
+    if registered.exists([lid])? {
+        return Ok(if registered.exists([jid.as_str()])? { jid } else { Jid::new(lid) });
     }
     // One that was registered once keeps what was said in it.
     let met = connection
@@ -35,10 +39,10 @@ pub fn known_as<'a>(connection: &Connection, jid: &'a Jid, lid: Option<&'a Jid>)
             "DELETE FROM chats WHERE jid = ?1 AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_jid = ?1)
              RETURNING name, last_message_time",
         )?
-        .query_row([lid.as_str()], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?)))
+        .query_row([lid], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?)))
         .optional()?;
     if let Some((name, at)) = met {
-        note(connection, jid, name.as_deref(), at.as_deref())?;
+        note(connection, &jid, name.as_deref(), at.as_deref())?;
     }
     Ok(jid)
 }

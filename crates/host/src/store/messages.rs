@@ -11,7 +11,7 @@ use nanoclaw_core::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{chats, outbox, time};
+use super::{chats, lids, outbox, time};
 
 /// The most messages of context, and the most that want an answer, in one hand-over; and the most bytes of either. Together
 /// they fit in a line of the runner's stdin, whatever is escaped in them.
@@ -33,7 +33,7 @@ pub struct Assistant {
 }
 
 /// Keeps what arrived: metadata of each chat, and the content where the chat is registered (M1). What was kept before is
-/// not kept twice, also where its sender was known by LID alone then (M9).
+/// not kept twice, also where it came under another address of its sender (M9).
 ///
 /// Returns the messages that are new, in their order.
 ///
@@ -43,7 +43,8 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
     let mut kept = Vec::new();
     for inbound in batch.iter().filter(|inbound| !is_ignored(&inbound.chat)) {
         let chat = chats::known_as(connection, &inbound.chat, inbound.chat_lid.as_ref())?;
-        chats::touch(connection, chat, inbound.chat_name.as_deref(), inbound.sent_at)?;
+        let sender = lids::known(connection, &inbound.sender, inbound.sender_lid.as_deref())?;
+        chats::touch(connection, &chat, inbound.chat_name.as_deref(), inbound.sent_at)?;
         let Some(text) = inbound.text.as_deref().filter(|text| !text.trim().is_empty()) else { continue };
         let ours = outbox::knows(connection, &inbound.id)?;
         let is_bot = is_bot(text, inbound.from_me, ours, &assistant.name, assistant.own_number);
@@ -61,14 +62,14 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
                 params![
                     inbound.id,
                     chat.as_str(),
-                    inbound.sender,
+                    sender.jid,
                     inbound.sender_name,
                     text,
                     rfc3339(inbound.sent_at),
                     inbound.from_me,
                     is_bot,
                     is_order,
-                    inbound.sender_lid
+                    sender.lid
                 ],
                 |row| row.get(0),
             )
@@ -77,7 +78,7 @@ pub fn accept(connection: &Connection, batch: &[Inbound], assistant: &Assistant)
             seq,
             id: inbound.id.clone(),
             chat: chat.clone(),
-            sender: inbound.sender.clone(),
+            sender: sender.jid.clone().into_owned(),
             sender_name: inbound.sender_name.clone(),
             content: text.to_owned(),
             sent_at: inbound.sent_at,

@@ -11,6 +11,7 @@ pub mod chats;
 pub mod cursors;
 pub mod groups;
 pub mod import;
+mod lids;
 pub mod messages;
 pub mod outbox;
 pub mod parked;
@@ -40,6 +41,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_trace.sql"),
     include_str!("migrations/003_calls.sql"),
+    include_str!("migrations/004_lids.sql"),
 ];
 
 /// How long another program may hold the database before we say so.

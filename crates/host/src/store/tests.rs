@@ -130,13 +130,26 @@ fn who_was_met_by_lid_alone_is_the_same_when_the_number_is_known() {
     messages::accept(&db, &[by_both("3", "third", 7)], &andy()).unwrap();
     assert_eq!(chats(&db).iter().map(|chat| &chat.0).collect::<Vec<_>>(), [&alice(), &lid]);
 
+    // One that is registered by its number has also what names none: WhatsApp told the number before.
+    let db = connection();
+    register(&db);
+    let kept = [by_lid("0", "who?", 4), by_both("1", "hello", 5), by_lid("1", "hello", 5), by_lid("2", "again", 6)]
+        .into_iter()
+        .flat_map(|inbound| messages::accept(&db, &[inbound], &andy()).unwrap())
+        .map(|message| (message.chat, message.sender, message.id));
+    let expect = ["1", "2"].map(|id| (alice(), alice().to_string(), id.to_owned()));
+    assert_eq!(kept.collect::<Vec<_>>(), expect);
+    assert_eq!(chats(&db).len(), 1);
+
     // In a group.
     let db = connection();
     let family = Jid::new("120363000000000001@g.us");
     groups::add(&db, &Group::new(family.clone(), "Family", Folder::main()), at(0)).unwrap();
     let in_family = |inbound| Inbound { chat: family.clone(), chat_lid: None, ..inbound };
-    let twice = [in_family(by_lid("1", "hello", 5)), in_family(by_both("1", "hello", 5))];
-    assert_eq!(messages::accept(&db, &twice, &andy()).unwrap().len(), 1);
+    let often = [by_lid("1", "hello", 5), by_both("1", "hello", 5), by_lid("1", "hello", 5)].map(in_family);
+    assert_eq!(messages::accept(&db, &often, &andy()).unwrap().len(), 1);
+    let often = [by_both("2", "hello", 6), by_lid("2", "hello", 6), by_both("2", "hello", 6)].map(in_family);
+    assert_eq!(messages::accept(&db, &often, &andy()).unwrap().len(), 1);
 }
 
 #[test]

@@ -123,10 +123,19 @@ async fn who_writes_by_lid_alone_at_first_has_one_chat_and_each_message_once() {
     after.sort_by_key(|message| message.id != before.id);
     assert_eq!((&before.chat, &after[0].chat, &after[0].id), (&lid, &number, &before.id));
 
+    // WhatsApp's library may forget in a restart what it knew.
+    channel.stop().await;
+    hidden();
+    world.server.send(CAROL, ME, "late", None).await.unwrap();
+    let mut channel = Channel::start(world.config());
+    let late = channel.kept().await;
+    channel.connected().await;
+
     // Met only.
     assert_eq!(accept(&store, [first.clone()]).await, []);
     assert_eq!(chats(&store).await, [(lid.clone(), "Carol".to_owned())]);
     accept(&store, after.clone()).await;
+    accept(&store, [late.clone()]).await;
     assert_eq!(chats(&store).await, [(number, "Carol".to_owned())]);
     // Registered by the LID, as that was all that was known.
     let store = world.shelf();
@@ -134,8 +143,9 @@ async fn who_writes_by_lid_alone_at_first_has_one_chat_and_each_message_once() {
     store.write(move |db| groups::add(db, &group, Timestamp::now())).await.unwrap();
     let mut kept = accept(&store, [first, before]).await;
     kept.extend(accept(&store, after).await);
+    kept.extend(accept(&store, [late]).await);
     let texts: Vec<_> = kept.iter().map(|message| (&message.chat, message.content.as_str())).collect();
-    assert_eq!(texts, [(&lid, "first"), (&lid, "twice"), (&lid, "last")]);
+    assert_eq!(texts, [(&lid, "first"), (&lid, "twice"), (&lid, "last"), (&lid, "late")]);
     assert_eq!(chats(&store).await, [(lid.clone(), "Carol".to_owned())]);
     channel.send("3EB0000000000000000001", CAROL_LID, "answer");
     channel.acked().await;
