@@ -65,9 +65,17 @@ pub async fn done(app: &AppHandle, action: Action) -> Result<(), Trouble> {
 
 /// Reads the login entry, and says what is in it.
 pub fn tell_autostart(app: &AppHandle) {
-    match autostart::read(app) {
-        Ok(entry) => drop(app.state::<watch::Sender<Desktop>>().send_replace(entry)),
-        Err(error) => tracing::warn!("{error:#}"),
+    tell_desktop(app, |desktop| {
+        if let Err(error) = autostart::read(app, desktop) {
+            tracing::warn!("{error:#}");
+        }
+    });
+}
+
+/// Says what only the desktop can tell; a start that failed has nobody to tell it to.
+pub fn tell_desktop(app: &AppHandle, change: impl FnOnce(&mut Desktop)) {
+    if let Some(desktop) = app.try_state::<watch::Sender<Desktop>>() {
+        desktop.send_modify(change);
     }
 }
 

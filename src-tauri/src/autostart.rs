@@ -19,17 +19,18 @@ pub fn plugin() -> TauriPlugin<Wry> {
     tauri_plugin_autostart::Builder::new().app_name(NAME).arg(AT_LOGIN).build()
 }
 
-/// Reads the system's entry.
+/// Reads the system's entry, and puts down what is in it.
 ///
 /// # Errors
 /// When it is there but can't be read.
-pub fn read(app: &AppHandle) -> Result<Desktop> {
+pub fn read(app: &AppHandle, desktop: &mut Desktop) -> Result<()> {
     let entry = nanoclaw_host::autostart::read(&app.path().home_dir()?, &program()?)?;
-    let troubles = match &entry {
+    desktop.troubles = match &entry {
         Entry::Other { program } => vec![Trouble::OldService { program: program.clone() }],
         Entry::Off | Entry::Ours => Vec::new(),
     };
-    Ok(Desktop { autostart: Some(entry == Entry::Ours), troubles })
+    desktop.autostart = Some(entry == Entry::Ours);
+    Ok(())
 }
 
 /// Turns it on, in the place of whatever entry of our name there is, or off.

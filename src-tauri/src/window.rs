@@ -5,7 +5,9 @@ use nanoclaw_core::{
     problem::Trouble,
     status::AppStatus,
 };
-use tauri::{AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Wry};
+use tauri::{AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent, Wry};
+
+use crate::act;
 
 const MAIN: &str = "main";
 
@@ -64,7 +66,15 @@ fn build(
         .inner_size(width, height)
         .min_inner_size(480.0, 240.0)
         .on_navigation(is_ours);
-    with(window).build().map(drop)
+    let window = with(window).build()?;
+    act::tell_desktop(app, |desktop| desktop.watched = true);
+    let closing = app.clone();
+    window.on_window_event(move |event| {
+        if matches!(event, WindowEvent::Destroyed) {
+            act::tell_desktop(&closing, |desktop| desktop.watched = false);
+        }
+    });
+    Ok(())
 }
 
 /// Nothing but the app's own page is ever shown, whatever is dropped on the window.

@@ -48,6 +48,8 @@ function draw() {
   patch(toasts, toastList(ui.toasts, drop));
   const confirm = ui.asked?.confirm;
   patch(dialog, confirm ? question(confirm, answer) : []);
+  // How long the window takes to be of use is measured from outside.
+  if (view && !performance.getEntriesByName("usable").length) performance.mark("usable");
   if (confirm && !dialog.open) dialog.showModal();
   if (!confirm && dialog.open) dialog.close();
 }

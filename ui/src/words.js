@@ -287,7 +287,9 @@ export const ABOUT = {
   packText: "Packs what helps to find a fault: the log’s end, the settings, how things are. Phone numbers, names of chats and e-mail addresses are taken out. Look through it before you give it away.",
   doPack: "Pack a bundle",
   packed: "It lies here",
-  open: "NanoClaw is free software under the MIT licence, and made of free software: its lock files name all of it, each with its version.",
+  made: "What it is made of",
+  showMade: "Show all",
+  open: "NanoClaw is free software under the MIT licence, and made of free software, each part under its own.",
 };
 
 export const SETUP = {

@@ -172,8 +172,8 @@ export class Page {
     return this.browser.call("Target.closeTarget", { targetId: this.target });
   }
 
-  async look({ width = 900, height = 640, dark = false, features = [] }) {
-    await this.call("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: false });
+  async look({ width = 900, height = 640, scale = 1, dark = false, features = [] }) {
+    await this.call("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: scale, mobile: false });
     const scheme = { name: "prefers-color-scheme", value: dark ? "dark" : "light" };
     // Without motion, two pictures of one state are the same.
     await this.call("Emulation.setEmulatedMedia", { features: [scheme, { name: "prefers-reduced-motion", value: "reduce" }, ...features] });
@@ -221,10 +221,10 @@ export class Page {
     return this.get("app.asked");
   }
 
-  async picture(name) {
+  async picture(name, folder = ARTEFACTS) {
     const { data } = await this.call("Page.captureScreenshot", { format: "png", optimizeForSpeed: true });
-    await mkdir(ARTEFACTS, { recursive: true });
-    await writeFile(join(ARTEFACTS, `${name}.png`), Buffer.from(data, "base64"));
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, `${name}.png`), Buffer.from(data, "base64"));
   }
 }
 

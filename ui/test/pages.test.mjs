@@ -32,6 +32,7 @@ const ASKED = [
   { name: "settings-allow", page: "settings", state: "ready", does: ["ul.card .btn.quiet"] },
   { name: "settings-broken", page: "settings", state: "ready", known: { "allowlist.get": { path: "/home/maya/.config/nanoclaw/mount-allowlist.json", allowlist: null, always: [], problem: { text: "/home/maya/.config/nanoclaw/mount-allowlist.json can't be used, so no extra folder is mounted: EOF while parsing.", cure: "Mend the file." } } } },
   { name: "about", state: "ready", does: [".section:nth-of-type(1) .btn", ".section:nth-of-type(2) .btn"] },
+  { name: "about-made", page: "about", state: "ready", does: [".section:nth-of-type(3) .btn"] },
   { name: "kiro-identity-center", page: "kiro", state: "needs_you_kiro", does: ["input[value=identity-center]"] },
   { name: "setup-main", page: "setup", state: "first_start_chat" },
 ];

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask run | test | image | bench | chaos | fuzz | engine`.
+//! The project's own commands: `cargo xtask run | test | image | bench | chaos | fuzz | licences | pictures | engine`.
 
 mod bench;
 mod chaos;
@@ -6,7 +6,9 @@ mod demo;
 mod engine;
 mod fuzz;
 mod image;
+mod licences;
 mod needs;
+mod pictures;
 mod program;
 mod run;
 mod steps;
@@ -72,6 +74,10 @@ enum Task {
         /// One target alone
         target: Option<String>,
     },
+    /// Write down what NanoClaw is made of, for the window's page About
+    Licences,
+    /// Take the README's pictures anew
+    Pictures,
     /// A Docker engine of the checkout's own, for as long as one likes
     Engine {
         #[command(subcommand)]
@@ -116,6 +122,8 @@ fn perform(task: Task) -> Result<()> {
         Task::Bench { figures } => bench::bench(&figures),
         Task::Chaos { rounds, seed } => chaos::chaos(rounds, seed),
         Task::Fuzz { target } => fuzz::fuzz(target.as_deref()),
+        Task::Licences => licences::write(),
+        Task::Pictures => pictures::pictures(),
         Task::Engine { action: Action::Start } => {
             say(&format!("DOCKER_HOST={}", engine::start_and_leave()?));
             Ok(())

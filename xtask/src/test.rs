@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::engine::Engine;
 use crate::program::{cargo, program, root, run};
 use crate::steps::Steps;
-use crate::{image, needs, run};
+use crate::{image, licences, needs, run};
 
 /// What the root workspace is built with beside a person's own programs; no manifest may say it (the walls test holds that).
 pub const FEATURES: [&str; 2] = ["--features", "nanoclaw/fake-peers,fake-whatsapp/client-tests"];
@@ -31,7 +31,8 @@ pub fn test(nextest: &[String]) -> Result<()> {
         let deny = ["deny", "--log-level", "error", "check", "bans", "licenses", "sources"];
         steps.step("dependencies", || {
             run(cargo().args(deny))?;
-            run(in_container().args(deny))
+            run(in_container().args(deny))?;
+            licences::check()
         })?;
         steps.step("clippy, container", || {
             run(in_container().arg("clippy").args(CONTAINER).args(["--", "-Dwarnings"]))

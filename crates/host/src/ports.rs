@@ -142,6 +142,8 @@ pub enum ToEngine {
     StartEngine(Starter),
     /// Somebody looks: each container answers with `Measured`.
     Measure,
+    /// Whether a window is open: then an engine that is away is looked for each second.
+    Watched(bool),
     /// Ends the task; containers are left as they are.
     Shutdown,
 }
@@ -211,6 +213,8 @@ pub struct Desktop {
     /// Whether the system starts us at login (T5).
     pub autostart: Option<bool>,
     pub troubles: Vec<Trouble>,
+    /// Whether a window is open.
+    pub watched: bool,
 }
 
 /// A person's command and where its answer goes.

@@ -26,7 +26,7 @@ mod containers;
 pub mod desktop;
 mod http;
 mod kiro;
-mod proxy;
+pub mod proxy;
 mod scene;
 mod whatsapp;
 

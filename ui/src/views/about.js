@@ -21,8 +21,22 @@ export function about(page, view) {
     h("div.btns", { key: "do" }, button({ label: ABOUT.copy, picture: "copy", press: () => page.copy(all) }), buttonOf(page, view.openLog)),
     doctor(page),
     bundle(page),
-    h("p.small.dim", { key: "open" }, ABOUT.open),
+    madeOf(page),
   ];
+}
+
+/** Read only when it is asked for: it is long. @param {Page} page @returns {Child} */
+function madeOf(page) {
+  /** @type {[string, string, string][] | null} */
+  const all = page.get("about.licences", null);
+  const show = async () => page.set("about.licences", (await import("../licences.js")).LICENCES);
+  const line = (/** @type {[string, string, string]} */ [name, version, licence]) => h("li", { key: `${name} ${version}` }, h("span.mono", null, `${name} ${version}`), h("span.dim", null, licence));
+  return section(
+    ABOUT.made,
+    null,
+    h("p.dim", null, ABOUT.open),
+    all ? h("ul.card.parts.above", { "aria-label": ABOUT.made }, ...all.map(line)) : h("div.btns.above", null, button({ label: ABOUT.showMade, press: () => void show() })),
+  );
 }
 
 /** @param {Page} page @returns {Child} */

@@ -1,7 +1,7 @@
 //! Keeps the connection to the engine: whether it is there, whether the image is, and who may use it.
 //!
 //! While the engine is there its own events tell what changes, and nothing is asked on a clock. While it is away it is looked
-//! for every [`RETRY`]. Must not: run containers. Called by nobody; it tells the runs by a watched value and the loop by
+//! for every [`RETRY`], or [`RETRY_WATCHED`]. Must not: run containers. Called by nobody; it tells the runs by a watched value and the loop by
 //! [`FromEngine::Status`].
 
 use std::{
@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 use nanoclaw_core::status::{EngineState, EngineStatus, ImageState, ImageStatus};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -29,6 +29,8 @@ use crate::{moment::moment, ports::FromEngine};
 
 /// How often an absent engine is looked for.
 const RETRY: Duration = Duration::from_secs(5);
+/// The same while a window is open (T1).
+const RETRY_WATCHED: Duration = Duration::from_secs(1);
 /// How long runs are held for an engine that went away: a restart that keeps containers takes a few seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// Events of this past are asked for too: the engine's clock may lag behind, and nothing may fall between two looks.
@@ -85,7 +87,20 @@ impl Connection {
             if away_since.elapsed() >= PATIENCE {
                 self.reach.send_replace(Reach::GivenUp);
             }
-            sleep(RETRY).await;
+            self.pause().await;
+        }
+    }
+
+    /// Until the next look at an absent engine; at once where a window opens on an old one.
+    async fn pause(&self) {
+        let mut watched = self.edge.runs.watched.subscribe();
+        let began = Instant::now();
+        loop {
+            let pause = if *watched.borrow_and_update() { RETRY_WATCHED } else { RETRY };
+            tokio::select! {
+                () = sleep_until(began + pause) => return,
+                _ = watched.changed() => {}
+            }
         }
     }
 

@@ -100,11 +100,15 @@ impl Edge {
 
 /// The runs of this process, and where each takes its orders.
 #[derive(Default)]
-struct Runs(Mutex<HashMap<String, mpsc::UnboundedSender<Order>>>);
+struct Runs {
+    orders: Mutex<HashMap<String, mpsc::UnboundedSender<Order>>>,
+    /// Whether a person looks on.
+    watched: watch::Sender<bool>,
+}
 
 impl Runs {
     fn all(&self) -> MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Order>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ids(&self) -> HashSet<String> {
@@ -176,6 +180,7 @@ async fn serve(
                     });
                 }
                 Some(ToEngine::Measure) => runs.ids().iter().for_each(|run| runs.order(run, Order::Measure)),
+                Some(ToEngine::Watched(watched)) => drop(runs.watched.send_replace(watched)),
                 Some(ToEngine::Shutdown) | None => return,
             },
             Some(_) = tasks.join_next() => {}

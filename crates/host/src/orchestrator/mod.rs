@@ -305,7 +305,12 @@ impl State {
                 self.reply(waits, ask.reply, answer);
             }
             Input::Kiro(said) => self.kiro_said(said).await,
-            Input::Desktop(desktop) => self.desktop = desktop,
+            Input::Desktop(desktop) => {
+                if desktop.watched != self.desktop.watched {
+                    self.send_engine(ToEngine::Watched(desktop.watched));
+                }
+                self.desktop = desktop;
+            }
             Input::Due => self.due().await?,
             Input::Schedule => self.tasks_due().await?,
             Input::Quiet | Input::Gone(_) => {}

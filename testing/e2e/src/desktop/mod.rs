@@ -13,6 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -109,13 +110,13 @@ impl Desktop {
         screen::close(&self.display).await
     }
 
-    /// The screen with the tray's menu open in a real panel, as a PNG: for people to look at.
+    /// The tray's menu, open in a real panel, as a PNG: for people to look at.
     pub async fn picture_of_menu(&self) -> Result<Vec<u8>> {
         let mut panel = program("xfce4-panel", &self.folder)?;
         panel.arg("--disable-wm-check").envs(self.environment());
         let _panel = panel.env("XDG_CONFIG_HOME", settings_of_the_panel(&self.folder)?).spawn().context("no panel")?;
         screen::open_menu(&self.display).await?;
-        screen::picture(&self.display)
+        screen::picture_of_menu(&self.display)
     }
 
     /// The window's page. The window must be open.
@@ -134,7 +135,7 @@ pub async fn no_process_is(name: &str, variable: &str) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut left = processes_with(variable)?;
-        left.retain(|process| process.starts_with(name));
+        left.retain(|(_, process)| process.starts_with(name));
         if left.is_empty() {
             return Ok(());
         }
@@ -146,15 +147,25 @@ pub async fn no_process_is(name: &str, variable: &str) -> Result<()> {
     }
 }
 
-/// The names of the processes that have this in their environment.
-fn processes_with(variable: &str) -> Result<Vec<String>> {
+/// Kills the processes whose name begins so that have this in their environment.
+pub fn kill_processes(name: &str, variable: &str) -> Result<()> {
+    for (process, _) in processes_with(variable)?.iter().filter(|(_, process)| process.starts_with(name)) {
+        let pid = process.file_name().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
+        kill_process(pid.context("no pid")?, Signal::KILL)?;
+    }
+    Ok(())
+}
+
+/// The processes that have this in their environment: where `/proc` has them, and their names.
+pub fn processes_with(variable: &str) -> Result<Vec<(PathBuf, String)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let process = entry?.path();
         // One that has just ended has no file any more.
         let environment = fs::read(process.join("environ")).unwrap_or_default();
         if environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes()) {
-            found.push(fs::read_to_string(process.join("comm")).unwrap_or_default());
+            let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+            found.push((process, name));
         }
     }
     Ok(found)

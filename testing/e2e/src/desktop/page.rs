@@ -39,6 +39,15 @@ impl Page {
             }
         };
         let page = Self { driver, session, _process: process };
+        // A window that has just gone leaves the driver at nothing: it is shown the one that is there.
+        loop {
+            let all = page.driver.get(&format!("/session/{}/window/handles", page.session)).await?;
+            match all["value"].as_array().and_then(|all| all.last()) {
+                Some(handle) => break page.post("window", json!({"handle": handle})).await.map(drop)?,
+                None if Instant::now() > deadline => bail!("no window to attach to"),
+                None => sleep(std::time::Duration::from_millis(50)).await,
+            }
+        }
         page.post("timeouts", json!({"script": PATIENCE.as_millis() as u64})).await?;
         Ok(page)
     }

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tokio::time::{Instant, sleep};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt, EventMask, ImageFormat,
-    MOTION_NOTIFY_EVENT, MapState, Window,
+    AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt, EventMask, GetGeometryReply,
+    ImageFormat, MOTION_NOTIFY_EVENT, MapState, Window,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
 use crate::PATIENCE;
+
+/// Pixels of the screen that a picture of the menu has beside it.
+const MARGIN: u16 = 1;
 
 /// The windows that can be seen, with their titles.
 pub fn windows(display: &str) -> Result<Vec<(Window, String)>> {
@@ -61,7 +64,7 @@ pub async fn open_menu(display: &str) -> Result<()> {
     let (server, screen) = RustConnection::connect(Some(display))?;
     let root = server.setup().roots[screen].root;
     let deadline = Instant::now() + PATIENCE;
-    while !has_menu(&server, screen)? {
+    while menu(&server, screen)?.is_none() {
         if Instant::now() > deadline {
             bail!("no menu opens");
         }
@@ -76,21 +79,26 @@ pub async fn open_menu(display: &str) -> Result<()> {
 }
 
 /// A menu is higher than the panel.
-fn has_menu(server: &RustConnection, screen: usize) -> Result<bool> {
+fn menu(server: &RustConnection, screen: usize) -> Result<Option<GetGeometryReply>> {
     for (window, _) in seen(server, screen)? {
-        if server.get_geometry(window)?.reply().is_ok_and(|geometry| geometry.height > 100) {
-            return Ok(true);
+        if let Ok(geometry) = server.get_geometry(window)?.reply()
+            && geometry.height > 100
+        {
+            return Ok(Some(geometry));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
-/// The whole screen as a PNG.
-pub fn picture(display: &str) -> Result<Vec<u8>> {
+/// The menu as it hangs from the panel, as a PNG.
+pub fn picture_of_menu(display: &str) -> Result<Vec<u8>> {
     let (server, screen) = RustConnection::connect(Some(display))?;
-    let screen = &server.setup().roots[screen];
-    let (width, height) = (screen.width_in_pixels, screen.height_in_pixels);
-    let image = server.get_image(ImageFormat::Z_PIXMAP, screen.root, 0, 0, width, height, !0)?.reply()?;
+    let root = server.setup().roots[screen].root;
+    let menu = menu(&server, screen)?.context("no menu is open")?;
+    // The edges are the menu's own.
+    let width = menu.width + u16::try_from(menu.x)? + MARGIN;
+    let height = menu.height + u16::try_from(menu.y)? + MARGIN;
+    let image = server.get_image(ImageFormat::Z_PIXMAP, root, 0, 0, width, height, !0)?.reply()?;
     let rgb: Vec<u8> = image.data.chunks(4).flat_map(|pixel| pixel.iter().take(3).rev().copied()).collect();
     let mut png = Vec::new();
     let mut encoder = png::Encoder::new(&mut png, width.into(), height.into());

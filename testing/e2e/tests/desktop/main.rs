@@ -2,6 +2,8 @@
 //! read and clicked on the bus, its window in the real WebKit, its agents in real containers.
 
 mod day;
+mod figures;
+mod kiro;
 mod starts;
 mod troubles;
 mod window;
@@ -10,9 +12,16 @@ use std::fs;
 
 use anyhow::Result;
 use nanoclaw_e2e::{Phone, Scene, desktop::Page};
+use serde_json::json;
 
 async fn people(scene: &Scene) -> Result<(Phone, Phone)> {
     Ok((scene.phone("4915110000001", "Owner").await?, scene.phone("4915110000002", "Alice").await?))
+}
+
+/// Shows a page of the window.
+async fn shows(page: &Page, name: &str) -> Result<()> {
+    page.run(&format!("location.hash = {}", json!(name))).await?;
+    page.until("!location.hash || location.hash === '#'").await.map(drop)
 }
 
 /// Keeps a picture of the window, for people to look at.

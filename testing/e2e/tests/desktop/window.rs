@@ -7,7 +7,7 @@ use nanoclaw_e2e::{
 };
 use serde_json::{Value, json};
 
-use crate::{people, picture};
+use crate::{people, picture, shows};
 
 #[tokio::test]
 async fn from_a_first_start_to_a_first_answer() -> Result<()> {
@@ -98,11 +98,6 @@ async fn chats_tasks_settings_and_the_rest_in_the_window() -> Result<()> {
     page.reads("Who is signed in").await?;
     picture(&scene, &page, "kiro").await?;
     scene.end().await
-}
-
-async fn shows(page: &Page, name: &str) -> Result<()> {
-    page.run(&format!("location.hash = {}", json!(name))).await?;
-    page.until("!location.hash || location.hash === '#'").await.map(drop)
 }
 
 /// Types into a field and leaves it.

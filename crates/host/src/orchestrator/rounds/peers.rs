@@ -215,7 +215,7 @@ impl Agents {
                 }
             }
             ToEngine::Stop { run, .. } => self.end(&run, RunEnd::Exited { code: 143, stderr: String::new() }),
-            ToEngine::StartEngine(_) | ToEngine::Measure | ToEngine::Shutdown => {}
+            ToEngine::StartEngine(_) | ToEngine::Measure | ToEngine::Watched(_) | ToEngine::Shutdown => {}
         }
     }
 

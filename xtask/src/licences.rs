@@ -1,0 +1,78 @@
+//! `cargo xtask licences`: what NanoClaw is made of, with the licence of each part, as the window's page About shows it.
+//!
+//! From `cargo metadata` of both workspaces: what the programs that people get are linked from, on Linux and on a Mac.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::program::{cargo, root};
+
+const FILE: &str = "ui/src/licences.js";
+const SYSTEMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-apple-darwin"];
+/// The workspace's folder, and its programs that people get.
+const SHIPPED: [(&str, &[&str]); 2] = [(".", &["nanoclaw", "nanoclaw-host"]), ("container", &["nanoclaw-agent"])];
+
+/// Writes the file.
+pub fn write() -> Result<()> {
+    fs::write(root().join(FILE), text()?).with_context(|| FILE.to_owned())
+}
+
+/// Holds the file to what the lock files say.
+pub fn check() -> Result<()> {
+    let kept = fs::read_to_string(root().join(FILE)).unwrap_or_default();
+    ensure!(kept == text()?, "{FILE} is not what the lock files say: run `cargo xtask licences`");
+    Ok(())
+}
+
+fn text() -> Result<String> {
+    let mut parts = BTreeSet::new();
+    for (folder, programs) in SHIPPED {
+        for system in SYSTEMS {
+            parts.extend(linked(&metadata(folder, system)?, programs)?);
+        }
+    }
+    let lines: Vec<_> = parts.iter().map(|part| format!("  {},\n", json!(part))).collect();
+    Ok(format!(
+        "// Made by `cargo xtask licences` from the lock files. Not to be edited.\n\n\
+         /** What NanoClaw is made of: name, version, licence. @type {{[string, string, string][]}} */\n\
+         export const LICENCES = [\n{}];\n",
+        lines.concat()
+    ))
+}
+
+fn metadata(folder: &str, system: &str) -> Result<Value> {
+    let mut command = cargo();
+    command.current_dir(root().join(folder));
+    let output = command.args(["metadata", "--format-version=1", "--locked", "--filter-platform", system]).output()?;
+    ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Name, version and licence of all that the programs need, but what is our own.
+fn linked(metadata: &Value, programs: &[&str]) -> Result<Vec<[String; 3]>> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let id = |value: &Value| value["id"].as_str().unwrap_or_default().to_owned();
+    let packages: BTreeMap<String, Value> =
+        list(&metadata["packages"]).into_iter().map(|package| (id(&package), package)).collect();
+    let nodes: BTreeMap<String, Vec<Value>> =
+        list(&metadata["resolve"]["nodes"]).iter().map(|node| (id(node), list(&node["deps"]))).collect();
+    let is_shipped =
+        |package: &Value| package["source"].is_null() && programs.iter().any(|name| package["name"] == *name);
+    let mut open: Vec<String> = packages.values().filter(|package| is_shipped(package)).map(id).collect();
+    ensure!(open.len() == programs.len(), "not all of {programs:?} are there");
+    let mut seen = BTreeSet::new();
+    while let Some(package) = open.pop() {
+        if seen.insert(package.clone()) {
+            let needs = nodes.get(&package).into_iter().flatten();
+            // Kind null: linked in. What only builds or tests it is not.
+            let linked = needs.filter(|need| list(&need["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()));
+            open.extend(linked.filter_map(|need| need["pkg"].as_str().map(str::to_owned)));
+        }
+    }
+    let others = seen.iter().filter_map(|id| packages.get(id)).filter(|package| !package["source"].is_null());
+    let word = |package: &Value, key: &str| package[key].as_str().unwrap_or("see its package").to_owned();
+    Ok(others.map(|package| ["name", "version", "license"].map(|key| word(package, key))).collect())
+}
