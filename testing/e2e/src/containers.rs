@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{ContainerConfig, ContainerCreateBody, ContainerSummary};
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateContainerOptions, EventsOptionsBuilder, KillContainerOptions,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    TagImageOptionsBuilder, UploadToContainerOptionsBuilder,
 };
+use bollard::{Docker, body_full};
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -101,6 +102,13 @@ impl Containers {
         Ok(serde_json::to_value(self.docker.inspect_container(name, None).await?)?)
     }
 
+    /// What the engine kept of its output; empty where it keeps none.
+    pub async fn log(&self, name: &str) -> String {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
+        let pieces: Vec<_> = self.docker.logs(name, Some(options)).collect().await;
+        pieces.into_iter().flatten().map(|piece| piece.to_string()).collect()
+    }
+
     /// Kills one behind NanoClaw's back.
     pub async fn kill(&self, name: &str) -> Result<()> {
         Ok(self.docker.kill_container(name, None::<KillContainerOptions>).await?)
@@ -122,6 +130,32 @@ impl Containers {
     pub async fn name_image(&self, image: &str, name: &str) -> Result<()> {
         let (repository, tag) = name.split_once(':').context("no tag")?;
         let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        Ok(self.docker.tag_image(image, Some(options)).await?)
+    }
+
+    /// Makes an image like another, where a program that it has is not there.
+    pub async fn without(&self, program: &str, like: &str, name: &str) -> Result<()> {
+        let body = ContainerCreateBody { image: Some(like.to_owned()), ..ContainerCreateBody::default() };
+        let container = self.docker.create_container(None::<CreateContainerOptions>, body).await?.id;
+        // A link to nowhere is what a file can be replaced by without a program of the image's.
+        let mut link = tar::Header::new_gnu();
+        link.set_entry_type(tar::EntryType::Symlink);
+        link.set_size(0);
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append_link(&mut link, program.trim_start_matches('/'), "/nowhere")?;
+        let into = UploadToContainerOptionsBuilder::new().path("/").build();
+        self.docker.upload_to_container(&container, Some(into), body_full(archive.into_inner()?.into())).await?;
+        let (repo, tag) = name.split_once(':').context("a name has a tag")?;
+        let options = CommitContainerOptionsBuilder::new().container(&container).repo(repo).tag(tag).build();
+        self.docker.commit_container(options, ContainerConfig::default()).await?;
+        let force = RemoveContainerOptionsBuilder::new().force(true).build();
+        Ok(self.docker.remove_container(&container, Some(force)).await?)
+    }
+
+    /// Gives an image another name, which is then another's no more.
+    pub async fn rename(&self, image: &str, name: &str) -> Result<()> {
+        let (repo, tag) = name.split_once(':').context("a name has a tag")?;
+        let options = TagImageOptionsBuilder::new().repo(repo).tag(tag).build();
         Ok(self.docker.tag_image(image, Some(options)).await?)
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use nanoclaw_e2e::{PATIENCE, Phone, Scene};
+use nanoclaw_e2e::{PATIENCE, Phone, Scene, built};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -117,6 +117,24 @@ async fn a_killed_app_leaves_no_process() -> Result<()> {
     scene.kiro().plays(&json!({}))?;
     scene.start().await?;
     alice.hears("Andy: echo: slow").await?;
+    scene.end().await
+}
+
+#[tokio::test]
+async fn a_kiro_cli_that_is_installed_later_is_found() -> Result<()> {
+    // A5, C4
+    let (mut scene, owner, alice) = linked("host_runtime_installs").await?;
+    scene.quit().await?;
+    let program = scene.user().join("bin/kiro-cli");
+    scene.set("NANOCLAW_KIRO_CLI_PATH", &program.display().to_string());
+    scene.start().await?;
+    scene.until_connected().await?;
+    alice.writes_to(&owner, "hello").await?;
+    alice.hears_of("I could not answer: kiro-cli was not found. Install it on the computer that I run on.").await?;
+    fs::create_dir(scene.user().join("bin"))?;
+    fs::copy(built("kiro-cli")?, &program)?;
+    alice.writes_to(&owner, "and now?").await?;
+    alice.hears_of("echo: and now?").await?;
     scene.end().await
 }
 

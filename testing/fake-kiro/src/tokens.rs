@@ -5,6 +5,7 @@
 //! talks to the same one. A refresh waits on the network with nothing locked, so two clients can race; a client of an older
 //! version that comes second deletes the token. A write that is killed in its midst leaves the store empty.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,11 +14,15 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 use crate::script::{Account, Tokens, log};
 
 const STORE: &str = "data.sqlite3";
 const PROVIDER: &str = "fake-provider.json";
+/// How its tokens begin: they must be in no log, argument or environment.
+const ACCESS_TOKEN: &str = "aoa-fake-access-token";
+const REFRESH_TOKEN: &str = "aor-fake-refresh-token";
 
 #[derive(Clone, Deserialize, Serialize)]
 struct Token {
@@ -25,6 +30,25 @@ struct Token {
     refresh: u64,
     /// Milliseconds of Unix time.
     expires_at: u64,
+    /// Under the name of kiro-cli's table, what a real one would be.
+    #[serde(flatten)]
+    kept: BTreeMap<String, Value>,
+}
+
+impl Token {
+    fn new(account: Account, refresh: u64, tokens: &Tokens) -> Token {
+        let name = match account.account_type.as_str() {
+            "Social" => "kirocli:social:token",
+            "ExternalIdP" => "kirocli:external-idp:token",
+            _ => "kirocli:odic:token",
+        };
+        let secrets = json!({
+            "access_token": format!("{ACCESS_TOKEN}-{refresh}"),
+            "refresh_token": format!("{REFRESH_TOKEN}-{refresh}"),
+        });
+        let kept = BTreeMap::from([(name.to_owned(), secrets)]);
+        Token { account, refresh, expires_at: now() + tokens.live_ms, kept }
+    }
 }
 
 /// What the identity provider knows.
@@ -47,7 +71,7 @@ pub fn account(tokens: &Tokens) -> Option<Account> {
 pub fn keep(account: Account, tokens: &Tokens) -> io::Result<()> {
     let _lock = locked()?;
     let refresh = rotate()?;
-    write(tokens, &Token { account, refresh, expires_at: now() + tokens.live_ms })
+    write(tokens, &Token::new(account, refresh, tokens))
 }
 
 pub fn remove() -> io::Result<()> {
@@ -69,7 +93,7 @@ fn refresh(tokens: &Tokens, stale: &Token) -> Option<Account> {
     let good = read_in::<Provider>(&folder(), PROVIDER).unwrap_or_default().good == stale.refresh;
     log(&serde_json::json!({"event": "refresh", "good": good}));
     if good {
-        let fresh = Token { refresh: rotate().ok()?, expires_at: now() + tokens.live_ms, ..stale.clone() };
+        let fresh = Token::new(stale.account.clone(), rotate().ok()?, tokens);
         // On a read-only mount the old token stays, and is good no more.
         return write(tokens, &fresh).ok().map(|()| fresh.account);
     }

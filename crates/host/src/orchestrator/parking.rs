@@ -56,20 +56,25 @@ impl State {
         }
     }
 
-    /// A chat's work waits from now on; the chat is told, unless it was since something was last answered there.
-    pub(super) async fn park(&mut self, folder: &Folder) -> Result<()> {
-        let Some(group) = self.groups.get(folder).cloned() else { return Ok(()) };
+    /// A chat's work waits from now on; the chat is told, unless it was since something was last answered there. False: there is
+    /// none, as another hand-over took it along.
+    pub(super) async fn park(&mut self, folder: &Folder) -> Result<bool> {
+        let Some(group) = self.groups.get(folder).cloned() else { return Ok(false) };
+        let has_messages = self.owes(&group).await?;
+        if !has_messages && self.queue.waiting().iter().all(|one| one.folder != *folder || one.tasks == 0) {
+            return Ok(false);
+        }
         // That its last run failed is not the news any more.
         self.note_failure(folder, None);
         tracing::warn!(group = folder.as_str(), "Kiro refuses agents; what is to be done waits");
-        let waits = if self.owes(&group).await? { "Your messages wait" } else { "A scheduled task waits" };
+        let waits = if has_messages { "Your messages wait" } else { "A scheduled task waits" };
         let row = self.failure(self.signed_out_by.unwrap_or(Cause::SignedOut)).row();
         let text = format!("I can't answer now: {} {} {waits} until then.", row.wrong, row.helps);
         let notice = self.notice(&group.jid, folder.as_str(), &text);
         self.store
             .write(move |db| if parked::tell(db, &group.jid)? { outbox::add(db, &notice, now()) } else { Ok(()) })
             .await?;
-        self.flush().await
+        self.flush().await.map(|()| true)
     }
 
     /// What goes before the first answer in a chat that was told to wait.

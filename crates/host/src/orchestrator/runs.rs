@@ -88,7 +88,8 @@ impl State {
                 }
             },
             Effect::Park(folder) => match self.park(&folder).await {
-                Ok(()) => Ok(None),
+                Ok(true) => Ok(None),
+                Ok(false) => Ok(Some(Event::Dropped(folder))),
                 Err(error) => {
                     self.note_internal(&error);
                     Ok(Some(Event::NotParked(folder)))

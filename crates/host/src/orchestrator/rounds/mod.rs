@@ -1,6 +1,6 @@
 //! Rounds of deaths, in process: the loop and its store on a real file, dropped at named moments while people write in some
-//! chats and things go wrong at the edges. In the end each message is answered exactly once and in its chat's order, and
-//! nothing waits (C1–C4, M12, M13).
+//! chats and things go wrong at the edges. In the end each message is answered exactly once and in its chat's order, nothing
+//! waits, and what had to wait for a sign-in was said once (C1–C4, K3, M12, M13).
 //!
 //! A round's story comes from its seed alone; what the store's thread does meanwhile stays chance. `NANOCLAW_ROUNDS=N` and
 //! `NANOCLAW_SEED=S` play others, and a single one shows its log. What needs a process, a container or a socket is `cargo xtask chaos`.
@@ -40,7 +40,7 @@ use crate::{
     paths::Home,
     store::{self, Store, cursors, groups, messages, outbox},
 };
-use peers::{Luck, Phones, agents, numbers, whatsapp};
+use peers::{Luck, Phones, agents, kiro, numbers, whatsapp};
 
 /// Of each half.
 const ROUNDS: u64 = 5_000;
@@ -55,6 +55,8 @@ const CHATS: [(&str, &str); 4] = [
     ("4915110000004@s.whatsapp.net", "carol"),
     (FAMILY, "family"),
 ];
+/// What a chat is told that has to wait (K3).
+const WAITS: &str = "I can't answer now: Kiro is signed out.";
 /// How long a life may take; its clock runs a thousand times faster, so its retries are over within a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -102,7 +104,10 @@ fn play(seed: u64) {
     let told = format!("{rounds} rounds in {:?}, ended by {met:?}\n", began.elapsed());
     std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes()).unwrap();
     if rounds == ROUNDS {
-        assert!(MOMENTS.iter().all(|moment| met.get(moment) > Some(&100)), "some moment is not met any more: {met:?}");
+        assert!(
+            MOMENTS.iter().chain(&["parked"]).all(|moment| met.get(moment) > Some(&100)),
+            "some moment is not met any more: {met:?}"
+        );
     }
 }
 
@@ -158,6 +163,9 @@ impl Round {
             *met.entry(how).or_default() += 1;
         }
         self.life(true).await?;
+        let waited =
+            |(chat, _): &(&str, &str)| self.phones.shown(&Jid::new(*chat)).iter().any(|text| text.contains(WAITS));
+        *met.entry("parked").or_default() += u32::from(CHATS.iter().any(waited));
         self.judge()
     }
 
@@ -170,14 +178,14 @@ impl Round {
         let (to_engine, engine_orders) = mpsc::unbounded_channel();
         let ipc = Ipc::start(self.home.ipc(), Default::default(), doors.ipc).unwrap();
         let accepting = doors.intake.accepting.clone();
-        // Nobody is asked who is signed in: what is not known holds nothing up.
-        let to_kiro = mpsc::unbounded_channel().0;
+        let (to_kiro, kiro_orders) = mpsc::unbounded_channel();
         let edges = Edges { to_channel, to_engine, to_kiro, ipc, accepting };
         let mut state = State::on(edges, self.home.clone(), self.settings.clone(), store.clone(), left).await;
-        let (link, engine) = (self.luck(), self.luck());
+        let (link, engine, sign_in) = (self.luck(), self.luck(), self.luck());
         let mut tasks = JoinSet::new();
         tasks.spawn(whatsapp(self.phones.clone(), doors.intake, doors.channel, channel_orders, link));
         tasks.spawn(agents(doors.engine, engine_orders, engine));
+        tasks.spawn(kiro(doors.kiro, kiro_orders, sign_in));
         tasks.spawn(async move {
             let (publish, _status) = watch::channel(Arc::new(state.facts().status(super::now())));
             // It ends where the link to WhatsApp met its moment.
@@ -275,7 +283,7 @@ impl Round {
     fn judge(&self) -> Result<(), String> {
         let right = |(chat, asked): (&&'static str, &Vec<u32>)| {
             let texts = self.phones.shown(&Jid::new(*chat));
-            self.heard(chat) == *asked && texts.iter().all(|text| text.starts_with("Andy: heard "))
+            self.heard(chat) == *asked && waits_are_told(&texts)
         };
         if self.asked.iter().all(right) { Ok(()) } else { Err(self.account()) }
     }
@@ -287,6 +295,17 @@ impl Round {
         });
         chats.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// K3: that a chat's work waits is said once, and once that it goes on, before the next answer. Else there are answers alone.
+fn waits_are_told(texts: &[String]) -> bool {
+    let mut waits = false;
+    let in_order = texts.iter().all(|text| match text.as_str() {
+        text if text.starts_with("Andy: ") && text.contains(WAITS) => !std::mem::replace(&mut waits, true),
+        "Andy: Kiro is signed in again, and I go on." => std::mem::replace(&mut waits, false),
+        text => !waits && text.starts_with("Andy: heard "),
+    });
+    in_order && !waits
 }
 
 /// Nothing waits: every text is acknowledged, every turn closed, every cursor at the end.

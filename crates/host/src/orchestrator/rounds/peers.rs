@@ -8,10 +8,11 @@ use std::{
 
 use nanoclaw_core::{
     chat::{Inbound, Jid},
+    kiro::{SignIn, Whoami},
     link::Link,
     status::{EngineState, EngineStatus, ImageState, ImageStatus},
 };
-use nanoclaw_protocol::{FollowUp, Output, Status};
+use nanoclaw_protocol::{Cause, FollowUp, Output, Status};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     sync::{Notify, mpsc},
@@ -19,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    kiro::{FromKiro, ToKiro},
     moment::moment,
     orchestrator::intake::StoreIntake,
     ports::{FromChannel, FromEngine, Intake, Obstacle, RunEnd, ToChannel, ToEngine},
@@ -150,6 +152,23 @@ async fn sending(
     std::future::pending().await
 }
 
+/// Kiro, asked who is signed in: now and then nobody is, until a person signs in at a terminal.
+pub async fn kiro(tell: mpsc::UnboundedSender<FromKiro>, mut orders: mpsc::UnboundedReceiver<ToKiro>, mut luck: Luck) {
+    while let Some(order) = orders.recv().await {
+        let ToKiro::Check(_) = order else { continue };
+        luck.passes(3).await;
+        let out = luck.fails(10);
+        let state = if out { SignIn::SignedOut } else { SignIn::SignedIn };
+        let container = Some(Whoami { state, ..Whoami::missing() });
+        let _ = tell.send(FromKiro::Checked { host: Whoami::missing(), container, old: None });
+        if out {
+            luck.passes(5).await;
+            let _ = tell.send(FromKiro::Changed);
+        }
+    }
+    std::future::pending().await
+}
+
 /// An agent in its container: what it was given and has not answered, and how many results it gave.
 #[derive(Default)]
 struct Agent {
@@ -246,14 +265,15 @@ impl Agents {
         agent.part += 1;
         let (part, turn) = (agent.part, Some(*turn));
         let heard: Vec<String> = given.iter().flat_map(|(_, text)| numbers(text)).map(|n| format!("m{n}")).collect();
-        let failed = self.luck.fails(3);
+        let cause = self.luck.fails(2).then_some(Cause::SignedOut);
+        let failed = cause.is_some() || self.luck.fails(3);
         let output = Output {
             status: if failed { Status::Error } else { Status::Success },
             turn,
             result: (!failed).then(|| format!("heard {}", heard.join(" "))),
             new_session_id: None,
             error: None,
-            cause: None,
+            cause,
             usage: None,
         };
         // Read again after the engine was away.
