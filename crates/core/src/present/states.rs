@@ -68,6 +68,7 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("kiro_own", with(kiro_own)),
         ("kiro_key_missing", with(|facts| facts.kiro.mode = KiroMode::ApiKey)),
         ("kiro_key", with(kiro_key)),
+        ("kiro_key_refused", with(kiro_key_refused)),
         ("first_start", with(first_start)),
         ("first_start_chat", with(first_start_chat)),
         ("first_start_hello", with(|facts| facts.groups.truncate(1))),
@@ -208,6 +209,12 @@ fn kiro_key(facts: &mut Facts) {
     facts.kiro.has_key = true;
     let account = Some("API key".to_owned());
     facts.kiro.container = Some(sign_in(Whoami { account, way: None, ..signed_in() }));
+}
+
+fn kiro_key_refused(facts: &mut Facts) {
+    needs_you_kiro(facts);
+    facts.kiro.container = Some(facts.kiro.host.clone());
+    (facts.kiro.mode, facts.kiro.has_key) = (KiroMode::ApiKey, true);
 }
 
 /// A fresh install, with Docker and Kiro ready.

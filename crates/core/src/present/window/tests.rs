@@ -244,6 +244,29 @@ fn kiro_is_signed_in_by_a_code_in_its_own_view() {
 }
 
 #[test]
+fn who_uses_a_key_is_not_told_to_sign_in() {
+    // K3, K4
+    for (name, headline) in
+        [("kiro_key_refused", "Kiro does not take the API key."), ("kiro_key_missing", "There is no API key for Kiro.")]
+    {
+        let view = window(&named(name));
+        assert_eq!(named(name).headline.text, headline, "{name}");
+        assert!(view.kiro.key.is_some() && view.kiro.methods.is_empty() && view.kiro.ends.is_none(), "{name}");
+        let told =
+            serde_json::to_string(&json!([view.kiro.panel, view.notices, view.vitals, view.containers])).unwrap();
+        assert!(!told.contains("ign in") && !told.contains("igned out"), "{name}: {told}");
+    }
+}
+
+#[test]
+fn a_refused_sign_in_is_ended_after_a_yes_alone() {
+    // K2
+    let view = window(&named("kiro_not_in_containers")).kiro;
+    assert!(view.ends.is_some_and(|ends| ends.text.contains("this whole computer")) && !view.methods.is_empty());
+    assert_eq!(window(&named("needs_you_kiro")).kiro.ends, None, "nobody is signed in");
+}
+
+#[test]
 fn modes_say_what_they_expose_and_ask_first() {
     // K4
     let modes = window(&named("kiro_own")).kiro.modes;
