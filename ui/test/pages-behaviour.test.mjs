@@ -25,6 +25,16 @@ inTab("Kiro is signed in to by a way, with what it asks for", all.needs_you_kiro
   assert.equal(await page.get("document.querySelector('#startUrl').value.trim()"), "https://example.awsapps.com/start");
 });
 
+inTab("a sign-in that agents are refused with is ended after a yes", all.kiro_not_in_containers, async (page) => {
+  // K2
+  await page.go("kiro");
+  await page.click("form .btn.primary");
+  await page.until("document.querySelector('dialog[open]')");
+  assert.deepEqual(await page.asked(), []);
+  await page.click("dialog .danger");
+  assert.deepEqual(await page.asked(), [{ name: "kiro.login", args: { method: "builder-id", browser: false, yes: true } }]);
+});
+
 inTab("its code is large, copied, and gone when it has run out", all.kiro_login, async (page) => {
   // K2
   await page.go("kiro");

@@ -61,7 +61,7 @@ function ways(page, { methods, ends, browser }) {
   const begin = (/** @type {Event} */ event) => {
     const { startUrl, region, browser: here } = filled(event);
     const organisation = chosen.organisation ? { startUrl: startUrl.trim(), region: region.trim() } : {};
-    const send = () => void page.submit("kiro.login", "kiro.login", { method: chosen.method, ...organisation, browser: here === "on", yes: Boolean(ends) });
+    const send = () => void page.submit("kiro.login", "kiro.login", { method: chosen.method, ...organisation, browser: here === "on", ...(ends ? { yes: true } : {}) });
     if (ends) page.confirm(ends, send);
     else send();
   };
