@@ -12,7 +12,7 @@ use crate::steps::Steps;
 use crate::test::ROOT;
 use crate::{image, needs};
 
-const STORY: &str = "package(nanoclaw-e2e) & test(a_real_panel_shows_it)";
+const STORY: &str = "package(nanoclaw-e2e) & test(a_real_panel_shows_that_all_is_well)";
 
 pub fn pictures() -> Result<()> {
     let mut steps = Steps::begin();
@@ -27,7 +27,7 @@ pub fn pictures() -> Result<()> {
         story.env("DOCKER_HOST", &engine.host).env("NANOCLAW_TEST_IMAGE", image::AGENT_FOR_TESTS);
         run(&mut story)
     })?;
-    let kept = root().join("target/artefacts/desktop/tray-working.png");
+    let kept = root().join("target/artefacts/desktop/tray-ready.png");
     fs::copy(&kept, root().join("docs/pictures/tray.png")).with_context(|| kept.display().to_string())?;
     steps.end();
     Ok(())

@@ -22,8 +22,8 @@ export function settings(page, view) {
     return [
       page.get("settings.changed", false) ? h("div.banner.info", { key: "restart", role: "status" }, markOf("busy"), h("div.mid", null, h("b", null, SETTINGS.saved), h("p", null, SETTINGS.savedText)), buttonOf(page, view.restart)) : null,
       section(SETTINGS.computer, null, h("div.card", null, atLogin(page, view), row({ key: "quit", title: h("span.t", null, SETTINGS.quit), text: SETTINGS.quitText, end: [buttonOf(page, view.quit)] }))),
-      allowlist(page),
       ...groups.map(([title, names]) => section(title, null, h("div.card", null, ...rows(names)))),
+      allowlist(page),
     ];
   });
 }

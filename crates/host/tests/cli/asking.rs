@@ -139,6 +139,11 @@ async fn a_refusal_is_one_sentence() {
 #[tokio::test]
 async fn lists_for_people_and_for_programs() {
     let mut owner = Owner::start();
+    let preview = ["tasks", "preview", "--schedule", "cron", "--value", "0 8 * * *"];
+    let planned = Command::TasksPreview { schedule: "cron".to_owned(), value: "0 8 * * *".to_owned() };
+    let times = json!({"zone": "UTC", "times": [{"at": "2026-05-13T08:00:00.000Z", "text": "tomorrow at 08:00"}]});
+    let told = asked(&mut owner, &preview, planned, Ok(times)).await;
+    assert_eq!(told.stdout, "tomorrow at 08:00\n");
     let chats = json!([
         {"jid": "1@g.us", "name": "Family \u{1b}[31m\n\u{202e}", "lastActivity": "2026-01-02T03:04:05.000Z", "isGroup": true, "isRegistered": true},
         {"jid": "2@s.whatsapp.net", "name": "Bob", "lastActivity": null, "isGroup": false, "isRegistered": false},

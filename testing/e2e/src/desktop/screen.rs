@@ -14,9 +14,6 @@ use x11rb::rust_connection::RustConnection;
 
 use crate::PATIENCE;
 
-/// Pixels of the screen that a picture of the menu has beside it.
-const MARGIN: u16 = 1;
-
 /// The windows that can be seen, with their titles.
 pub fn windows(display: &str) -> Result<Vec<(Window, String)>> {
     let (server, screen) = RustConnection::connect(Some(display))?;
@@ -96,8 +93,8 @@ pub fn picture_of_menu(display: &str) -> Result<Vec<u8>> {
     let root = server.setup().roots[screen].root;
     let menu = menu(&server, screen)?.context("no menu is open")?;
     // The edges are the menu's own.
-    let width = menu.width + u16::try_from(menu.x)? + MARGIN;
-    let height = menu.height + u16::try_from(menu.y)? + MARGIN;
+    let width = menu.width + u16::try_from(menu.x)?;
+    let height = menu.height + u16::try_from(menu.y)?;
     let image = server.get_image(ImageFormat::Z_PIXMAP, root, 0, 0, width, height, !0)?.reply()?;
     let rgb: Vec<u8> = image.data.chunks(4).flat_map(|pixel| pixel.iter().take(3).rev().copied()).collect();
     let mut png = Vec::new();

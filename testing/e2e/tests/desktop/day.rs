@@ -136,3 +136,21 @@ async fn a_real_panel_shows_it() -> Result<()> {
     keep(&scene, "tray-working", &desktop.picture_of_menu().await?)?;
     scene.end().await
 }
+
+/// The README's picture is of this one: it needs no container, so that it can be taken as nobody in particular.
+#[tokio::test]
+async fn a_real_panel_shows_that_all_is_well() -> Result<()> {
+    // T1, T2
+    let mut scene = Scene::begin("desktop_well").await?;
+    let desktop = scene.desktop().await?;
+    let (owner, alice) = people(&scene).await?;
+    scene.start_desktop(&desktop, &["--login"]).await?;
+    let status = scene.until("a code is there", |status| status["whatsapp"]["qr"]["data"].is_string()).await?;
+    owner.scans(status["whatsapp"]["qr"]["data"].as_str().context("no code")?).await?;
+    scene.until_connected().await?;
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    let tray = desktop.tray().await?;
+    tray.until("all is well", |shown| shown.icon == "ready" && shown.row(&["Start a container"]).is_some()).await?;
+    keep(&scene, "tray-ready", &desktop.picture_of_menu().await?)?;
+    scene.end().await
+}

@@ -165,7 +165,9 @@ fn pss_of(variable: &str) -> Result<u64> {
         if name.trim() != "nanoclawctl" {
             let rollup = fs::read_to_string(process.join("smaps_rollup")).unwrap_or_default();
             let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or_default();
-            all += pss.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default();
+            let pss: u64 = pss.trim().trim_end_matches(" kB").parse().unwrap_or_default();
+            println!("  {}: {} MiB", name.trim(), pss / 1024);
+            all += pss;
         }
     }
     Ok(all / 1024)

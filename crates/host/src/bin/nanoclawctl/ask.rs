@@ -200,6 +200,7 @@ fn tell(command: &Command, answer: &Value, out: &mut Out) -> Result<(), Failure>
             out.table(["CONTAINER", "SEES", "AT", "ACCESS"], rows, "")
         }
         Command::TasksList {} => tasks::tell_list(answer, out),
+        Command::TasksPreview { .. } => tasks::tell_preview(answer, out),
         Command::TasksHistory { .. } => tasks::tell_history(answer, out),
         command => out.line(plain(&sentence(command, answer))),
     }

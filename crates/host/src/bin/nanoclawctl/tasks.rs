@@ -4,7 +4,7 @@ use clap::Subcommand;
 use nanoclaw_core::{command::Command, schedule::Context};
 use serde_json::Value;
 
-use crate::out::{Failure, Out, at, list, local};
+use crate::out::{Failure, Out, at, list, local, plain};
 
 /// Characters of a prompt or a result that a table shows.
 const SHOWN: usize = 50;
@@ -30,6 +30,14 @@ pub enum TasksWords {
         #[arg(long, value_enum, default_value = "isolated")]
         context: ContextKind,
     },
+    /// Tell the next five times of a schedule, and plan nothing
+    Preview {
+        #[arg(long, value_enum)]
+        schedule: ScheduleKind,
+        /// As for `add`
+        #[arg(long, allow_hyphen_values = true)]
+        value: String,
+    },
     /// Let a task rest
     Pause { id: String },
     /// Let a task go on, from its next time
@@ -49,6 +57,17 @@ pub enum ScheduleKind {
     Once,
 }
 
+impl ScheduleKind {
+    fn word(self) -> String {
+        let word = match self {
+            ScheduleKind::Cron => "cron",
+            ScheduleKind::Interval => "interval",
+            ScheduleKind::Once => "once",
+        };
+        word.to_owned()
+    }
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum ContextKind {
     Group,
@@ -61,18 +80,14 @@ pub fn command(words: TasksWords) -> Command {
         TasksWords::Add { group, prompt, schedule, value, context } => Command::TasksAdd {
             group,
             prompt,
-            schedule: match schedule {
-                ScheduleKind::Cron => "cron",
-                ScheduleKind::Interval => "interval",
-                ScheduleKind::Once => "once",
-            }
-            .to_owned(),
+            schedule: schedule.word(),
             value,
             context: match context {
                 ContextKind::Group => Context::Group,
                 ContextKind::Isolated => Context::Isolated,
             },
         },
+        TasksWords::Preview { schedule, value } => Command::TasksPreview { schedule: schedule.word(), value },
         TasksWords::Pause { id } => Command::TasksPause { id },
         TasksWords::Resume { id } => Command::TasksResume { id },
         TasksWords::Cancel { id } => Command::TasksCancel { id },
@@ -95,6 +110,11 @@ pub fn tell_list(answer: &Value, out: &mut Out) -> Result<(), Failure> {
     });
     let none = "No tasks are planned. See `nanoclawctl tasks add --help`.";
     out.table(["ID", "GROUP", "STATUS", "SCHEDULE", "NEXT", "PROMPT"], rows.collect(), none)
+}
+
+/// The times of `tasks preview` for a person.
+pub fn tell_preview(answer: &Value, out: &mut Out) -> Result<(), Failure> {
+    list(answer, "/times").iter().try_for_each(|time| out.line(plain(at(time, "/text"))))
 }
 
 /// The list of `tasks history` for a person.
