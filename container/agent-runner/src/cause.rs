@@ -91,7 +91,12 @@ const TABLE: [(Cause, &[&str]); 9] = [
 /// None where the text says nothing that is known.
 pub fn of(text: &str) -> Option<Cause> {
     let text = text.to_lowercase();
-    TABLE.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign))).map(|(cause, _)| *cause)
+    let has = |line: &str, cause| {
+        TABLE.iter().any(|(of, signs)| *of == cause && signs.iter().any(|sign| line.contains(sign)))
+    };
+    // A line about an MCP server may tell of a sign-in, a limit or a network of that server's.
+    let means = |line: &str, cause| has(line, cause) && (cause == Cause::Mcp || !has(line, Cause::Mcp));
+    TABLE.iter().map(|(cause, _)| *cause).find(|cause| text.lines().any(|line| means(line, *cause)))
 }
 
 /// Only Kiro itself says these. An MCP server or a tool that speaks of a sign-in of its own does not.
@@ -135,6 +140,9 @@ mod tests {
             ("Invalid model ID: claude-9", Some(Model)),
             ("no agent with name x found", Some(Agent)),
             ("MCP server fetch failed to start", Some(Mcp)),
+            ("MCP server github failed: token has expired", Some(Mcp)),
+            ("mcp startup: not logged in to the shop\nRate exceeded", Some(Quota)),
+            ("MCP server shop timed out\nerror: Not logged in", Some(SignedOut)),
             ("dispatch failure: dns error", Some(Network)),
             ("something else", None),
         ] {

@@ -20,7 +20,8 @@ pub type RunId = String;
 /// Waiting times before a failed run is tried again (Q4).
 const RETRY_SECONDS: [i64; 5] = [5, 10, 20, 40, 80];
 
-/// How often work is tried that Kiro refused as signed out again and again, while it says when asked that it is signed in.
+/// How often work is tried that Kiro refused as signed out again and again, while it says when asked that it is signed in, or
+/// can't be asked.
 const REFUSED_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// How long until a chat that could not be told is told again.
@@ -135,13 +136,20 @@ struct Lane {
     keep_warm: bool,
     /// The chat has to be told that all retries failed, before anything else is done for it.
     give_up: bool,
-    /// Since when its work waits for a sign-in; `retry_at` is then the first moment at which one is believed.
-    parked: Option<Timestamp>,
+    /// Its work waits for a sign-in; `retry_at` is then the first moment at which one is believed.
+    parked: Option<Parked>,
     /// How many runs in a row Kiro has refused as signed out.
     refused: u32,
     run: Option<Active>,
     attempt: u32,
     retry_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Parked {
+    /// When the oldest of its work came, as far as that is known: the oldest goes on first.
+    since: Timestamp,
+    at: Timestamp,
 }
 
 #[derive(Debug)]
@@ -267,8 +275,8 @@ impl Queue {
         if !self.engine_ready || self.paused || self.quitting {
             return None;
         }
-        let by_clock = |lane: &&Lane| lane.run.is_none() && (lane.parked.is_none() || self.sign_in == SignIn::SignedIn);
-        self.lanes.values().filter(by_clock).filter_map(|lane| lane.retry_at).min()
+        let moment = |lane: &Lane| if lane.parked.is_some() { lane.goes_on_at(self.sign_in) } else { lane.retry_at };
+        self.lanes.values().filter(|lane| lane.run.is_none() && lane.has_work()).filter_map(moment).min()
     }
 
     pub fn run_state(&self, run: &str) -> Option<RunState> {
@@ -338,8 +346,10 @@ impl Queue {
 
     /// In which order what waited for a sign-in goes on.
     fn oldest_parked_first(&mut self) {
-        let since = |folder: &Folder| self.lanes.get(folder).and_then(|lane| lane.parked).unwrap_or(Timestamp::MAX);
-        self.waiting.make_contiguous().sort_by_key(since);
+        let parked = |folder: &Folder| self.lanes.get(folder).and_then(|lane| lane.parked);
+        self.waiting
+            .make_contiguous()
+            .sort_by_key(|folder| parked(folder).map_or(Timestamp::MAX, |parked| parked.since));
     }
 
     fn ended(&mut self, run: &str, outcome: Outcome, more: bool, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -370,7 +380,7 @@ impl Queue {
                 }
                 (Fate::Park, _) => {
                     let wait = retry_after(lane.refused).unwrap_or(REFUSED_AGAIN);
-                    effects.push(lane.park(&folder, active.since));
+                    effects.push(lane.park(&folder, active.since, now));
                     lane.refused += 1;
                     lane.retry_at = now.checked_add(wait).ok();
                 }
@@ -407,14 +417,14 @@ impl Queue {
             };
             // It has waited long enough; from now on it waits for a place, not for the clock.
             lane.retry_at = lane.retry_at.filter(|at| *at > now);
-            if self.sign_in == SignIn::SignedIn && lane.retry_at.is_none() {
+            if lane.goes_on_at(self.sign_in).is_some_and(|at| at <= now) {
                 lane.parked = None;
             }
             if lane.is_ready(now) && std::mem::take(&mut lane.give_up) {
                 effects.push(Effect::GiveUp(folder.clone()));
             }
             if lane.is_ready(now) && self.sign_in == SignIn::SignedOut && lane.needs_kiro() {
-                effects.push(lane.park(&folder, now));
+                effects.push(lane.park(&folder, now, now));
             }
             if lane.is_ready(now) && running < cap {
                 effects.extend(lane.start(&folder, now));
@@ -461,9 +471,21 @@ impl Lane {
         self.messages || !self.tasks.is_empty()
     }
 
-    fn park(&mut self, folder: &Folder, since: Timestamp) -> Effect {
-        (self.parked, self.attempt, self.retry_at) = (Some(since), 0, None);
+    fn park(&mut self, folder: &Folder, since: Timestamp, at: Timestamp) -> Effect {
+        (self.parked, self.attempt, self.retry_at) = (Some(Parked { since, at }), 0, None);
         Effect::Park(folder.clone())
+    }
+
+    /// When work that waits for a sign-in is tried again, as far as is known now. Where nobody can tell whether there is one,
+    /// only trying tells.
+    fn goes_on_at(&self, sign_in: SignIn) -> Option<Timestamp> {
+        let at = self.parked?.at;
+        let believed = self.retry_at.unwrap_or(at);
+        match sign_in {
+            SignIn::SignedIn => Some(believed),
+            SignIn::SignedOut => None,
+            SignIn::Unknown | SignIn::Missing => Some(believed.max(at.checked_add(REFUSED_AGAIN).ok()?)),
+        }
     }
 
     /// Tasks go before messages (Q3); a run for messages is warm anyway.

@@ -207,9 +207,9 @@ fn signed_out_work_waits_and_goes_on_oldest_first() {
     assert_eq!(queue.tell(Event::Task(folder("a"), "t".into()), 4), [""; 0]);
     assert_eq!(queue.message("a", 4), [""; 0], "said once");
     assert_eq!(queue.end("b", PARKED, true, 5), ["park b"]);
-    assert_eq!(queue.wake_at(), None);
     assert_eq!(queue.tell(Event::SignIn(SignIn::Unknown), 6), [""; 0], "can't tell is no sign-in");
     assert_eq!(queue.tell(Event::SignIn(SignIn::SignedOut), 7), [""; 0]);
+    assert_eq!(queue.wake_at(), None);
     assert_eq!(queue.message("c", 8), ["park c"], "known to be signed out: no container");
     assert_eq!(queue.waiting().iter().filter(|waiting| waiting.parked).count(), 3);
     assert_eq!(queue.tell(Event::SignedInAnew, 9), [""; 0], "it is asked first");
@@ -236,9 +236,27 @@ fn a_refusal_though_signed_in_is_tried_again_ever_more_seldom() {
     assert_eq!(queue.wake_at(), Some(at(2864 + 900)));
     assert_eq!(queue.tell(Event::SignedInAnew, 3600), ["start a messages"], "a person has signed in");
     assert_eq!(queue.end("a", PARKED, true, 3602), ["park a"]);
-    assert_eq!(queue.wake_at(), None, "nobody was asked since");
+    assert_eq!(queue.wake_at(), Some(at(3602 + 900)), "nobody was asked since");
     assert_eq!(queue.tell(Event::Tick, 3650), [""; 0]);
     assert_eq!(queue.tell(Event::SignIn(SignIn::SignedIn), 3651), ["start a messages"]);
+}
+
+#[test]
+fn where_nobody_can_tell_what_was_refused_is_tried_now_and_then() {
+    // K1, K3
+    for unclear in [SignIn::Unknown, SignIn::Missing] {
+        let mut queue = ready(5);
+        queue.message("a", 0);
+        assert_eq!(queue.end("a", PARKED, true, 1), ["park a"]);
+        queue.tell(Event::SignIn(unclear), 2);
+        assert_eq!(queue.wake_at(), Some(at(901)));
+        assert_eq!(queue.message("a", 900), [""; 0]);
+        assert_eq!(queue.tell(Event::Tick, 901), ["start a messages"]);
+        assert_eq!(queue.end("a", PARKED, true, 902), ["park a"]);
+        assert_eq!(queue.wake_at(), Some(at(902 + 900)));
+        assert_eq!(queue.tell(Event::SignIn(SignIn::SignedOut), 903), [""; 0]);
+        assert_eq!(queue.wake_at(), None);
+    }
 }
 
 #[test]
@@ -340,8 +358,9 @@ proptest! {
         let mut live: BTreeMap<String, Work> = BTreeMap::new();
         let mut owed: BTreeMap<String, bool> = BTreeMap::new();
         let mut tasks: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        // Groups whose work waits for a sign-in, whether one is known to be wanted, and whether one was told since a refusal.
-        let (mut parked, mut signed_out, mut signed_in) = (BTreeSet::new(), false, false);
+        // Groups whose work waits for a sign-in and since when, whether one is known to be wanted, and whether one was told
+        // since a refusal.
+        let (mut parked, mut signed_out, mut signed_in) = (BTreeMap::new(), false, false);
         let group = |g: u8| ["a", "b", "c", "d", "e", "f"][g as usize].to_owned();
         let settle = story.len();
         for (step, happening) in story.into_iter().map(Some).chain(std::iter::repeat_n(None, 200)).enumerate() {
@@ -409,12 +428,14 @@ proptest! {
                 }
                 _ => None,
             };
+            // Where nobody can tell, it is tried after a while.
+            let may_go_on = |since: i64| signed_in || (!signed_out && now - since >= 900);
             for effect in queue.handle(event, at(now)) {
                 match effect {
                     Effect::Start { folder, work, .. } => {
                         let g = folder.to_string();
                         prop_assert!(!live.contains_key(&g), "two runs for {g}");
-                        prop_assert!(!parked.remove(&g) || signed_in, "{g} waits for a sign-in");
+                        prop_assert!(parked.remove(&g).is_none_or(may_go_on), "{g} waits for a sign-in");
                         prop_assert!(work == Work::KeepWarm || !signed_out, "nothing can work now");
                         match &work {
                             Work::Task(t) => {
@@ -441,15 +462,15 @@ proptest! {
                         owed.insert(folder.to_string(), false);
                         tasks.remove(&folder.to_string());
                     }
-                    Effect::Park(folder) => prop_assert!(parked.insert(folder.to_string()), "told once"),
+                    Effect::Park(folder) => prop_assert!(parked.insert(folder.to_string(), now).is_none(), "told once"),
                 }
                 prop_assert!(live.len() <= cap, "more than the cap");
             }
             let waits: BTreeSet<_> =
                 queue.waiting().into_iter().filter(|w| w.parked).map(|w| w.folder.to_string()).collect();
-            prop_assert!(signed_in || parked.is_subset(&waits), "no sign-in was told");
-            parked.retain(|g| waits.contains(g));
-            prop_assert!(must_park.is_none_or(|g| parked.contains(&g)), "tried in vain");
+            prop_assert!(parked.iter().all(|(g, since)| waits.contains(g) || may_go_on(*since)), "no sign-in was told");
+            parked.retain(|g, _| waits.contains(g));
+            prop_assert!(must_park.is_none_or(|g| parked.contains_key(&g)), "tried in vain");
         }
         prop_assert!(live.is_empty(), "all ended");
         prop_assert!(owed.values().all(|owed| !owed), "a message was never given to a run: {owed:?}");

@@ -4,11 +4,11 @@
 use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nanoclaw_core::{mounts::Places, settings::Settings};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::program::Program;
 
@@ -21,18 +21,29 @@ const KNOWN_PLACES: [&str; 4] = [
 ];
 /// A login shell reads whatever its user has written for it.
 const SHELL_PATIENCE: Duration = Duration::from_secs(5);
+/// It is asked again where it has found none.
+const SHELL_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// The kiro-cli of this computer: the one that the settings name and no other, else by the PATH, else in a known place, else
-/// as the user's login shell finds it, which is asked until it has found one.
+/// as the user's login shell finds it, which is asked again only after a while.
 pub async fn find(settings: &Settings, places: &Places) -> Option<PathBuf> {
-    static OF_THE_SHELL: OnceCell<PathBuf> = OnceCell::const_new();
+    /// When it was asked, and what it said.
+    static OF_THE_SHELL: Mutex<Option<(Instant, Option<PathBuf>)>> = Mutex::const_new(None);
     let named = settings.kiro_cli_path.as_deref();
     let found = find_in(named, std::env::var_os("PATH").as_deref(), &places.user);
     if found.is_some() || named.is_some() {
         return found;
     }
-    let asked = async || by_shell(std::env::var_os("SHELL"), SHELL_PATIENCE).await.ok_or(());
-    OF_THE_SHELL.get_or_try_init(asked).await.ok().cloned().filter(|path| is_program(path))
+    let mut of_the_shell = OF_THE_SHELL.lock().await;
+    if let Some((at, said)) = &*of_the_shell {
+        let said = said.as_ref().filter(|path| is_program(path));
+        if said.is_some() || at.elapsed() < SHELL_AGAIN {
+            return said.cloned();
+        }
+    }
+    let said = by_shell(std::env::var_os("SHELL"), SHELL_PATIENCE).await;
+    *of_the_shell = Some((Instant::now(), said.clone()));
+    said
 }
 
 fn find_in(named: Option<&str>, path: Option<&OsStr>, user: &Path) -> Option<PathBuf> {
@@ -67,7 +78,7 @@ fn is_program(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, time::Instant};
+    use std::fs;
 
     use super::{super::program::script, *};
 

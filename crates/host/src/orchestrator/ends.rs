@@ -12,6 +12,7 @@ use nanoclaw_core::{
     status::Wanted,
     trigger::Trigger,
 };
+use nanoclaw_protocol::Cause;
 
 use super::{
     State,
@@ -99,6 +100,7 @@ impl State {
                 let given = trace::of_turns(db, &open)?;
                 if dropped {
                     cursors::close_turns(db, &open)?;
+                    parked::forget(db, &chat)?;
                 }
                 cursors::settle(db, &chat, &of_run)?;
                 let owed = match trigger {
@@ -166,6 +168,13 @@ impl State {
     async fn tell_chat(&mut self, chat: &Jid, about: &str, text: &str) -> Result<()> {
         let text = prompt::signed(text, &self.settings.assistant_name, self.settings.own_number);
         self.say(Outgoing { id: run::message_id(about, 0, u64::MAX), chat: chat.clone(), text }, None).await
+    }
+
+    /// An agent has answered: what would have kept every agent from it is over, whichever chat it was seen in.
+    pub(super) fn agents_answer(&mut self) {
+        let is_over =
+            |failure: &Failure| matches!(failure.cause, Cause::Network | Cause::Quota | Cause::Missing | Cause::Old);
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::RunFailed { failure, .. } if is_over(failure)));
     }
 
     /// The last failure of a chat's runs stands in the status until one goes well.

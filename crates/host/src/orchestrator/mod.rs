@@ -415,6 +415,7 @@ impl State {
     async fn take_groups(&mut self, groups: Vec<Group>) {
         self.groups = groups.into_iter().map(|group| (group.folder.clone(), group)).collect();
         self.look_at_extra_mounts().await;
+        self.watch_kiro();
     }
 
     fn group_of(&self, chat: &Jid) -> Option<&Group> {

@@ -77,6 +77,18 @@ impl State {
         self.flush().await.map(|()| true)
     }
 
+    /// There was nothing to do for a chat after all: where nothing is owed to it, its next wait is told again.
+    pub(super) async fn waits_no_more(&mut self, folder: &Folder) {
+        let Some(group) = self.groups.get(folder).cloned() else { return };
+        let forgotten = match self.owes(&group).await {
+            Ok(false) => self.store.write(move |db| parked::forget(db, &group.jid).map(drop)).await,
+            owes => owes.map(drop),
+        };
+        if let Err(error) = forgotten {
+            self.note_internal(&error);
+        }
+    }
+
     /// What goes before the first answer in a chat that was told to wait.
     pub(super) fn goes_on(&self, chat: &Jid, run: &str) -> impl FnOnce(&Transaction<'_>) -> Result<()> + use<> {
         let (chat, notice) = (chat.clone(), self.notice(chat, run, goes_on(self.kiro.access())));

@@ -60,7 +60,10 @@ impl State {
         match effect {
             Effect::Start { folder, run, work } => match self.start_run(&folder, &run, work).await {
                 Ok(true) => Ok(None),
-                Ok(false) => Ok(Some(Event::Ended { run, outcome: Outcome::Done, more: false })),
+                Ok(false) => {
+                    self.waits_no_more(&folder).await;
+                    Ok(Some(Event::Ended { run, outcome: Outcome::Done, more: false }))
+                }
                 Err(error) => {
                     tracing::error!("the run could not be started: {error:#}");
                     self.note_failure(&folder, Some(Failure::new(NOT_PREPARED)));
@@ -89,7 +92,10 @@ impl State {
             },
             Effect::Park(folder) => match self.park(&folder).await {
                 Ok(true) => Ok(None),
-                Ok(false) => Ok(Some(Event::Dropped(folder))),
+                Ok(false) => {
+                    self.waits_no_more(&folder).await;
+                    Ok(Some(Event::Dropped(folder)))
+                }
                 Err(error) => {
                     self.note_internal(&error);
                     Ok(Some(Event::NotParked(folder)))
@@ -336,6 +342,7 @@ impl State {
             }
         };
         self.all_kept();
+        self.agents_answer();
         if self.queue.waiting().iter().any(|waiting| waiting.parked) {
             self.kiro_signed_in().await;
         }

@@ -19,7 +19,7 @@ pub(super) fn view(status: &AppStatus) -> KiroView {
     let kiro = &status.kiro;
     let login = kiro.login.as_ref().filter(|login| login.state != LoginState::Succeeded);
     let under_way = login.is_some_and(LoginStatus::is_under_way);
-    let signed_in = state(status) == Some(SignIn::SignedIn);
+    let signed_in = status.kiro.state(status.runtime) == Some(SignIn::SignedIn);
     // Else in a container, which has a kiro-cli of its own.
     let on_host = kiro.mode == KiroMode::Shared || runs_on_host(status);
     let can_sign_in = kiro.mode != KiroMode::ApiKey && !(on_host && kiro.host.state == SignIn::Missing);
@@ -45,12 +45,6 @@ pub(super) fn view(status: &AppStatus) -> KiroView {
     }
 }
 
-/// How agents are signed in; `None` before anybody was asked. What runs came to goes before what was told when asked.
-fn state(status: &AppStatus) -> Option<SignIn> {
-    let seen = status.kiro.of_runs(status.runtime).map(|seen| seen.state);
-    if seen == Some(SignIn::SignedIn) && status.kiro.parked > 0 { Some(SignIn::SignedOut) } else { seen }
-}
-
 fn ends(status: &AppStatus) -> Confirm {
     Confirm {
         title: "Sign in anew?".to_owned(),
@@ -71,7 +65,7 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
     let seen = kiro.of_runs(status.runtime);
     let account = seen.and_then(|seen| seen.account.as_deref()).map(clean);
     let refused = kiro.parked > 0 && seen.is_some_and(|seen| seen.state == SignIn::SignedIn);
-    match (kiro.mode, state(status)) {
+    match (kiro.mode, status.kiro.state(status.runtime)) {
         (KiroMode::ApiKey, _) if !kiro.has_key => {
             say(Mark::NeedsYou, "There is no API key for Kiro", format!("Give one below. {waits}"))
         }
@@ -127,7 +121,7 @@ fn reason(seen: Option<&SignInStatus>) -> String {
 
 pub(super) fn vital(status: &AppStatus) -> Vital {
     let panel = panel(status);
-    let text = match state(status) {
+    let text = match status.kiro.state(status.runtime) {
         _ if status.kiro.mode == KiroMode::ApiKey && !status.kiro.has_key => "No API key yet".to_owned(),
         Some(SignIn::SignedIn) if status.kiro.mode == KiroMode::ApiKey => "Uses an API key".to_owned(),
         Some(SignIn::SignedIn) => {

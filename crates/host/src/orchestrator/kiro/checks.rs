@@ -29,8 +29,10 @@ const STARTING: SignedDuration = SignedDuration::from_secs(10);
 const COMING_UP: SignedDuration = SignedDuration::from_secs(60);
 /// For so long a check that is due lets runs start before it: many in a row would put it off for ever.
 const GIVES_WAY: SignedDuration = SignedDuration::from_secs(10);
-/// Agents at work write to kiro-cli's data all the time; where work waits all the same, it is looked at so often.
-const AT_WORK: SignedDuration = SignedDuration::from_secs(30);
+/// A person who uses kiro-cli writes to its data all the time, without another sign-in: it is looked at no oftener than this.
+const IN_USE: SignedDuration = SignedDuration::from_secs(30);
+/// Agents at work do too, and know themselves whether they are signed in.
+const AT_WORK: SignedDuration = SignedDuration::from_mins(2);
 /// Changes of kiro-cli's data are often many at once, and a check may write there too.
 const SETTLES: SignedDuration = SignedDuration::from_secs(2);
 
@@ -45,6 +47,13 @@ impl State {
         let at = now().saturating_add(wait).unwrap_or(Timestamp::MAX);
         self.sign_in.check_at = Some(self.sign_in.check_at.map_or(at, |due| due.min(at)));
         self.sign_in.host_only = false;
+    }
+
+    /// Chats depend on the sign-in from now on, or no longer.
+    pub(in crate::orchestrator) fn watch_kiro(&mut self) {
+        if !self.groups.is_empty() && self.sign_in.check_at.is_none() && !self.kiro.checking {
+            self.check_kiro_in(AGAIN);
+        }
     }
 
     /// A run was refused as signed out.
@@ -130,15 +139,16 @@ impl State {
         // The run that was refused may have written there, and the check that followed.
         let writers = [self.sign_in.refused_at, self.kiro.host.at];
         let is_ours = writers.into_iter().flatten().any(|at| now().duration_since(at) < STARTING);
-        if self.is_news(self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state)) {
-            self.sign_in.is_new |= !is_ours;
-            self.check_kiro_in(SETTLES);
-        } else if self.kiro.parked > 0 {
-            // They are refused though signed in: it may be another sign-in, or what agents write that are not.
-            self.sign_in.is_new |= !is_ours;
-            let wait = self.kiro.host.at.map(|at| AT_WORK - now().duration_since(at));
-            self.check_kiro_in(wait.unwrap_or_default().max(SETTLES));
-        }
+        let state = self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state);
+        let is_agents = !self.is_news(state) && self.kiro.parked == 0;
+        self.sign_in.is_new |= !is_ours && !is_agents;
+        let seldom = match state {
+            _ if is_agents => AT_WORK,
+            Some(SignIn::SignedIn) => IN_USE,
+            _ => SETTLES,
+        };
+        let wait = self.kiro.host.at.map(|at| seldom - now().duration_since(at));
+        self.check_kiro_in(wait.unwrap_or_default().max(SETTLES));
     }
 
     /// Whether a change of kiro-cli's data may say who is signed in: an agent at work writes there all the time, and knows

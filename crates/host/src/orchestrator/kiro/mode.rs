@@ -1,6 +1,12 @@
 //! Whose sign-in agents use, and the API key (K4).
 
-use nanoclaw_core::{command::Answer, kiro::Secret, problem::Trouble, queue::Event, settings::KiroMode};
+use nanoclaw_core::{
+    command::Answer,
+    kiro::{Secret, SignIn},
+    problem::Trouble,
+    queue::Event,
+    settings::KiroMode,
+};
 
 use super::State;
 use crate::{
@@ -49,9 +55,11 @@ impl State {
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::NoKeyStore { .. }));
         bootstrap(&self.home.places(), &self.settings);
         self.check_kiro_files();
-        self.tell_queue(Event::SignedInAnew).await;
+        // Of this one nothing is known yet, and without its key nothing starts.
         self.read_key();
         self.tell_ready().await;
+        self.tell_queue(Event::SignIn(SignIn::Unknown)).await;
+        self.tell_queue(Event::SignedInAnew).await;
         // Those that live have the other sign-in: they finish what they are at, and the next ones have this.
         for run in self.runs.keys().cloned().collect::<Vec<_>>() {
             self.close_run(&run);

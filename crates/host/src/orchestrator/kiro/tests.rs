@@ -19,6 +19,7 @@ use crate::{
         Inputs,
         clock::STILL,
         intake::StoreIntake,
+        live::Stopped,
         start::{Edges, Left, doors},
     },
     paths::Home,
@@ -198,6 +199,61 @@ async fn while_chats_depend_on_it_it_is_asked_each_quarter_of_an_hour() {
     assert!(!world.looks_after().await);
     world.passes(1);
     assert!(world.looks_after().await);
+
+    // Also where the first chat is registered later.
+    let mut world = World::new().await;
+    assert_eq!(world.looks(signed_in(), None).await, None);
+    world.state.take_groups(vec![Group::new(jid("main"), "main", Folder::main())]).await;
+    world.passes(15 * 60);
+    assert!(world.looks_after().await);
+}
+
+#[tokio::test]
+async fn what_is_written_all_the_time_is_looked_at_now_and_then() {
+    // K1: a person uses kiro-cli, or an agent works; neither signs out often.
+    let mut world = World::with_chats(&["main"]).await;
+    world.looks(signed_in(), None).await;
+    for (wait, at_work) in [(30, false), (120, true)] {
+        if at_work {
+            world.wants("main").await;
+            world.is_up("main").await;
+        }
+        world.passes(1);
+        world.state.kiro_said(FromKiro::Changed).await;
+        world.passes(wait - 2);
+        assert!(!world.looks_after().await);
+        world.passes(1);
+        assert!(world.looks_after().await);
+        world.told(signed_in()).await;
+    }
+    world.passes(600);
+    world.state.kiro_said(FromKiro::Changed).await;
+    world.passes(2);
+    assert!(world.looks_after().await, "after a quiet time at once");
+}
+
+#[tokio::test]
+async fn each_wait_is_told_also_where_the_last_came_to_nothing() {
+    // K3
+    let mut world = World::with_chats(&["main"]).await;
+    world.looks(signed_in(), None).await;
+    for told in [1, 2] {
+        world.hears("main").await;
+        world.passes(1);
+        world.is_refused("main").await;
+        let waits = "SELECT count(*) FROM outbox WHERE text LIKE '%I can''t answer now%'";
+        let count =
+            world.state.store.read(|db| Ok(db.query_row(waits, [], |row| row.get::<_, u64>(0))?)).await.unwrap();
+        assert_eq!(count, told);
+        assert!(world.looks_after().await);
+        world.told(signed_in()).await;
+        world.passes(60);
+        world.state.tell_queue(Event::Tick).await;
+        // A person stops what goes on.
+        let run = world.run("main").unwrap();
+        world.state.stop_run(&run, Stopped::Dropped);
+        world.state.run_ended(run, RunEnd::Exited { code: 143, stderr: String::new() }).await.unwrap();
+    }
 }
 
 #[tokio::test]
