@@ -130,6 +130,12 @@ async fn a_fourth_code_in_ten_minutes_is_not_asked_for() {
     let at = channel.event("when the next may be asked for", next).await.unwrap();
     let wait = at.duration_since(began);
     assert!(wait >= SignedDuration::from_mins(10) && wait < SignedDuration::from_mins(11), "{wait}");
+    // Asked for by hand, or by a code that ran out: it is told why there is none.
+    let failed = |event| match event {
+        FromChannel::PairingFailed(failure) => Some(failure),
+        _ => None,
+    };
+    assert_eq!(channel.event("why there is no code", failed).await, PairingFailure::TooMany);
     let shown = channel.link("codes", |link| matches!(link, Link::Pairing { qr: Some(_), .. })).await;
     let Link::Pairing { qr: Some(qr), code: None } = shown else { panic!("{shown:?}") };
     assert!(world.server.enter_code(ME, &last.unwrap().code).await.is_err(), "the one before is not alive in secret");

@@ -109,12 +109,13 @@ fn failure(rejection: Option<PairCodeRejection>) -> PairingFailure {
 /// Asks for a code, where one is wanted and WhatsApp may be asked. The answer comes as an event. A code that was given
 /// before would be refused beside the new one. One that is refused counts as well: WhatsApp counts the asking.
 fn ask(client: &Arc<Client>, voice: &Voice, carried: &mut Carried) {
-    let Some(phone) = &carried.phone else { return };
+    let Some(phone) = carried.phone.clone() else { return };
     let now = Timestamp::now();
     let may = carried.memory.change(|facts| facts.codes.take(now));
     voice.next_code(carried.memory.codes.next_at(now));
     if !may {
-        debug!("no more pairing codes for now");
+        carried.phone = None;
+        voice.pairing_failed(PairingFailure::TooMany);
         return;
     }
     let os = match std::env::consts::OS {
@@ -123,7 +124,7 @@ fn ask(client: &Arc<Client>, voice: &Voice, carried: &mut Carried) {
         _ => CompanionOs::Linux,
     };
     let options = PairCodeOptions {
-        phone_number: phone.clone(),
+        phone_number: phone,
         // The device's name is no system that WhatsApp knows, and it accepts no other here.
         display_os: Some(os.wire_str().to_owned()),
         ..PairCodeOptions::default()
