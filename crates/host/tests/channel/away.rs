@@ -109,6 +109,24 @@ async fn a_connection_that_died_in_a_sleep_is_replaced_and_the_backlog_comes_bef
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_we_could_not_keep_is_not_connected() {
+    // W6, M12
+    let world = World::start().await;
+    world.linked().await.stop().await;
+    for n in 0..3 {
+        world.server.send(ALICE, ME, &n.to_string(), None).await.unwrap();
+    }
+    let mut channel = Channel::start(world.hurried(20));
+    channel.keeper.refuse.store(2, Ordering::SeqCst);
+    let links = channel.links("connected", Link::is_connected).await;
+    use LinkState::{Connected, Connecting, Starting};
+    assert_eq!(links.iter().map(Link::state).collect::<Vec<_>>(), [Starting, Connecting, Connected]);
+    assert_eq!(whole(&mut channel), numbers(3), "all of it was there");
+    assert_eq!(channel.keeper.refuse.load(Ordering::SeqCst), 0, "it was refused before");
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_that_breaks_off_is_taken_up_again_before_connected_is_shown() {
     // W6, M12
     let world = World::start().await;

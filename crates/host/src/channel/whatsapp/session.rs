@@ -265,7 +265,7 @@ impl Session {
     fn heard(&mut self, event: &Event, carried: &Carried) {
         self.backlog.heard(event, &self.config);
         let wait = match () {
-            () if self.connected_at.is_some() => None,
+            () if self.connected_at.is_some() || self.redeliver.is_some() => None,
             () if self.pairing.is_some() => matches!(event, Event::PairSuccess(_)).then_some(CONNECTING),
             () if self.backlog.is_handed_out() => Some(SETTLING),
             () if carried.unfinished.is_enough() => Some(backlog::LONGEST + QUIET),
@@ -329,9 +329,10 @@ impl Session {
         None
     }
 
-    /// Connected is what has its whole backlog (W6), and only then.
+    /// Connected is what has its whole backlog (W6), and only then: one that was not kept is still to come.
     fn settled(&mut self, voice: &mut Voice, carried: &mut Carried) {
-        if !(self.ready && self.backlog.is_read()) || self.connected_at.is_some() {
+        let is_whole = self.ready && self.backlog.is_read() && self.redeliver.is_none();
+        if !is_whole || self.connected_at.is_some() {
             return;
         }
         info!("Connected to WhatsApp");
@@ -368,6 +369,8 @@ impl Session {
             carried.redelivery = if again { (carried.redelivery * 2).min(longest) } else { first };
             self.redeliver = Some(Instant::now() + carried.redelivery);
         }
+        // Nothing but the next connect is waited for.
+        self.stalls_at = None;
     }
 
     fn time(&mut self, now: Instant, voice: &mut Voice, carried: &mut Carried) -> Option<End> {
