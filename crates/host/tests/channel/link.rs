@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use nanoclaw_core::link::{Link, LinkState};
 use nanoclaw_host::{
     channel::whatsapp::{Config, FakeServer},
-    ports::ToChannel,
+    ports::{FromChannel, ToChannel},
 };
 
 use crate::world::{Channel, ME, World};
@@ -252,6 +252,20 @@ async fn a_sign_in_that_cannot_be_opened_is_tried_again() {
     std::fs::remove_file(world.store().join("auth")).unwrap();
     channel.qr().await;
     channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_failed_is_offline_until_its_next_start() {
+    // W5: a day without an end panics, once it is connected.
+    let world = World::start().await;
+    let mut config = world.config();
+    config.fake.as_mut().unwrap().day = std::time::Duration::MAX;
+    let mut channel = world.linked_as(config).await;
+    let broke = |event| matches!(event, FromChannel::Broke).then_some(());
+    channel.event("it failed", broke).await;
+    let links = channel.links("the next start", |link| *link == Link::Starting).await;
+    assert!(matches!(links[..], [Link::Offline { retry_at: Some(_) }, Link::Starting]), "{links:?}");
+    channel.kill();
 }
 
 #[tokio::test(flavor = "multi_thread")]

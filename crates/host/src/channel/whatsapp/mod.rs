@@ -156,7 +156,9 @@ impl Channel {
         let mut pauses = Pauses::new();
         while !holds(self.run(&mut commands)).await {
             self.voice.say(FromChannel::Broke);
-            sleep(pauses.next(std::time::Instant::now())).await;
+            let pause = pauses.next(std::time::Instant::now());
+            self.voice.link(Link::Offline { retry_at: link::after(pause) });
+            sleep(pause).await;
         }
     }
 
