@@ -120,9 +120,33 @@ async fn a_ban_that_is_over_is_tried_once_and_one_without_an_end_is_left_to_a_pe
 
     world.server.fault(ME, &ban(None, 1)).unwrap();
     let mut channel = Channel::start(world.hurried(300));
-    channel.link("banned", |link| *link == Link::Banned { until: None }).await;
+    let is_banned = |link: &Link| *link == Link::Banned { until: None };
+    channel.link("banned", is_banned).await;
     channel.tell(ToChannel::Wake);
     world.is_left_alone(30).await;
+    channel.stop().await;
+
+    // No restart tries it either, nor does a wish that could not be followed end it.
+    let shown = [Link::Starting, Link::Banned { until: None }];
+    let mut channel = Channel::start(world.hurried(300));
+    assert_eq!(channel.links("still banned", is_banned).await, shown);
+    channel.tell(ToChannel::Wake);
+    world.is_left_alone(100).await;
+    let sign_in = world.store().join("auth").join("whatsapp.db");
+    let whole = std::fs::read(&sign_in).unwrap();
+    std::fs::write(&sign_in, "not a database, and longer than a header would be").unwrap();
+    channel.tell(ToChannel::Reconnect);
+    channel.link("no sign-in", |link| link.state() == Offline).await;
+    channel.stop().await;
+    std::fs::write(&sign_in, whole).unwrap();
+    let mut channel = Channel::start(world.hurried(300));
+    assert_eq!(channel.links("still banned", is_banned).await, shown);
+    channel.tell(ToChannel::Reconnect);
+    channel.connected().await;
+    channel.stop().await;
+    let mut channel = Channel::start(world.config());
+    let links = channel.links("connected", Link::is_connected).await;
+    assert!(!links.iter().any(is_banned), "{links:?}");
     channel.stop().await;
 }
 

@@ -19,11 +19,16 @@ const FILE: &str = "link.json";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Facts {
-    /// When a ban is over that has an end.
-    pub banned_until: Option<Timestamp>,
+    pub ban: Option<Ban>,
     pub codes: CodeLimit,
     /// When the names of the groups last came.
     pub names_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ban {
+    /// When it is over, where WhatsApp said so.
+    pub until: Option<Timestamp>,
 }
 
 pub(super) struct Memory {
@@ -80,7 +85,7 @@ mod tests {
         let mut memory = Memory::open(&auth);
         assert_eq!(*memory, Facts::default());
         assert!(memory.change(|facts| {
-            facts.banned_until = Some(at);
+            facts.ban = Some(Ban { until: None });
             facts.codes.take(at)
         }));
         assert_eq!(*Memory::open(&auth), *memory);
@@ -89,7 +94,7 @@ mod tests {
             ("", None),
             ("{\"codes\":3}", None),
             ("[1,2", None),
-            ("{\"bannedUntil\":\"soon\"}", None),
+            ("{\"ban\":{\"until\":\"soon\"}}", None),
             ("{\"namesAt\":\"2027-01-15T08:00:00Z\",\"more\":1}", Some(at)),
         ] {
             fs::write(home.path().join(FILE), json).unwrap();

@@ -42,7 +42,7 @@ use crate::{
     ports::{FromChannel, Intake, ToChannel},
     supervise::{Pauses, holds},
 };
-use memory::Memory;
+use memory::{Ban, Memory};
 use pairing::used_up;
 use session::{Carried, End, Session};
 use voice::Voice;
@@ -185,8 +185,8 @@ impl Channel {
         if let Some(at) = self.carried.memory.codes.next_at(Timestamp::now()) {
             self.voice.next_code(Some(at));
         }
-        match self.carried.memory.banned_until {
-            Some(until) if !self.left(until).is_zero() && auth::is_there(&self.config.auth) => {
+        match self.carried.memory.ban {
+            Some(Ban { until }) if !self.left(until).is_zero() && auth::is_there(&self.config.auth) => {
                 self.linked = true;
                 self.sit_out(until);
             }
@@ -245,8 +245,8 @@ impl Channel {
     /// W6: what connection there is may be dead without a word, and what was out of reach may be no more. A link that does
     /// not come back by itself does not do so now.
     async fn wake(&mut self) {
-        match self.carried.memory.banned_until {
-            Some(until) => self.sit_out(until),
+        match self.carried.memory.ban {
+            Some(Ban { until }) => self.sit_out(until),
             None if self.session.is_some() || self.reopen_at.is_some() => {
                 self.close(CLOSING_DEAD).await;
                 self.open_anew().await;
@@ -271,9 +271,9 @@ impl Channel {
 
     async fn open(&mut self) {
         self.reopen_at = None;
-        self.carried.memory.change(|facts| facts.banned_until = None);
         match Session::open(&self.config, &self.intake, &self.carried).await {
             Ok(session) => {
+                self.carried.memory.change(|facts| facts.ban = None);
                 self.linked = !session.is_pairing();
                 self.voice.link(if self.linked { Link::Connecting } else { Link::Starting });
                 self.session = Some(session);
@@ -316,21 +316,22 @@ impl Channel {
                 }
                 self.failures = self.failures.saturating_add(1);
             }
-            End::Final(Link::Banned { until: Some(until) }) => self.sit_out(until),
+            End::Final(Link::Banned { until }) => self.sit_out(until),
             End::Final(link) => self.voice.link(link),
         }
     }
 
     /// A ban with an end is followed by one try when it is over: the answer is a link, or another ban. One without an end is
     /// for a person to try, as trying too early prolongs it.
-    fn sit_out(&mut self, until: Timestamp) {
-        self.carried.memory.change(|facts| facts.banned_until = Some(until));
+    fn sit_out(&mut self, until: Option<Timestamp>) {
+        self.carried.memory.change(|facts| facts.ban = Some(Ban { until }));
         self.reopen_at = Instant::now().checked_add(self.left(until));
-        self.voice.link(Link::Banned { until: Some(until) });
+        self.voice.link(Link::Banned { until });
     }
 
-    /// How long until it may be tried whether a ban is over.
-    fn left(&self, until: Timestamp) -> Duration {
+    /// How long until it may be tried whether a ban is over; for ever, where it has no end.
+    fn left(&self, until: Option<Timestamp>) -> Duration {
+        let Some(until) = until else { return Duration::MAX };
         let after = SignedDuration::try_from(self.config.pause(AFTER_BAN)).unwrap_or_default();
         Duration::try_from(until.duration_since(Timestamp::now()).saturating_add(after)).unwrap_or_default()
     }
@@ -343,7 +344,7 @@ impl Channel {
             self.reopen(REOPEN);
         } else {
             // Of the account that was linked; the codes are of a number.
-            self.carried.memory.change(|facts| (facts.banned_until, facts.names_at) = (None, None));
+            self.carried.memory.change(|facts| (facts.ban, facts.names_at) = (None, None));
         }
         moved.is_ok()
     }
