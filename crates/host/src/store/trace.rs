@@ -16,8 +16,6 @@ use serde::Serialize;
 
 /// So many messages have their way kept, the newest ones.
 const MESSAGES: Seq = 10_000;
-/// They are counted each time that so many more have come.
-const BATCH: Seq = 500;
 /// So many are listed.
 const LISTED: u32 = 50;
 /// So many steps of a message are kept at each hand-over, the newest ones, and how it arrived.
@@ -126,7 +124,7 @@ pub fn take(
     Ok(())
 }
 
-/// Messages that are new, received and kept at these times. Now and then the oldest ways are let go.
+/// Messages that are new, received and kept at these times. The oldest ways are let go.
 ///
 /// # Errors
 /// What SQLite says.
@@ -134,9 +132,9 @@ pub fn arrive(connection: &Connection, new: &[Message], received: Timestamp, sto
     for seq in new.iter().filter(|message| !message.is_bot).map(|message| message.seq) {
         take(connection, [seq], Step::Received, received, None)?;
         take(connection, [seq], Step::Stored, stored, None)?;
-        if seq % BATCH == 0 {
-            connection.execute("DELETE FROM trace WHERE message <= ?1", [seq - MESSAGES])?;
-        }
+    }
+    if let Some(newest) = new.iter().map(|message| message.seq).max() {
+        connection.prepare_cached("DELETE FROM trace WHERE message <= ?1")?.execute([newest - MESSAGES])?;
     }
     Ok(())
 }
@@ -441,7 +439,7 @@ mod tests {
         register(&db);
         db.execute("UPDATE sqlite_sequence SET seq = 0", []).unwrap();
         arrives(&db, "first", "hello", 1);
-        db.execute("UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'messages'", [MESSAGES + BATCH - 1]).unwrap();
+        db.execute("UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'messages'", [MESSAGES]).unwrap();
         arrives(&db, "last", "hello", 2);
         let kept: u64 = db.query_row("SELECT count(*) FROM trace", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, 2);
