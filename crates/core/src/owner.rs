@@ -21,8 +21,12 @@ pub enum Order {
 /// What was there to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// A run: its container.
-    Run(String),
+    /// A run.
+    Run {
+        container: String,
+        /// Messages that it was not given were dropped as well.
+        waited: bool,
+    },
     /// No run, but what waited for one: for its next try, for a place, for a sign-in.
     Waiting,
     Nothing,
@@ -75,7 +79,10 @@ pub fn report(status: &AppStatus, zone: &TimeZone) -> String {
 /// What stopping led to.
 pub fn stopped(stopped: &Stopped) -> String {
     match stopped {
-        Stopped::Run(container) => format!("I stop what I was at in this chat ({container})."),
+        Stopped::Run { container, waited } => {
+            let waited = if *waited { ", and drop what waited" } else { "" };
+            format!("I stop what I was at in this chat ({container}){waited}.")
+        }
         Stopped::Waiting => "I drop what waited in this chat; nothing ran for it.".to_owned(),
         Stopped::Nothing => "Nothing runs for this chat.".to_owned(),
     }

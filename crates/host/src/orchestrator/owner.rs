@@ -5,8 +5,8 @@
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::Message,
-    group::Folder,
+    chat::{Message, Seq},
+    group::{Folder, Group},
     owner::{self, Order},
     prompt,
     queue::Event,
@@ -54,32 +54,45 @@ impl State {
         self.flush().await
     }
 
-    /// Stops main's run; without one, drops what waits for the next: what was asked before the order, and tasks.
+    /// Stops main's run, and drops what was asked before the order and waits for the next; without a run, tasks as well.
     async fn stop_main(&mut self, asked: &Message) -> Result<owner::Stopped> {
         let main = Folder::main();
+        let group = self.group_of(&asked.chat).filter(|group| group.is_main()).cloned();
         if let Some(run) = self.queue.run_of(&main).cloned() {
             self.stop_run(&run, Stopped::Dropped);
+            let waited = match &group {
+                Some(group) => self.let_go(group, &run, asked.seq).await?,
+                None => false,
+            };
             let container = self.runs.get(&run).map(|live| live.container.clone());
-            return Ok(container.map_or(owner::Stopped::Nothing, owner::Stopped::Run));
+            return Ok(container.map_or(owner::Stopped::Nothing, |container| owner::Stopped::Run { container, waited }));
         }
         let waits = self.queue.waiting().iter().any(|waiting| waiting.folder == main);
-        let Some(group) = self.group_of(&asked.chat).filter(|group| group.is_main() && waits).cloned() else {
-            return Ok(owner::Stopped::Nothing);
-        };
+        let Some(group) = group.filter(|_| waits) else { return Ok(owner::Stopped::Nothing) };
         self.give_up_tasks(&main, "It was stopped.").await?;
-        let trigger = Trigger::of(&group, &self.settings.assistant_name);
-        let (chat, until) = (group.jid.clone(), asked.seq);
-        self.store
-            .write(move |db| {
-                parked::forget(db, &chat)?;
-                trace::take(db, cursors::let_go(db, &chat, until, &trigger)?, Step::Stopped, now(), None)
-            })
-            .await?;
-        self.queued.entry(main.clone()).or_default().retain(|seq, _| *seq > until);
+        self.let_go(&group, "", asked.seq).await?;
         self.tell_queue(Event::Dropped(main.clone())).await;
         if self.owes(&group).await? {
             self.tell_queue(Event::Message(main)).await;
         }
         Ok(owner::Stopped::Waiting)
+    }
+
+    /// No run is given what waits in main and came before `until`: whether there was any. `run`: its present one.
+    async fn let_go(&mut self, group: &Group, run: &str, until: Seq) -> Result<bool> {
+        let trigger = Trigger::of(group, &self.settings.assistant_name);
+        let (chat, run) = (group.jid.clone(), run.to_owned());
+        let waited = self
+            .store
+            .write(move |db| {
+                parked::forget(db, &chat)?;
+                let let_go = cursors::let_go(db, &chat, &run, until, &trigger)?;
+                let waited = !let_go.is_empty();
+                trace::take(db, let_go, Step::Stopped, now(), None)?;
+                Ok(waited)
+            })
+            .await?;
+        self.queued.entry(group.folder.clone()).or_default().retain(|seq, _| *seq > until);
+        Ok(waited)
     }
 }

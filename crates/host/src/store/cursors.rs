@@ -68,14 +68,15 @@ fn asks(messages: &[Message], trigger: &Trigger) -> bool {
     messages.iter().any(|message| router::wakes(message, trigger))
 }
 
-/// Lets go what wants an answer in a chat and came before `until`: no run is given it any more. The chat must have no run.
+/// Lets go what wants an answer in a chat and came before `until`: no run is given it any more. What `run` was given, the
+/// chat's present one, is not touched; it is empty where there is none.
 ///
 /// Returns what was let go.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn let_go(connection: &Connection, chat: &Jid, until: Seq, trigger: &Trigger) -> Result<Vec<Seq>> {
-    settle_left(connection, chat, "")?;
+pub fn let_go(connection: &Connection, chat: &Jid, run: &str, until: Seq, trigger: &Trigger) -> Result<Vec<Seq>> {
+    settle_left(connection, chat, run)?;
     let from = get(connection, chat)?;
     let owed = messages::owed(connection, chat, from, trigger)?;
     set(connection, chat, from.max(until))?;

@@ -411,7 +411,7 @@ mod tests {
         let second = arrives(&db, "B", "anybody?", 2);
         let order = arrives(&db, "C", "/stop", 3);
         arrives(&db, "D", "good morning", 4);
-        let let_go = cursors::let_go(&db, &alice(), order[0].seq, &Trigger::any()).unwrap();
+        let let_go = cursors::let_go(&db, &alice(), "", order[0].seq, &Trigger::any()).unwrap();
         assert_eq!(let_go, [first[0].seq, second[0].seq]);
         let given = cursors::hand_over(&db, &alice(), "main-2", &Trigger::any()).unwrap().unwrap().messages;
         assert_eq!(given.iter().map(|message| message.id.as_str()).collect::<Vec<_>>(), ["D"]);
