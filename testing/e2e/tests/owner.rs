@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nanoclaw_e2e::{Phone, Scene};
 use serde_json::{Value, json};
 
@@ -104,5 +104,31 @@ async fn the_owner_stops_what_runs_for_main() -> Result<()> {
     assert_eq!(steps, whole, "{told:#}");
     let prompts = fs::read_to_string(scene.user().join(".kiro/fake-kiro.log"))?;
     assert!(prompts.contains("hello") && !prompts.to_lowercase().contains("/stop"), "{prompts}");
+    scene.end().await
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_task_is_stopped_with_it() -> Result<()> {
+    // C1, S6
+    let mut scene = Scene::begin("owner_stops_a_task").await?;
+    scene.kiro().plays(&json!({"turns": [{"match": "water", "delayMs": 60000, "parts": ["too late"]}]}))?;
+    let (owner, alice) = begin(&mut scene).await?;
+    let add = ["tasks", "add", "--group", "main", "--prompt", "water", "--schedule", "interval", "--value", "3600000"];
+    let task = scene.ctl(&add).await?;
+    scene.ctl(&["tasks", "run", task["id"].as_str().context("no id")?]).await?;
+    scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+    let waits = alice.writes_to(&owner, "and this?").await?;
+    scene.until("it waits", |status| status["queue"][0]["messages"] == 1).await?;
+    assert_eq!(way(&scene, &waits).await?.0, ["received", "stored", "queued"]);
+
+    alice.writes_to(&owner, "/stop").await?;
+    alice.hears_of(", and drop what waited.").await?;
+    scene.until("nothing is under way", |status| status["runs"] == json!([]) && status["queue"] == json!([])).await?;
+    let (steps, told) = way(&scene, &waits).await?;
+    assert_eq!(steps, ["received", "stored", "stopped"], "{told:#}");
+    alice.writes_to(&owner, "hello").await?;
+    alice.hears("Andy: echo: hello").await?;
+    let prompts = fs::read_to_string(scene.user().join(".kiro/fake-kiro.log"))?;
+    assert!(!prompts.contains("and this?"), "{prompts}");
     scene.end().await
 }

@@ -27,7 +27,12 @@ use crate::{
     kiro,
     ports::{ToChannel, ToEngine},
     settings,
-    store::{self, chats, cursors, groups, messages, outbox::Outgoing, tasks, trace},
+    store::{
+        self, chats, cursors, groups, messages,
+        outbox::Outgoing,
+        tasks,
+        trace::{self, UnderWay},
+    },
 };
 
 /// Characters of a chat's name or trigger.
@@ -164,14 +169,17 @@ impl State {
     }
 
     async fn trace(&self, id: Option<String>, chat: Option<String>) -> Answer {
-        let sent = self.in_flight.values().cloned().collect();
+        let under_way = UnderWay {
+            sent: self.in_flight.values().cloned().collect(),
+            queued: self.queued.values().flatten().map(|(seq, at)| (*seq, *at)).collect(),
+        };
         if let Some(chat) = chat {
             let jid = self.group_named(&chat).map_or_else(|_| Jid::new(chat.clone()), |group| group.jid.clone());
-            return json_of(&self.kept(self.store.read(move |db| trace::newest(db, &jid, &sent)).await)?);
+            return json_of(&self.kept(self.store.read(move |db| trace::newest(db, &jid, &under_way)).await)?);
         }
         let id = id.unwrap_or_default();
         let wanted = id.clone();
-        let path = self.kept(self.store.read(move |db| trace::path(db, &wanted, &sent)).await)?;
+        let path = self.kept(self.store.read(move |db| trace::path(db, &wanted, &under_way)).await)?;
         json_of(&path.ok_or_else(|| Trouble::UnknownMessage { id: id.chars().take(64).collect() })?)
     }
 

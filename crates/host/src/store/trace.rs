@@ -21,9 +21,15 @@ const LISTED: u32 = 50;
 /// So many steps of a message are kept at each hand-over, the newest ones, and how it arrived.
 pub const STEPS: usize = 30;
 
-/// Texts of ours that WhatsApp's link has and that are not settled: their ids, and since when. The outbox has that time only
-/// with the ack.
-pub type Sent = HashMap<String, Timestamp>;
+/// What is under way and stands in no row yet.
+#[derive(Default)]
+pub struct UnderWay {
+    /// Texts of ours that WhatsApp's link has and that are not settled: their ids, and since when. The outbox has that time
+    /// only with the ack.
+    pub sent: HashMap<String, Timestamp>,
+    /// Messages that wait for a run, and since when.
+    pub queued: BTreeMap<Seq, Timestamp>,
+}
 
 /// What can become of a message that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,7 +239,7 @@ pub fn cut_off(connection: &Connection, at: Timestamp, why: &str) -> Result<()> 
 ///
 /// # Errors
 /// What SQLite says.
-pub fn path(connection: &Connection, id: &str, sent: &Sent) -> Result<Option<Path>> {
+pub fn path(connection: &Connection, id: &str, under_way: &UnderWay) -> Result<Option<Path>> {
     let found = connection
         .prepare_cached(
             // Only among those whose way is kept: ids have no index of their own.
@@ -243,8 +249,8 @@ pub fn path(connection: &Connection, id: &str, sent: &Sent) -> Result<Option<Pat
         .query_row([id], |row| Ok((row.get::<_, Seq>(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let (chat, sender, direction, steps) = match found {
-        Some((seq, chat, sender)) => (chat, Some(sender), Direction::In, steps_in(connection, seq, sent)?),
-        None => match steps_out(connection, id, sent)? {
+        Some((seq, chat, sender)) => (chat, Some(sender), Direction::In, steps_in(connection, seq, under_way)?),
+        None => match steps_out(connection, id, under_way)? {
             Some((chat, steps)) => (chat, None, Direction::Out, steps),
             None => return Ok(None),
         },
@@ -253,7 +259,7 @@ pub fn path(connection: &Connection, id: &str, sent: &Sent) -> Result<Option<Pat
     Ok(Some(Path { id: id.to_owned(), chat, sender, direction, state, steps }))
 }
 
-fn steps_in(connection: &Connection, message: Seq, sent: &Sent) -> Result<Vec<Taken>> {
+fn steps_in(connection: &Connection, message: Seq, under_way: &UnderWay) -> Result<Vec<Taken>> {
     let mut statement =
         connection.prepare_cached("SELECT step, at, detail FROM trace WHERE message = ?1 ORDER BY rowid")?;
     let rows = statement
@@ -265,16 +271,21 @@ fn steps_in(connection: &Connection, message: Seq, sent: &Sent) -> Result<Vec<Ta
         .filter_map(|taken| taken.detail.clone())
         .collect();
     let mut steps = rows;
+    if let Some(queued) = under_way.queued.get(&message).map(|at| rfc3339(*at))
+        && steps.last().is_none_or(|last| last.at <= queued)
+    {
+        steps.push(Taken { step: Step::Queued.name().to_owned(), at: queued, detail: None });
+    }
     for id in answers {
         // Its first step is here already.
-        let of_answer = steps_out(connection, &id, sent)?.into_iter().flat_map(|(_, steps)| steps).skip(1);
+        let of_answer = steps_out(connection, &id, under_way)?.into_iter().flat_map(|(_, steps)| steps).skip(1);
         steps.extend(of_answer.map(|taken| Taken { detail: taken.detail.or(Some(id.clone())), ..taken }));
     }
     Ok(steps)
 }
 
 /// The chat and the way of a text of ours.
-fn steps_out(connection: &Connection, id: &str, sent: &Sent) -> Result<Option<(String, Vec<Taken>)>> {
+fn steps_out(connection: &Connection, id: &str, under_way: &UnderWay) -> Result<Option<(String, Vec<Taken>)>> {
     let row = connection
         .prepare_cached("SELECT chat_jid, state, created_at, sent_at, settled_at, error FROM outbox WHERE id = ?1")?
         .query_row([id], |row| {
@@ -284,7 +295,7 @@ fn steps_out(connection: &Connection, id: &str, sent: &Sent) -> Result<Option<(S
         })
         .optional()?;
     Ok(row.map(|(chat, state, mut times, error)| {
-        times[1] = times[1].take().or_else(|| sent.get(id).copied().map(rfc3339));
+        times[1] = times[1].take().or_else(|| under_way.sent.get(id).copied().map(rfc3339));
         let names = [Step::Outbox.name(), "sent", state.as_str()];
         let details = [None, None, error];
         let taken = names.into_iter().zip(times).zip(details);
@@ -297,21 +308,27 @@ fn steps_out(connection: &Connection, id: &str, sent: &Sent) -> Result<Option<(S
 ///
 /// # Errors
 /// What SQLite says.
-pub fn newest(connection: &Connection, chat: &Jid, sent: &Sent) -> Result<Vec<Entry>> {
+pub fn newest(connection: &Connection, chat: &Jid, under_way: &UnderWay) -> Result<Vec<Entry>> {
     let mut statement = connection.prepare_cached(
         "SELECT * FROM (
              SELECT id, 'in', coalesce((SELECT at FROM trace WHERE message = seq ORDER BY rowid LIMIT 1), timestamp) AS at,
-                 coalesce((SELECT step FROM trace WHERE message = seq ORDER BY rowid DESC LIMIT 1), 'forgotten')
+                 coalesce((SELECT step FROM trace WHERE message = seq ORDER BY rowid DESC LIMIT 1), 'forgotten'), seq
              FROM messages WHERE chat_jid = ?1 AND NOT is_bot_message ORDER BY seq DESC LIMIT ?2)
          UNION ALL SELECT * FROM (
-             SELECT id, 'out', created_at, state FROM outbox
+             SELECT id, 'out', created_at, state, seq FROM outbox
              WHERE chat_jid = ?1 AND seq > (SELECT max(seq) FROM outbox) - ?3 ORDER BY seq DESC LIMIT ?2)
          ORDER BY 3 DESC LIMIT ?2",
     )?;
     let rows = statement.query_map(params![chat.as_str(), LISTED, MESSAGES], |row| {
         let direction = if row.get::<_, String>(1)? == "in" { Direction::In } else { Direction::Out };
-        let (id, at, state): (String, _, _) = (row.get(0)?, row.get(2)?, row.get(3)?);
-        let state = if direction == Direction::Out && sent.contains_key(&id) { "sent".to_owned() } else { state };
+        let (id, at, kept): (String, _, String) = (row.get(0)?, row.get(2)?, row.get(3)?);
+        let state = match direction {
+            Direction::Out if under_way.sent.contains_key(&id) => "sent".to_owned(),
+            Direction::In if kept == Step::Stored.name() && under_way.queued.contains_key(&row.get(4)?) => {
+                Step::Queued.name().to_owned()
+            }
+            _ => kept,
+        };
         Ok(Entry { id, direction, at, state })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -360,7 +377,7 @@ mod tests {
     }
 
     fn steps(db: &Connection, id: &str) -> Vec<String> {
-        path(db, id, &Sent::new()).unwrap().unwrap().steps.into_iter().map(|taken| taken.step).collect()
+        path(db, id, &UnderWay::default()).unwrap().unwrap().steps.into_iter().map(|taken| taken.step).collect()
     }
 
     #[test]
@@ -379,26 +396,46 @@ mod tests {
         outbox::add(&db, &Outgoing { id: "3EB0".into(), chat: alice(), text: "hi".into() }, at(4)).unwrap();
         let until_outbox = ["received", "stored", "run", "retried", "result", "outbox"];
         assert_eq!(steps(&db, "A"), until_outbox);
-        let sent = Sent::from([("3EB0".into(), at(5))]);
+        let sent = UnderWay { sent: [("3EB0".into(), at(5))].into(), ..UnderWay::default() };
         let way = path(&db, "A", &sent).unwrap().unwrap();
         assert_eq!((way.state.as_str(), way.steps.len()), ("sent", until_outbox.len() + 1), "no ack yet");
         assert_eq!(newest(&db, &alice(), &sent).unwrap()[0].state, "sent");
         outbox::acked(&db, "3EB0", Some(at(5)), at(6)).unwrap();
         assert_eq!(steps(&db, "A"), [&until_outbox[..], &["sent", "acked"]].concat());
 
-        let way = path(&db, "A", &Sent::new()).unwrap().unwrap();
+        let way = path(&db, "A", &UnderWay::default()).unwrap().unwrap();
         assert_eq!((way.direction, way.state.as_str(), way.chat.as_str()), (Direction::In, "acked", alice().as_str()));
         assert_eq!(way.steps[2].detail.as_deref(), Some("nanoclaw-main-1"));
         assert_eq!(way.steps[7], Taken { step: "acked".into(), at: rfc3339(at(6)), detail: Some("3EB0".into()) });
-        let answer = path(&db, "3EB0", &Sent::new()).unwrap().unwrap();
+        let answer = path(&db, "3EB0", &UnderWay::default()).unwrap().unwrap();
         assert_eq!((answer.direction, answer.sender, steps(&db, "3EB0").len()), (Direction::Out, None, 3));
-        assert_eq!(path(&db, "nobody's", &Sent::new()).unwrap(), None);
+        assert_eq!(path(&db, "nobody's", &UnderWay::default()).unwrap(), None);
 
-        let listed: Vec<_> =
-            newest(&db, &alice(), &Sent::new()).unwrap().into_iter().map(|entry| (entry.id, entry.state)).collect();
+        let listed: Vec<_> = newest(&db, &alice(), &UnderWay::default())
+            .unwrap()
+            .into_iter()
+            .map(|entry| (entry.id, entry.state))
+            .collect();
         assert_eq!(listed, [("3EB0".into(), "acked".into()), ("A".into(), "outbox".into())]);
         let all = serde_json::to_string(&(way, answer.id)).unwrap();
         assert!(!all.contains("hello"), "no text is in it: {all}");
+    }
+
+    #[test]
+    fn a_message_that_waits_is_queued_also_before_its_run() {
+        // C1
+        let db = crate::store::tests::connection();
+        register(&db);
+        let seq = arrives(&db, "A", "hello", 1)[0].seq;
+        let waits = UnderWay { queued: [(seq, at(2))].into(), ..UnderWay::default() };
+        for (step, expect) in [(None, "queued"), (Some(Step::Failed), "failed")] {
+            step.into_iter().for_each(|step| take(&db, [seq], step, at(3), None).unwrap());
+            let way = path(&db, "A", &waits).unwrap().unwrap();
+            assert_eq!(
+                (way.state.as_str(), newest(&db, &alice(), &waits).unwrap()[0].state.as_str()),
+                (expect, expect)
+            );
+        }
     }
 
     #[test]
@@ -443,8 +480,8 @@ mod tests {
         arrives(&db, "last", "hello", 2);
         let kept: u64 = db.query_row("SELECT count(*) FROM trace", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, 2);
-        assert_eq!(path(&db, "first", &Sent::new()).unwrap(), None);
-        assert_eq!(newest(&db, &alice(), &Sent::new()).unwrap().last().unwrap().state, "forgotten");
+        assert_eq!(path(&db, "first", &UnderWay::default()).unwrap(), None);
+        assert_eq!(newest(&db, &alice(), &UnderWay::default()).unwrap().last().unwrap().state, "forgotten");
     }
 
     #[test]
@@ -486,8 +523,8 @@ mod tests {
         assert_eq!(messages::unseen(&db, &alice(), 0, &Trigger::any()).unwrap().len(), 1);
         assert_eq!(steps(&db, "3EB0"), ["outbox"]);
         let states: Vec<_> =
-            newest(&db, &alice(), &Sent::new()).unwrap().into_iter().map(|entry| entry.state).collect();
+            newest(&db, &alice(), &UnderWay::default()).unwrap().into_iter().map(|entry| entry.state).collect();
         assert_eq!(states, ["queued", "forgotten"]);
-        assert_eq!(path(&db, "A", &Sent::new()).unwrap(), None);
+        assert_eq!(path(&db, "A", &UnderWay::default()).unwrap(), None);
     }
 }
