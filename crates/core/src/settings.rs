@@ -167,7 +167,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "MESSAGE_RETENTION_DAYS",
         default: "0",
         accepts: number(0, 36_500, "days, 0 for ever"),
-        meaning: "How long messages are kept.",
+        meaning: "How long texts are kept that the agent has dealt with.",
     },
 ];
 

@@ -56,7 +56,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nanoclaw_core::{
     chat::{Jid, Message, Seq},
     command::Command,
@@ -195,6 +195,8 @@ struct State {
     cut_off: BTreeSet<Folder>,
     /// When WhatsApp told the groups' names last.
     groups_synced_at: Option<Timestamp>,
+    /// When old texts are forgotten next (MESSAGE_RETENTION_DAYS).
+    forget_at: Timestamp,
     scheduler: Scheduler,
 }
 
@@ -378,7 +380,8 @@ impl State {
         let runs = self.runs.values().map(|run| run.due().0);
         let well_again = self.broken.values().min().copied();
         let (wake, quit) = (self.queue.wake_at(), quitting.map(Quitting::next));
-        let rest = [wake, self.resend_at, self.answer_at, well_again, self.kiro_due_at(), quit];
+        let forget = (self.settings.retention_days > 0).then_some(self.forget_at);
+        let rest = [wake, self.resend_at, self.answer_at, well_again, self.kiro_due_at(), forget, quit];
         runs.chain(rest.into_iter().flatten()).min()
     }
 
@@ -389,6 +392,7 @@ impl State {
             self.flush().await?;
         }
         self.tell_queue(Event::Tick).await;
+        self.forget_old().await?;
         if self.answer_at.is_some_and(|at| at <= now()) { self.answer_owner().await } else { Ok(()) }
     }
 
@@ -410,6 +414,19 @@ impl State {
     fn broke(&mut self, part: &'static str) {
         tracing::error!(part, "A part of NanoClaw failed and was started again");
         self.broken.insert(part, now() + WELL);
+    }
+
+    /// Each day.
+    async fn forget_old(&mut self) -> Result<()> {
+        let days = i64::try_from(self.settings.retention_days)?;
+        if days > 0 && self.forget_at <= now() {
+            self.forget_at = now() + SignedDuration::from_hours(24);
+            let before = now().saturating_sub(SignedDuration::from_hours(24 * days))?;
+            if self.store.write(move |db| store::retention::forget(db, before)).await? {
+                self.forget_at = now() + SignedDuration::from_secs(1);
+            }
+        }
+        Ok(())
     }
 
     async fn take_groups(&mut self, groups: Vec<Group>) {

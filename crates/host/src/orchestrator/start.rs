@@ -213,6 +213,7 @@ impl State {
             snapshots_old: false,
             cut_off: left.cut_off,
             groups_synced_at: None,
+            forget_at: now(),
             scheduler: Scheduler::start(),
         };
         if left.paused {

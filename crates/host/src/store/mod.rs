@@ -16,6 +16,7 @@ pub mod messages;
 pub mod outbox;
 pub mod parked;
 mod reserve;
+pub mod retention;
 pub mod sessions;
 pub mod tasks;
 pub mod trace;

@@ -14,19 +14,19 @@ pub(super) fn connection() -> Connection {
     connection
 }
 
-fn andy() -> Assistant {
+pub(super) fn andy() -> Assistant {
     Assistant { name: "Andy".into(), own_number: false }
 }
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-fn alice() -> Jid {
+pub(super) fn alice() -> Jid {
     Jid::new("15550002222@s.whatsapp.net")
 }
 
-fn said(id: &str, text: &str, second: i64) -> Inbound {
+pub(super) fn said(id: &str, text: &str, second: i64) -> Inbound {
     Inbound {
         id: id.into(),
         chat: alice(),
@@ -41,7 +41,7 @@ fn said(id: &str, text: &str, second: i64) -> Inbound {
     }
 }
 
-fn register(connection: &Connection) {
+pub(super) fn register(connection: &Connection) {
     let group = Group { requires_trigger: false, timeout: Some(7000), ..Group::new(alice(), "Alice", Folder::main()) };
     groups::add(connection, &group, at(0)).unwrap();
     assert_eq!(groups::list(connection).unwrap(), [group]);
