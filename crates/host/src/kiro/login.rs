@@ -43,6 +43,8 @@ pub async fn talk(way: &Way, mut terminal: Terminal, mut offer: impl FnMut(Offer
             }
             Ok(None) => break,
             Err(_) if talk.signed_in() => break,
+            // What never gave a code has none that can run out.
+            Err(_) if told.is_none() => return Failure::Silent,
             Err(_) => return Failure::Expired,
         }
     }
