@@ -83,6 +83,11 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The next questions for all groups are refused.
+    HideGroups {
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// The connection stays open and nothing passes in either direction, for `ms` or as long as it lives.
     Silence { ms: Option<u64> },
     /// At the next logins the connection breaks after so many stanzas of the backlog, half of them if absent.
@@ -122,6 +127,7 @@ impl Fault {
             | Self::AskAgain { times }
             | Self::RefuseCode { times, .. }
             | Self::HideNumber { times }
+            | Self::HideGroups { times }
             | Self::CutBacklog { times, .. }
             | Self::StallBacklog { times, .. } => Some(times),
             Self::EndStream { .. } | Self::Replace {} | Self::Drop {} | Self::Silence { .. } => None,
@@ -234,6 +240,10 @@ impl Faults {
 
     pub(crate) fn next_number_is_hidden(&self, pn: &str) -> bool {
         self.take(pn, |fault| matches!(fault, Fault::HideNumber { .. }).then_some(())).is_some()
+    }
+
+    pub(crate) fn next_groups_are_hidden(&self, pn: &str) -> bool {
+        self.take(pn, |fault| matches!(fault, Fault::HideGroups { .. }).then_some(())).is_some()
     }
 
     pub(crate) fn next_message_is_corrupt(&self, pn: &str) -> bool {

@@ -348,6 +348,10 @@ async fn the_names_of_groups_come_on_connect_and_on_demand_and_when_they_change(
     assert_eq!(channel.event("names again", groups).await, expect);
     world.server.add_group(&expect[0].0, "The family", &[ALICE, ME], fake_whatsapp::Addressing::Pn).unwrap();
     assert_eq!(channel.event("a new name", groups).await, [(expect[0].0.clone(), "The family".to_owned())]);
+    // One that this account is new in has its name at once.
+    world.server.add_group("120363000000000003@g.us", "Club", &[ALICE, ME], fake_whatsapp::Addressing::Pn).unwrap();
+    let names = channel.event("all names", groups).await.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+    assert_eq!(names, ["The family", "Work", "Club"]);
     channel.stop().await;
     // Not again with each start.
     let mut channel = Channel::start(world.config());
@@ -373,5 +377,16 @@ async fn the_names_of_groups_come_again_each_day() {
         let names = |event| matches!(event, FromChannel::Groups(_)).then_some(());
         channel.event("names", names).await;
     }
+    channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_could_not_be_had_are_asked_for_again_in_a_minute() {
+    // M11
+    let world = World::start().await;
+    world.server.fault(ME, &Fault::HideGroups { times: 2 }).unwrap();
+    let mut channel = world.linked_as(world.hurried(50)).await;
+    let names = |event| matches!(event, FromChannel::Groups(_)).then_some(());
+    channel.event("names", names).await;
     channel.stop().await;
 }

@@ -13,6 +13,10 @@ impl World {
         let pn = &connection.companion()?.address.pn;
         let directory = lock(&self.directory);
         if tag == "participating" {
+            if self.faults.next_groups_are_hidden(pn) {
+                self.refuse(connection, iq, 503, "service-unavailable");
+                return Ok(());
+            }
             let groups: Result<Vec<Node>> = directory.groups_of(pn).map(|group| describe(&directory, group)).collect();
             self.answer(connection, iq, [node("groups").children(groups?).build()]);
             return Ok(());

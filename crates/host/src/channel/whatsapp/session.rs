@@ -23,6 +23,7 @@ use whatsapp_rust::{
     http::UreqHttpClient,
     types::events::{Event, EventHandler, EventInterest, EventKind, MessageBatch},
     wacore::{stanza::groups::GroupNotificationAction, store::DevicePropsOverride},
+    wacore_binary::JidExt as _,
     waproto::whatsapp::device_props::PlatformType,
 };
 
@@ -58,6 +59,9 @@ const UNLINKING: Duration = Duration::from_secs(5);
 /// Between connects that only serve to have messages delivered again (M12).
 const REDELIVERY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(300)];
 
+/// M11: how long after a failure the names of the groups are asked for again.
+const NAMES_AGAIN: Duration = Duration::from_secs(60);
+
 const INTEREST: [EventKind; 23] = [
     EventKind::Connected,
     EventKind::OfflineSyncPreview,
@@ -89,8 +93,10 @@ pub(super) enum Happening {
     Library(Arc<Event>),
     /// The intake did not keep a batch.
     NotKept,
-    /// The names of the groups came.
-    Names,
+    /// The names of the groups came, or did not.
+    Names {
+        came: bool,
+    },
 }
 
 /// How a session ended by itself.
@@ -256,7 +262,13 @@ impl Session {
                 return self.event(&event, voice, carried);
             }
             Happening::NotKept => self.not_kept(carried),
-            Happening::Names => carried.memory.change(|facts| facts.names_at = Some(Timestamp::now())),
+            Happening::Names { came } => {
+                if came {
+                    carried.memory.change(|facts| facts.names_at = Some(Timestamp::now()));
+                }
+                let wait = if came { self.config.day() } else { self.config.pause(NAMES_AGAIN) };
+                self.names_due = Some(Instant::now() + wait);
+            }
         }
         None
     }
@@ -296,11 +308,15 @@ impl Session {
             }
             Event::SelfPushNameUpdated(_) if self.connected_at.is_some() => self.connected(voice),
             Event::ServerAck(ack) => self.outbound.acked(ack),
-            Event::GroupUpdate(update) => {
-                if let GroupNotificationAction::Subject { subject, .. } = &update.action {
+            Event::GroupUpdate(update) => match &update.action {
+                GroupNotificationAction::Subject { subject, .. } => {
                     voice.groups(vec![(name_of(&update.group_jid), subject.clone())]);
                 }
-            }
+                action if is_new(action, &[self.client.pn(), self.client.lid()]) => {
+                    self.names_due = Some(Instant::now());
+                }
+                _ => {}
+            },
             Event::Messages(batch) => {
                 if !batch.hook_committed {
                     self.keep(batch);
@@ -339,7 +355,8 @@ impl Session {
         (self.connected_at, self.stalls_at) = (Some(Instant::now()), None);
         self.backlog.settled();
         self.connected(voice);
-        self.sync_names_daily(voice, carried);
+        let due = Instant::now() + self.names_due_in(carried);
+        self.names_due = Some(self.names_due.map_or(due, |before| before.min(due)));
     }
 
     fn connected(&self, voice: &mut Voice) {
@@ -351,14 +368,10 @@ impl Session {
     }
 
     /// M11: by the clock on the wall, as a day is one also for a computer that sleeps.
-    fn sync_names_daily(&mut self, voice: &Voice, carried: &Carried) {
-        let (now, day) = (Timestamp::now(), self.config.day());
-        let since = carried.memory.names_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
-        let left = since.and_then(|since| day.checked_sub(since)).filter(|left| !left.is_zero());
-        if left.is_none() {
-            self.sync_groups(voice);
-        }
-        self.names_due = Some(Instant::now() + left.unwrap_or(day));
+    fn names_due_in(&self, carried: &Carried) -> Duration {
+        let since = carried.memory.names_at.map(|at| Timestamp::now().duration_since(at));
+        let since = since.and_then(|since| Duration::try_from(since).ok());
+        since.map(|since| self.config.day().saturating_sub(since)).unwrap_or_default()
     }
 
     /// WhatsApp delivers again after the next connect, so there must be one. Not at once: a full disk stays full.
@@ -389,7 +402,7 @@ impl Session {
             return Some(End::Again);
         }
         if self.names_due.take_if(|at| *at <= now).is_some() {
-            self.sync_names_daily(voice, carried);
+            self.sync_groups(voice);
         }
         self.pairing.as_mut()?.time(now, voice).map(End::Final)
     }
@@ -431,11 +444,12 @@ impl Session {
     pub fn sync_groups(&self, voice: &Voice) {
         let (client, events, tell) = (Arc::clone(&self.client), voice.events(), self.tell.clone());
         tokio::spawn(async move {
-            match client.groups().get_participating().await {
+            let names = client.groups().get_participating().await;
+            let _ = tell.send(Happening::Names { came: names.is_ok() });
+            match names {
                 Ok(groups) => {
                     let names = groups.into_iter().map(|(jid, group)| (name_of(&jid), group.subject)).collect();
                     let _ = events.send(FromChannel::Groups(names));
-                    let _ = tell.send(Happening::Names);
                 }
                 Err(err) => warn!("the names of the groups can't be had: {err}"),
             }
@@ -466,6 +480,53 @@ impl Session {
     }
 }
 
+/// Whether a group is one that this account was not in before; `own`: the account's addresses.
+fn is_new(action: &GroupNotificationAction, own: &[Option<Jid>]) -> bool {
+    match action {
+        GroupNotificationAction::Create { .. } => true,
+        GroupNotificationAction::Add { participants, .. } => participants.iter().any(|added| {
+            let added = [Some(&added.jid), added.phone_number.as_ref(), added.lid.as_ref()];
+            own.iter().flatten().any(|own| added.into_iter().flatten().any(|added| added.is_same_user_as(own)))
+        }),
+        _ => false,
+    }
+}
+
 fn name_of(jid: &Jid) -> chat::Jid {
     chat::Jid::new(jid.to_non_ad_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use whatsapp_rust::wacore::stanza::groups::GroupParticipantInfo;
+
+    use super::*;
+
+    #[test]
+    fn a_group_is_new_to_those_who_came() {
+        // M11
+        let jid = |jid: &str| jid.parse::<Jid>().unwrap();
+        let own = [Some(jid("15550001111:7@s.whatsapp.net")), Some(jid("100000000000001:7@lid"))];
+        let add = |added: &str| {
+            let participants = vec![GroupParticipantInfo {
+                jid: jid(added),
+                phone_number: None,
+                display_name: None,
+                r#type: None,
+                lid: None,
+                username: None,
+                join_time: None,
+                group_history_sent_state: None,
+            }];
+            GroupNotificationAction::Add { participants, reason: None }
+        };
+        for (action, expect) in [
+            (add("15550001111@s.whatsapp.net"), true),
+            (add("100000000000001@lid"), true),
+            (add("15550002222@s.whatsapp.net"), false),
+            (GroupNotificationAction::Unlocked, false),
+        ] {
+            assert_eq!(is_new(&action, &own), expect, "{action:?}");
+        }
+    }
 }
