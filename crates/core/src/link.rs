@@ -20,7 +20,12 @@ pub enum Link {
     Offline {
         retry_at: Option<Timestamp>,
     },
+    /// By the phone, or by WhatsApp.
     LoggedOut,
+    /// By a person here; `told`: WhatsApp has taken this device off the phone's list.
+    SignedOut {
+        told: bool,
+    },
     Replaced,
     Banned {
         until: Option<Timestamp>,
@@ -75,6 +80,7 @@ pub enum LinkState {
     Connected,
     Offline,
     LoggedOut,
+    SignedOut,
     Replaced,
     Banned,
     Outdated,
@@ -92,6 +98,7 @@ impl Link {
             Link::Connected { .. } => LinkState::Connected,
             Link::Offline { .. } => LinkState::Offline,
             Link::LoggedOut => LinkState::LoggedOut,
+            Link::SignedOut { .. } => LinkState::SignedOut,
             Link::Replaced => LinkState::Replaced,
             Link::Banned { .. } => LinkState::Banned,
             Link::Outdated => LinkState::Outdated,
@@ -110,7 +117,9 @@ impl Link {
         use Link::*;
         match self {
             Pairing { qr, code } => qr.is_none() && code.is_none(),
-            LoggedOut | Replaced | Banned { .. } | Outdated | Locked | Refused { .. } | Passkey => true,
+            LoggedOut | SignedOut { .. } | Replaced | Banned { .. } | Outdated | Locked | Refused { .. } | Passkey => {
+                true
+            }
             Starting | Connecting | Connected { .. } | Offline { .. } => false,
         }
     }
@@ -119,6 +128,7 @@ impl Link {
     pub fn code(&self) -> &'static str {
         match self {
             Link::LoggedOut => "whatsapp-logged-out",
+            Link::SignedOut { .. } => "whatsapp-signed-out",
             Link::Replaced => "whatsapp-replaced",
             Link::Banned { .. } => "whatsapp-banned",
             Link::Outdated => "whatsapp-outdated",
@@ -140,6 +150,11 @@ impl Link {
             Link::Connected { .. } => ("Connected to WhatsApp.", ""),
             Link::Offline { .. } => ("WhatsApp can't be reached.", "NanoClaw tries again by itself."),
             Link::LoggedOut => ("Your phone has unlinked NanoClaw.", "Link it again."),
+            Link::SignedOut { told: true } => ("You signed out of WhatsApp.", "Link it again to go on."),
+            Link::SignedOut { told: false } => (
+                "You signed out, but WhatsApp could not be told.",
+                "If NanoClaw still stands under Linked devices on your phone, remove it there.",
+            ),
             Link::Replaced => ("Another program uses this link.", "Take over to use it here."),
             Link::Banned { until: Some(until) } => {
                 let until = until.strftime("%Y-%m-%d %H:%M UTC");
@@ -178,7 +193,7 @@ impl Link {
     pub fn offer(&self) -> Option<(&'static str, &'static str)> {
         match self {
             Link::Pairing { qr: None, code: None } => Some(("Show new codes", "pair")),
-            Link::LoggedOut => Some(("Link again", "pair")),
+            Link::LoggedOut | Link::SignedOut { .. } => Some(("Link again", "pair")),
             Link::Replaced => Some(("Take over", "reconnect")),
             Link::Locked => Some(("Connect again", "reconnect")),
             Link::Banned { until: None } | Link::Outdated | Link::Refused { .. } => Some(("Try again", "reconnect")),

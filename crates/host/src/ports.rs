@@ -49,7 +49,7 @@ pub enum ToChannel {
         phone: Option<String>,
     },
     CancelPairing,
-    /// Unlinks at the phone's side, then moves the sign-in aside; ends in `Link::LoggedOut`.
+    /// Unlinks at the phone's side, then moves the sign-in aside; ends in `Link::SignedOut`.
     Logout,
     /// Connects now, by hand: also after `Replaced` or `Refused` (W5).
     Reconnect,

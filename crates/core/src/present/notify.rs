@@ -163,6 +163,7 @@ mod tests {
             (&["needs_you_kiro", "kiro_unknown", "needs_you_kiro"], "Signed out of Kiro |  | "),
             (&["needs_you_kiro", "ready", "needs_you_kiro"], "Signed out of Kiro |  | Signed out of Kiro"),
             (&["logged_out", "not_paired", "logged_out"], "Signed out of WhatsApp |  | "),
+            (&["ready", "signed_out"], " | "),
             (&["ready", "troubled", "troubled", "ready", "troubled"], " | A message failed |  |  | A message failed"),
             (&["troubled", "troubled"], " | "),
             (&["ready", "quitting", "docker_down"], " |  | Docker is not running"),

@@ -81,6 +81,7 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("image_rebuilding", with(image_rebuilding)),
         ("image_not_rebuilt", with(image_not_rebuilt)),
         ("logged_out", with(|facts| facts.link = Link::LoggedOut)),
+        ("signed_out", with(|facts| facts.link = Link::SignedOut { told: false })),
         ("replaced", with(|facts| facts.link = Link::Replaced)),
         ("banned", with(|facts| facts.link = Link::Banned { until: Some(NOW + SignedDuration::from_hours(26)) })),
         ("outdated", with(|facts| facts.link = Link::Outdated)),

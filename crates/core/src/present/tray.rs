@@ -201,7 +201,7 @@ fn cure(status: &AppStatus) -> Option<Row> {
     }
     match status.whatsapp.state {
         LinkState::Pairing => return open("Link WhatsApp…", Page::Whatsapp),
-        LinkState::LoggedOut => return open("Link again…", Page::Whatsapp),
+        LinkState::LoggedOut | LinkState::SignedOut => return open("Link again…", Page::Whatsapp),
         LinkState::Passkey => return open("Link by a code…", Page::Whatsapp),
         LinkState::Replaced | LinkState::Refused | LinkState::Banned | LinkState::Outdated | LinkState::Locked => {
             return status.problems.iter().find(|problem| problem.is_links())?.command.as_ref().and_then(offer);
@@ -261,6 +261,7 @@ fn whatsapp(status: &AppStatus) -> String {
         LinkState::Connecting => "connecting",
         LinkState::Offline => "offline",
         LinkState::LoggedOut => "unlinked by your phone",
+        LinkState::SignedOut => "signed out",
         LinkState::Replaced => "in use by another program",
         LinkState::Banned => "account blocked for a while",
         LinkState::Outdated => "needs a newer NanoClaw",

@@ -319,7 +319,7 @@ async fn logging_out_unlinks_at_the_phone_and_moves_the_sign_in_aside() {
     let world = World::start().await;
     let mut channel = world.linked().await;
     channel.tell(ToChannel::Logout);
-    channel.link("logged out", |link| *link == Link::LoggedOut).await;
+    channel.link("signed out", |link| *link == Link::SignedOut { told: true }).await;
     world.until(|state| state.companions.is_empty()).await;
     // The folder has gone by the time of the next answer.
     channel.send("3EB0000000000000000001", ALICE_JID, "too late");
@@ -327,6 +327,26 @@ async fn logging_out_unlinks_at_the_phone_and_moves_the_sign_in_aside() {
     assert_eq!(world.moved_aside().len(), 1);
     assert!(!world.store().join("auth").exists());
     channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_says_so_where_whatsapp_could_not_be_told() {
+    // W4, W5
+    for offline in [true, false] {
+        let world = World::start().await;
+        let mut channel = world.linked_as(world.hurried(20)).await;
+        if offline {
+            world.server.fault(ME, &Fault::FailLogin { code: 403, expire_seconds: None, times: 1 }).unwrap();
+            world.server.drop_connections(ME).unwrap();
+            channel.link("no connection", |link| *link == Link::Locked).await;
+        } else {
+            world.server.fault(ME, &Fault::Silence { ms: None }).unwrap();
+        }
+        channel.tell(ToChannel::Logout);
+        channel.link("signed out", |link| *link == Link::SignedOut { told: false }).await;
+        assert_eq!((world.moved_aside().len(), world.server.state().companions.len()), (1, 1), "offline: {offline}");
+        channel.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

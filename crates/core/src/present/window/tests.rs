@@ -146,6 +146,7 @@ fn each_state_of_the_link_has_its_panel_and_cure() {
         ("codes_used_up", Mark::NeedsYou, Some("pair")),
         ("offline", Mark::Offline, Some("reconnect")),
         ("logged_out", Mark::NeedsYou, Some("pair")),
+        ("signed_out", Mark::NeedsYou, Some("pair")),
         ("replaced", Mark::NeedsYou, Some("reconnect")),
         ("banned", Mark::NeedsYou, None),
         ("outdated", Mark::NeedsYou, Some("reconnect")),
@@ -423,6 +424,7 @@ fn what_ends_a_link_is_a_problem_with_its_cure_and_the_command_that_every_surfac
     for (state, code, command) in [
         ("codes_used_up", "whatsapp-not-linked", Some("pair")),
         ("logged_out", "whatsapp-logged-out", Some("pair")),
+        ("signed_out", "whatsapp-signed-out", Some("pair")),
         ("replaced", "whatsapp-replaced", Some("reconnect")),
         ("banned", "whatsapp-banned", None),
         ("outdated", "whatsapp-outdated", Some("reconnect")),

@@ -92,6 +92,12 @@ pub(super) fn panel(status: &AppStatus) -> Panel {
             "It was removed under Linked devices on the phone, or was not used for too long. Chats, tasks and settings stay.".into(),
             pair("Link again"),
         ),
+        LinkState::SignedOut => say(
+            Mark::NeedsYou,
+            "You signed out of WhatsApp",
+            format!("{} Chats, tasks and settings stay.", whatsapp.text).into(),
+            pair("Link again"),
+        ),
         LinkState::Replaced => say(
             Mark::NeedsYou,
             "Another program uses this sign-in",
@@ -163,7 +169,7 @@ pub(super) fn vital(status: &AppStatus) -> Vital {
             Some(at) => Line::at("No connection, again {in}", at),
             None => "No connection".into(),
         },
-        LinkState::LoggedOut => "Signed out".into(),
+        LinkState::LoggedOut | LinkState::SignedOut => "Signed out".into(),
         LinkState::Replaced => "Used by another program".into(),
         LinkState::Banned => match whatsapp.until {
             Some(until) => Line::at("Blocked until {when}", until),
@@ -212,7 +218,7 @@ fn details(status: &AppStatus) -> Vec<Detail> {
                  something was last written. On your phone you can remove this computer at any time, under Linked devices."
             ),
         ),
-        LinkState::LoggedOut => detail(
+        LinkState::LoggedOut | LinkState::SignedOut => detail(
             "What happens to the old sign-in?",
             "It is moved to a folder beside it, `store/auth.bak`, with the time in its name. Nothing is deleted."
                 .to_owned(),

@@ -223,12 +223,13 @@ impl Channel {
                 }
             }
             ToChannel::Logout => {
-                if let Some(session) = &mut self.session {
-                    session.unlink().await;
-                }
+                let told = match &self.session {
+                    Some(session) => session.unlink().await,
+                    None => !auth::is_there(&self.config.auth),
+                };
                 self.close(CLOSING).await;
                 if self.sign_out().await {
-                    self.voice.link(Link::LoggedOut);
+                    self.voice.link(Link::SignedOut { told });
                 }
             }
             ToChannel::Reconnect => {

@@ -22,7 +22,9 @@ use whatsapp_rust::{
     bot::{Bot, BotHandle},
     http::UreqHttpClient,
     types::events::{Event, EventHandler, EventInterest, EventKind, MessageBatch},
-    wacore::{stanza::groups::GroupNotificationAction, store::DevicePropsOverride},
+    wacore::{
+        iq::devices::RemoveCompanionDeviceSpec, stanza::groups::GroupNotificationAction, store::DevicePropsOverride,
+    },
     wacore_binary::JidExt as _,
     waproto::whatsapp::device_props::PlatformType,
 };
@@ -456,11 +458,15 @@ impl Session {
         });
     }
 
-    /// Tells the phone that this device goes, as far as it can be reached.
-    pub async fn unlink(&mut self) {
-        if timeout(UNLINKING, self.client.logout()).await.is_err() {
+    /// Takes this device off the phone's list: whether WhatsApp has confirmed it, which the library's own way does not say.
+    pub async fn unlink(&self) -> bool {
+        let Some(device) = self.client.pn() else { return true };
+        let answer = timeout(UNLINKING, self.client.execute(RemoveCompanionDeviceSpec::new(&device))).await;
+        let told = matches!(answer, Ok(Ok(())));
+        if !told {
             warn!("WhatsApp did not confirm that this device is unlinked");
         }
+        told
     }
 
     /// Ends in order, as far as that takes no longer than `within`.
