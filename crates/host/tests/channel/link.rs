@@ -195,6 +195,10 @@ async fn two_programs_on_one_sign_in_do_not_take_it_from_each_other_for_ever() {
     world.linked().await.stop().await;
     let twin = Config { auth: world.store().join("twin"), ..world.hurried(50) };
     std::fs::create_dir(&twin.auth).unwrap();
+    // Its files are one when the last that has it open is gone.
+    while world.store().join("auth").join("whatsapp.db-wal").exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     for file in std::fs::read_dir(world.store().join("auth")).unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), twin.auth.join(file.file_name())).unwrap();
