@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use crate::http::Http;
 use crate::{PATIENCE, built};
@@ -184,6 +184,11 @@ impl Phone {
         self.gets(&format!("the text {text:?}"), |item| item.kind == "text" && item.text == text).await
     }
 
+    /// Waits for this very text longer than others.
+    pub async fn hears_within(&self, patience: Duration, text: &str) -> Result<Item> {
+        self.gets_within(patience, &format!("the text {text:?}"), |item| item.kind == "text" && item.text == text).await
+    }
+
     /// Waits for a text that holds this.
     pub async fn hears_of(&self, part: &str) -> Result<Item> {
         self.gets(&format!("a text with {part:?}"), |item| item.kind == "text" && item.text.contains(part)).await
@@ -196,13 +201,17 @@ impl Phone {
 
     /// Waits for the first item behind the last one awaited that matches; `what` names it should it never come.
     pub async fn gets(&self, what: &str, matches: impl Fn(&Item) -> bool) -> Result<Item> {
-        let deadline = Instant::now() + PATIENCE;
+        self.gets_within(PATIENCE, what, matches).await
+    }
+
+    async fn gets_within(&self, patience: Duration, what: &str, matches: impl Fn(&Item) -> bool) -> Result<Item> {
+        let deadline = Instant::now() + patience;
         let mut since = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let all: Vec<String> = self.got().await?.iter().map(|item| format!("{item:?}")).collect();
-                bail!("{} did not get {what} in {PATIENCE:?}; all that came:\n{}", self.name, all.join("\n"));
+                bail!("{} did not get {what} in {patience:?}; all that came:\n{}", self.name, all.join("\n"));
             }
             let (items, next) = self.received(since, left.as_millis().min(10_000)).await?;
             if let Some(item) = items.into_iter().find(|item| matches(item)) {

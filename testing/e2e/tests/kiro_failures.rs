@@ -1,13 +1,84 @@
 //! Kiro fails, each time in a real container: the chat gets the right sentence, the status the right problem and cure, and all
 //! goes on without a restart when Kiro does.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use nanoclaw_e2e::{Phone, Scene};
 use serde_json::{Value, json};
 
+/// Five waits of 155 s in all, six runs, and a busy machine.
+const ALL_RETRIES: Duration = Duration::from_secs(300);
+
+/// Chat, what Kiro does, problem's code, sentence, whether it is given up at once, the headline's level.
+const CASES: [(&str, &str, &str, &str, &str, bool, &str); 6] = [
+    (
+        "model",
+        "error",
+        "Invalid model ID: x",
+        "kiro-model",
+        "Kiro can't use the model. Check the setting KIRO_MODEL.",
+        true,
+        "needs-you",
+    ),
+    (
+        "quota",
+        "error",
+        "ThrottlingException: Rate exceeded",
+        "kiro-limit",
+        "Kiro's limit is used up. Wait, or raise the limit.",
+        false,
+        "offline",
+    ),
+    (
+        "network",
+        "stderr",
+        "error: dispatch failure: dns error",
+        "kiro-unreachable",
+        "Kiro can't be reached. Check the computer's network.",
+        false,
+        "offline",
+    ),
+    (
+        "server",
+        "stderr",
+        "error: MCP server shop failed to start",
+        "kiro-mcp",
+        "one of Kiro's tools did not start. Check the agent's MCP servers.",
+        false,
+        "needs-you",
+    ),
+    (
+        "disk",
+        "stderr",
+        "error: No space left on device (os error 28)",
+        "agent-disk-full",
+        "the disk is full. Make room on it.",
+        false,
+        "needs-you",
+    ),
+    // Nobody knows why: it stands in the problems alone.
+    ("crash", "stderr", "out of luck", "run-failed", "the agent failed. The log of its run says more.", false, ""),
+];
+
 fn problem<'a>(status: &'a Value, code: &str) -> Option<&'a Value> {
     status["problems"].as_array()?.iter().find(|problem| problem["code"] == code)
+}
+
+/// A turn for fake-kiro to play.
+fn fails(word: &str, how: &str, text: &str) -> Value {
+    let mut turn = json!({"match": format!("@Andy {word}"), "parts": []});
+    turn[how] = json!(text);
+    if how == "stderr" {
+        turn["exit"] = json!(1);
+    }
+    turn
+}
+
+/// What the chat is told in the end.
+fn given_up_with(sentence: &str) -> String {
+    format!("Andy: I could not answer: {sentence} Your messages are kept; write again to have me try once more.")
 }
 
 /// A person whose chat is registered; the first has the main chat.
@@ -44,68 +115,13 @@ async fn kiro_works_for(scene: &Scene, other: &Phone, owner: &Phone) -> Result<(
 #[tokio::test]
 async fn each_failure_is_said_with_its_cure_and_heals() -> Result<()> {
     // C4, Q4, A5
-    /// Chat, what Kiro does, problem's code, sentence, whether it is given up at once, the headline's level.
-    const CASES: [(&str, &str, &str, &str, &str, bool, &str); 6] = [
-        (
-            "model",
-            "error",
-            "Invalid model ID: x",
-            "kiro-model",
-            "Kiro can't use the model. Check the setting KIRO_MODEL.",
-            true,
-            "needs-you",
-        ),
-        (
-            "quota",
-            "error",
-            "ThrottlingException: Rate exceeded",
-            "kiro-limit",
-            "Kiro's limit is used up. Wait, or raise the limit.",
-            false,
-            "offline",
-        ),
-        (
-            "network",
-            "stderr",
-            "error: dispatch failure: dns error",
-            "kiro-unreachable",
-            "Kiro can't be reached. Check the computer's network.",
-            false,
-            "offline",
-        ),
-        (
-            "server",
-            "stderr",
-            "error: MCP server shop failed to start",
-            "kiro-mcp",
-            "one of Kiro's tools did not start. Check the agent's MCP servers.",
-            false,
-            "needs-you",
-        ),
-        (
-            "disk",
-            "stderr",
-            "error: No space left on device (os error 28)",
-            "agent-disk-full",
-            "the disk is full. Make room on it.",
-            false,
-            "needs-you",
-        ),
-        // Nobody knows why: it stands in the problems alone.
-        ("crash", "stderr", "out of luck", "run-failed", "the agent failed. The log of its run says more.", false, ""),
-    ];
     let mut scene = Scene::begin("kiro_failures").await?;
     let owner = scene.phone("4915110000099", "Owner").await?;
     scene.set("MAX_CONCURRENT_CONTAINERS", "8");
     scene.start_linked_to(&owner).await?;
     let mut people = Vec::new();
     for (number, (word, how, text, code, sentence, given_up, level)) in CASES.into_iter().enumerate() {
-        let mut turn = json!({"match": format!("@Andy {word}"), "parts": []});
-        turn[how] = json!(text);
-        if how == "stderr" {
-            turn["exit"] = json!(1);
-        }
-        scene.kiro().plays(&json!({"turns": [turn]}))?;
+        scene.kiro().plays(&json!({"turns": [fails(word, how, text)]}))?;
         let person = person(&scene, number as u64, word).await?;
         person.writes_to(&owner, &format!("@Andy {word}")).await?;
         let status = scene.until(code, |status| problem(status, code).is_some()).await?;
@@ -119,10 +135,7 @@ async fn each_failure_is_said_with_its_cure_and_heals() -> Result<()> {
             assert_eq!(headline["text"].as_str().map(str::to_lowercase), Some(wrong.to_lowercase()));
         }
         if given_up {
-            let told = format!(
-                "Andy: I could not answer: {sentence} Your messages are kept; write again to have me try once more."
-            );
-            person.hears(&told).await?;
+            person.hears(&given_up_with(sentence)).await?;
         }
         scene.kiro().plays(&json!({}))?;
         if given_up {
@@ -153,6 +166,34 @@ async fn each_failure_is_said_with_its_cure_and_heals() -> Result<()> {
         person.hears("Andy: echo: @Andy again").await?;
         scene.until("all is well", is_well).await?;
     }
+    scene.end().await
+}
+
+#[tokio::test]
+async fn what_is_tried_in_vain_ends_with_its_cause_in_the_chat() -> Result<()> {
+    // C4, Q4
+    let mut scene = Scene::begin("kiro_in_vain").await?;
+    let owner = scene.phone("4915110000099", "Owner").await?;
+    scene.set("MAX_CONCURRENT_CONTAINERS", "8");
+    let turns: Vec<_> = CASES.into_iter().map(|(word, how, text, ..)| fails(word, how, text)).collect();
+    scene.kiro().plays(&json!({"turns": turns}))?;
+    scene.start_linked_to(&owner).await?;
+    let mut people = Vec::new();
+    for (number, (word, ..)) in CASES.into_iter().enumerate() {
+        let person = person(&scene, number as u64, word).await?;
+        person.writes_to(&owner, &format!("@Andy {word}")).await?;
+        people.push(person);
+    }
+    for (person, (_, _, _, _, sentence, ..)) in people.iter().zip(CASES) {
+        person.hears_within(ALL_RETRIES, &given_up_with(sentence)).await?;
+    }
+    scene.until("nothing is tried any more", |status| status["queue"] == json!([])).await?;
+    scene.kiro().plays(&json!({}))?;
+    for (person, (word, ..)) in people.iter().zip(CASES) {
+        person.writes_to(&owner, &format!("@Andy {word}")).await?;
+        person.hears(&format!("Andy: echo: @Andy {word}")).await?;
+    }
+    scene.until("all is well", is_well).await?;
     scene.end().await
 }
 

@@ -87,6 +87,22 @@ async fn secrets_are_nowhere_that_others_look() -> Result<()> {
     let (code, _, stderr) = scene.ctl_raw(&words).await?;
     ensure!(code == Some(0) && bundle.exists(), "{stderr}");
 
+    // A part that panics with the key at hand, and then one that nothing can start again: their words tell nothing of it.
+    for (moment, ends) in [("engine", false), ("result", true)] {
+        scene.kill().await?;
+        scene.set("NANOCLAW_PANIC_AT", &format!("{moment}:1"));
+        scene.start().await?;
+        alice.writes_to(&owner, &format!("@Andy {moment}")).await?;
+        if ends {
+            ensure!(scene.ended().await.is_err(), "it ended as if all were well");
+            scene.set("NANOCLAW_PANIC_AT", "");
+            scene.start().await?;
+        }
+        alice.hears(&format!("Andy: echo: @Andy {moment}")).await?;
+        ensure!(scene.log().contains(&format!("this is the moment {moment}")), "it did not panic: {}", scene.log());
+    }
+    scene.set("NANOCLAW_PANIC_AT", "");
+
     // Killed in the midst: what it leaves behind tells no more.
     scene.kill().await?;
     seen.search(&scene.home())?;
