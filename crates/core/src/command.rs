@@ -74,8 +74,8 @@ pub enum Command {
     #[serde(rename = "groups.register")]
     GroupsRegister(Registration),
     /// Sets how a chat is answered, and its container settings from its next run on; what is not given stays. `target` is a
-    /// JID or a folder. `trigger`: empty for the assistant's name. `mounts`: instead of those before, `[]` for none. `timeout`: milliseconds, 0 for CONTAINER_TIMEOUT's. `tools`: instead
-    /// of those before; with `default_tools` those of its trust again.
+    /// JID or a folder. `trigger`: empty for the assistant's name. `mounts`: instead of those before, `[]` for none. `timeout`:
+    /// milliseconds, 0 for CONTAINER_TIMEOUT's. `tools`: instead of those before; with `default_tools` those of its trust again.
     #[serde(rename = "groups.set")]
     GroupsSet {
         target: String,

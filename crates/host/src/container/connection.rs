@@ -1,8 +1,8 @@
 //! Keeps the connection to the engine: whether it is there, whether the image is, and who may use it.
 //!
 //! While the engine is there its own events tell what changes, and nothing is asked on a clock. While it is away it is looked
-//! for every [`RETRY`], or [`RETRY_WATCHED`]. Must not: run containers. Called by nobody; it tells the runs by a watched value and the loop by
-//! [`FromEngine::Status`].
+//! for every [`RETRY`], or [`RETRY_WATCHED`]. Must not: run containers. Called by nobody; it tells the runs by a watched value
+//! and the loop by [`FromEngine::Status`].
 
 use std::{
     convert::Infallible,

@@ -1,6 +1,6 @@
 //! Chaos: NanoClaw is killed at named and at random moments, parts of it panic, its containers are killed, its engine and its
-//! link to WhatsApp are cut, while people write in four chats. In the end each message is answered exactly once and in order (C1–C4, M12,
-//! M13), and after each start nothing runs that an earlier process left (Q6).
+//! link to WhatsApp are cut, while people write in four chats. In the end each message is answered exactly once and in order
+//! (C1–C4, M12, M13), and after each start nothing runs that an earlier process left (Q6).
 //!
 //! A round is some lives that end badly, then one that is left alone to answer everything. Its random numbers come from its
 //! seed alone, so that a round that went wrong can be had again; what falls between two lines stays chance.
