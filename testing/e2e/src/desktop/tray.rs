@@ -216,6 +216,11 @@ impl Shown {
         self.rows.first().map_or("", |row| &row.label)
     }
 
+    /// Picture, word and headline, which change one after the other.
+    pub fn says(&self, icon: &str, title: &str, headline: &str) -> bool {
+        self.icon == icon && self.title == title && self.headline() == headline
+    }
+
     /// A row by the beginnings of the labels on the way to it.
     pub fn row(&self, path: &[&str]) -> Option<&Row> {
         row_at(&self.rows, path)

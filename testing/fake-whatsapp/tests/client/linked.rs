@@ -249,7 +249,8 @@ impl Client {
     }
 }
 
-fn texts_in(event: &Event) -> Option<Vec<Seen>> {
+/// The texts that an event brings, if it brings any.
+pub fn texts_in(event: &Event) -> Option<Vec<Seen>> {
     let texts: Vec<Seen> = event
         .messages()
         .filter_map(|message| {
