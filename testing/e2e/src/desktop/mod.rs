@@ -37,8 +37,9 @@ pub struct Desktop {
 impl Desktop {
     /// `folder`: a scene's, for the bus and the programs' outputs.
     pub async fn begin(folder: &Path) -> Result<Self> {
+        // With its last client gone a server resets, and takes none meanwhile.
         let mut xvfb = program("Xvfb", folder)?
-            .args(["-displayfd", "1", "-screen", "0", "1280x900x24", "-nolisten", "tcp"])
+            .args(["-displayfd", "1", "-screen", "0", "1280x900x24", "-nolisten", "tcp", "-noreset"])
             .spawn()
             .context("no Xvfb")?;
         let display = format!(":{}", first_line(&mut xvfb).await?);

@@ -120,5 +120,7 @@ async fn a_rate_limit_and_a_lost_connection_are_mended_by_waiting() {
     client.connected().await;
     world.server.fault(ME, &Fault::EndStream { code: Some(429), conflict: None }).unwrap();
     assert_eq!(verdict(&client).await, "disconnected");
-    assert!(client.client.wait_for_connected(Duration::from_millis(300)).await.is_err());
+    world.until(|state| !state.companions[0].online).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!world.server.state().companions[0].online, "it came back at once");
 }
