@@ -1,4 +1,5 @@
-//! The window: made when it is wanted, destroyed when it is closed (it costs ten times what the tray does).
+//! The window: made when it is wanted, destroyed when it is closed (it costs ten times what the tray does), with what WebKit
+//! leaves running.
 
 use nanoclaw_core::{
     present::window::{Page, window},
@@ -72,8 +73,43 @@ fn build(
     window.on_window_event(move |event| {
         if matches!(event, WindowEvent::Destroyed) {
             act::tell_desktop(&closing, |desktop| desktop.watched = false);
+            #[cfg(target_os = "linux")]
+            tauri::async_runtime::spawn(leave_nothing(closing.clone()));
         }
     });
+    Ok(())
+}
+
+/// WebKit's network process outlives all pages, with 35 MiB. The next page starts another.
+#[cfg(target_os = "linux")]
+async fn leave_nothing(app: AppHandle) {
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let closed = app.clone();
+    // Where windows are made: none comes meanwhile.
+    let asked = app.run_on_main_thread(move || {
+        if closed.get_webview_window(MAIN).is_none()
+            && let Err(error) = end_network_process()
+        {
+            tracing::warn!(%error, "What the window left behind can't be ended");
+        }
+    });
+    if asked.is_err() {
+        tracing::debug!("The app ends");
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn end_network_process() -> std::io::Result<()> {
+    use rustix::process::{Pid, Signal, getpid, kill_process};
+    for process in std::fs::read_dir("/proc")? {
+        // "pid (name) state parent …"; it may end meanwhile, and much in there is no process.
+        let stat = std::fs::read_to_string(process?.path().join("stat")).unwrap_or_default();
+        let Some((pid, rest)) = stat.split_once(" (WebKitNetworkPr) ") else { continue };
+        let ours = rest.split(' ').nth(1) == Some(&getpid().as_raw_nonzero().to_string());
+        if ours && let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
+            kill_process(pid, Signal::TERM)?;
+        }
+    }
     Ok(())
 }
 

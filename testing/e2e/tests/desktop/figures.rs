@@ -9,7 +9,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use nanoclaw_e2e::{Container, Scene, desktop::kill_processes, proxy::Proxy};
+use nanoclaw_e2e::{
+    Container, Scene,
+    desktop::{Desktop, Tray, kill_processes},
+    proxy::Proxy,
+};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -20,7 +24,7 @@ const OPENINGS: usize = 7;
 /// The goals are 1 s, 300 ms and 150 MiB.
 const SOON: Duration = Duration::from_secs(3);
 const USABLE_MS: f64 = 3_000.0;
-const PSS_MIB: u64 = 300;
+const PSS_MIB: u64 = 200;
 
 /// From what was done to both having it.
 async fn told(
@@ -116,15 +120,7 @@ async fn the_window_is_there_at_once_and_gone_when_closed() -> Result<()> {
     tray.until("it needs a person", |shown| shown.icon == "needs-you").await?;
     let mut took = Vec::new();
     for _ in 0..OPENINGS {
-        let begin = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64() * 1_000.0;
-        tray.choose(&["Open NanoClaw"]).await?;
-        let page = desktop.page().await?;
-        let usable = "performance.getEntriesByName('usable')[0]";
-        page.until(&format!("{usable} && true")).await?;
-        let at = page.run(&format!("return performance.timeOrigin + {usable}.startTime")).await?;
-        took.push(at["ok"].as_f64().context("no time")? - begin);
-        drop(page);
-        desktop.close_windows().await?;
+        took.push(opened(&tray, &desktop).await?);
     }
     let first = took.first().copied().unwrap_or_default();
     took.sort_by(f64::total_cmp);
@@ -136,7 +132,22 @@ async fn the_window_is_there_at_once_and_gone_when_closed() -> Result<()> {
     let pss = pss_of(&format!("NANOCLAW_HOME={}", scene.home().display()))?;
     println!("10 s after closing: {pss} MiB PSS");
     ensure!(pss < PSS_MIB, "{pss} MiB");
+    // What was ended then is there again.
+    println!("window open → usable, then: {:.0} ms", opened(&tray, &desktop).await?);
     scene.end().await
+}
+
+/// Milliseconds from the choice in the menu until the window is of use; it is closed again.
+async fn opened(tray: &Tray, desktop: &Desktop) -> Result<f64> {
+    let begin = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64() * 1_000.0;
+    tray.choose(&["Open NanoClaw"]).await?;
+    let page = desktop.page().await?;
+    let usable = "performance.getEntriesByName('usable')[0]";
+    page.until(&format!("{usable} && true")).await?;
+    let at = page.run(&format!("return performance.timeOrigin + {usable}.startTime")).await?;
+    drop(page);
+    desktop.close_windows().await?;
+    Ok(at["ok"].as_f64().context("no time")? - begin)
 }
 
 #[tokio::test]
