@@ -6,6 +6,7 @@
 mod act;
 mod autostart;
 mod commands;
+mod menu;
 mod notify;
 mod tray;
 mod window;
@@ -47,6 +48,9 @@ fn main() -> Result<()> {
                 window::open(app, Page::Overview);
             }
         }));
+    }
+    if cfg!(target_os = "macos") {
+        builder = builder.menu(menu::menu);
     }
     builder
         .plugin(autostart::plugin())
