@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Browser, states } from "./browser.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../docs/pictures", import.meta.url));
-const SIZE = { width: 760, height: 540, scale: 2 };
+const SIZE = { width: 760, height: 580, scale: 2 };
 const WINDOW = [
   { name: "overview", state: "two_running_one_queued", page: "overview" },
   { name: "assistant", state: "first_start", page: "setup", does: [".foot .primary"] },
