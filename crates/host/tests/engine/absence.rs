@@ -26,6 +26,15 @@ fn proxy() -> Proxy {
     Proxy::at(std::env::temp_dir().join(format!("{}.sock", unique())))
 }
 
+/// With the engine, through what can be cut.
+async fn connected() -> (Proxy, Scene) {
+    let mut proxy = proxy();
+    proxy.open().unwrap();
+    let mut scene = Scene::at(Some(proxy.address())).await;
+    scene.status(EngineState::Ready).await;
+    (proxy, scene)
+}
+
 /// The answer to a turn: its number among the run's results, and its text.
 fn answer(turn: u64) -> impl Fn(&FromEngine) -> Option<(u64, String)> {
     move |event| match event {
@@ -72,10 +81,7 @@ async fn somebody_else_answers() {
 // when the engine is back.
 #[tokio::test]
 async fn it_goes_for_long() {
-    let mut proxy = proxy();
-    proxy.open().unwrap();
-    let mut scene = Scene::at(Some(proxy.address())).await;
-    scene.status(EngineState::Ready).await;
+    let (mut proxy, mut scene) = connected().await;
     let run = scene.start(scene.run("main", ECHO));
     scene.output(&run).await;
     let container = scene.started(&run).await;
@@ -100,10 +106,7 @@ async fn it_goes_for_long() {
 // counted twice.
 #[tokio::test]
 async fn it_goes_for_a_moment() {
-    let mut proxy = proxy();
-    proxy.open().unwrap();
-    let mut scene = Scene::at(Some(proxy.address())).await;
-    scene.status(EngineState::Ready).await;
+    let (mut proxy, mut scene) = connected().await;
     // Longer than one line of the engine's log.
     let prompt = format!(
         "frame(turn=1, result='before' * 10000)\nline()\ntime.sleep(1)\nframe(turn=2, result='meanwhile')\n{ECHO}"
@@ -139,10 +142,7 @@ async fn it_goes_for_a_moment() {
 // Q5, Q7: what was on its way to a run when the connection broke is said again, and taken once.
 #[tokio::test]
 async fn what_was_said_is_lost_on_its_way() {
-    let mut proxy = proxy();
-    proxy.open().unwrap();
-    let mut scene = Scene::at(Some(proxy.address())).await;
-    scene.status(EngineState::Ready).await;
+    let (mut proxy, mut scene) = connected().await;
     let run = scene.start(scene.run("main", ECHO));
     scene.output(&run).await;
     scene.say(&run, 2, "arrives");
@@ -165,10 +165,7 @@ async fn what_was_said_is_lost_on_its_way() {
 // C1: of a run that said more than the engine keeps, the results can't be counted anew: it is given up, and ended.
 #[tokio::test]
 async fn it_has_said_too_much() {
-    let mut proxy = proxy();
-    proxy.open().unwrap();
-    let mut scene = Scene::at(Some(proxy.address())).await;
-    scene.status(EngineState::Ready).await;
+    let (mut proxy, mut scene) = connected().await;
     let prompt =
         format!("for n in range(30): os.write(2, b'{{\"flood\"}}\\n' * 100000)\nframe(turn=1, result='said')\n{ECHO}");
     let run = scene.start(scene.run("main", &prompt));
@@ -183,10 +180,7 @@ async fn it_has_said_too_much() {
 // Q4, Q7: a run that fails while the engine is slow to answer is a failure of its own.
 #[tokio::test]
 async fn it_is_slow() {
-    let mut proxy = proxy();
-    proxy.open().unwrap();
-    let mut scene = Scene::at(Some(proxy.address())).await;
-    scene.status(EngineState::Ready).await;
+    let (proxy, mut scene) = connected().await;
     let run = scene.start(scene.run("main", "frame(result='ready')\nline()\nsys.exit(3)"));
     scene.output(&run).await;
     proxy.faults.ping.store(true, Ordering::SeqCst);
@@ -197,10 +191,7 @@ async fn it_is_slow() {
 // R5, Q6: an order to stop that the engine refuses is told, and given again until the container has ended.
 #[tokio::test]
 async fn it_refuses_to_stop_a_container() {
-    let mut proxy = proxy();
-    proxy.open().unwrap();
-    let mut scene = Scene::at(Some(proxy.address())).await;
-    scene.status(EngineState::Ready).await;
+    let (proxy, mut scene) = connected().await;
     let run = scene.start(scene.run("main", ECHO));
     scene.output(&run).await;
     proxy.faults.stop.store(true, Ordering::SeqCst);
@@ -217,10 +208,7 @@ async fn it_refuses_to_stop_a_container() {
 // Q6, Q7: who quits while the engine is away doesn't wait for it.
 #[tokio::test]
 async fn a_stop_while_it_is_away() {
-    let mut proxy = proxy();
-    proxy.open().unwrap();
-    let mut scene = Scene::at(Some(proxy.address())).await;
-    scene.status(EngineState::Ready).await;
+    let (mut proxy, mut scene) = connected().await;
     let run = scene.start(scene.run("main", ECHO));
     scene.output(&run).await;
     proxy.cut().await.unwrap();
