@@ -106,6 +106,8 @@ pub enum Failure {
     Network,
     /// Its own words, without codes and addresses.
     Said(String),
+    /// It went on for a while without anything that a person could sign in with.
+    NoOffer,
     Silent,
 }
 
@@ -119,6 +121,7 @@ impl Failure {
             Failure::Old => "This kiro-cli does not know that way to sign in. Update it.",
             Failure::Network => "Kiro can't be reached. Check the network, then try again.",
             Failure::Said(said) => return format!("Kiro did not sign in. It said: {said}"),
+            Failure::NoOffer => "kiro-cli offered neither a code nor an address to sign in with. Try again.",
             Failure::Silent => "Kiro did not sign in, and did not say why. Try again.",
         };
         text.to_owned()

@@ -15,10 +15,7 @@ use bollard::{
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use nanoclaw_core::{kiro::Secret, mounts::Mount};
-use tokio::{
-    io::AsyncWriteExt,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::{io::AsyncWriteExt, runtime::Handle, time::timeout};
 
 use super::{
     discovery::{self, Found},
@@ -58,8 +55,24 @@ impl Aside {
     /// # Errors
     /// When there is no container to ask in, or no answer in time.
     pub async fn ask(&self, arguments: &[&str], patience: Duration) -> Result<Said, Mute> {
+        let mut made = None;
+        let answer = timeout(patience, self.asked(arguments, patience, &mut made)).await.unwrap_or_else(|_| {
+            let seconds = patience.as_secs();
+            Err(Mute::Other(match made {
+                Some(_) => silent(patience),
+                None => format!("Docker gave no answer within {seconds} seconds."),
+            }))
+        });
+        match made {
+            Some(made) if answer.is_err() => made.end().await,
+            Some(made) => made.forget(),
+            None => {}
+        }
+        answer
+    }
+
+    async fn asked(&self, arguments: &[&str], patience: Duration, made: &mut Option<Made>) -> Result<Said, Mute> {
         let docker = self.engine().await.map_err(Mute::Other)?;
-        let until = Instant::now() + patience;
         let lives = format!("{}", patience.as_secs() + 2);
         let mut command = vec!["timeout", "-k", "5", &lives];
         if self.key.is_some() {
@@ -73,9 +86,8 @@ impl Aside {
         command.push(KIRO);
         command.extend(arguments);
         let body = self.body("whoami", &command, false, &PLAIN);
-        let (id, name, Attached { mut streams, mut exit }) =
-            self.create(&docker, "whoami", body).await.map_err(|error| Mute::Other(refusal(&error)))?;
         let asked = async {
+            let (id, Attached { mut streams, mut exit }) = self.create(&docker, "whoami", body, made).await?;
             docker.start_container(&id, None).await?;
             if let Some(key) = &self.key {
                 let _ = streams.input.write_all(format!("{}\n", key.0).as_bytes()).await;
@@ -98,13 +110,7 @@ impl Aside {
             said.exit = exit.as_mut().take_output().and_then(Result::ok).and_then(|code| i32::try_from(code).ok());
             Ok::<_, Error>(said)
         };
-        let answer = match timeout_at(until, asked).await {
-            Ok(Ok(said)) => return Ok(said),
-            Ok(Err(error)) => Mute::Other(refusal(&error)),
-            Err(_) => Mute::Other(silent(patience)),
-        };
-        self.end(&docker, &id, &name).await;
-        Err(answer)
+        asked.await.map_err(|error| Mute::Other(refusal(&error)))
     }
 
     /// Starts kiro-cli at a terminal.
@@ -118,17 +124,18 @@ impl Aside {
         command.extend(arguments.iter().map(String::as_str));
         let environment: Vec<_> = PLAIN.iter().chain(environment).copied().collect();
         let body = self.body("login", &command, true, &environment);
-        let (id, name, attached) = self.create(&docker, "login", body).await.map_err(|error| refusal(&error))?;
-        if let Err(error) = docker.start_container(&id, None).await {
-            self.end(&docker, &id, &name).await;
-            return Err(refusal(&error));
-        }
+        let mut made = None;
+        let begun = async {
+            let (id, attached) = self.create(&docker, "login", body, &mut made).await?;
+            docker.start_container(&id, None).await?;
+            Ok((id, attached))
+        };
+        let (id, attached) = begun.await.map_err(|error| refusal(&error))?;
         let (rows, columns) = SIZE;
         let size = ResizeContainerTTYOptionsBuilder::new().h(i32::from(rows)).w(i32::from(columns)).build();
         // Narrower, it breaks no line by itself.
         let _ = docker.resize_container_tty(&id, size).await;
         let (terminal, Line { output, mut input, mut left }) = Terminal::new();
-        let aside = self.clone();
         tokio::spawn(async move {
             let Attached { mut streams, .. } = attached;
             loop {
@@ -144,7 +151,9 @@ impl Aside {
                     _ = &mut left => break,
                 }
             }
-            aside.end(&docker, &id, &name).await;
+            if let Some(made) = made {
+                made.end().await;
+            }
         });
         Ok(terminal)
     }
@@ -162,12 +171,14 @@ impl Aside {
         spec::aside(self, kind, command, tty, &env)
     }
 
+    /// Also where it can't be attached to it is `made`.
     async fn create(
         &self,
         docker: &Docker,
         kind: &str,
         body: ContainerCreateBody,
-    ) -> Result<(String, String, Attached), Error> {
+        made: &mut Option<Made>,
+    ) -> Result<(String, Attached), Error> {
         let mut name = format!("nanoclaw-{kind}-{}", Timestamp::now().as_millisecond());
         let mut tries = 0;
         let created = loop {
@@ -180,14 +191,51 @@ impl Aside {
                 created => break created?,
             }
         };
+        let left = Left { docker: docker.clone(), install: self.install.clone(), id: created.id.clone(), name };
+        *made = Some(Made(Some(left)));
         let attached = attach(docker, &created.id, false).await?;
-        Ok((created.id, name, attached))
+        Ok((created.id, attached))
+    }
+}
+
+/// A container that was made. Who turns away from it before its end ends it.
+struct Made(Option<Left>);
+
+struct Left {
+    docker: Docker,
+    install: String,
+    id: String,
+    name: String,
+}
+
+impl Made {
+    /// It has ended.
+    fn forget(mut self) {
+        self.0 = None;
     }
 
-    async fn end(&self, docker: &Docker, id: &str, name: &str) {
+    async fn end(mut self) {
+        if let Some(left) = &self.0 {
+            left.end().await;
+        }
+        self.0 = None;
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if let (Some(left), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(async move { left.end().await });
+        }
+    }
+}
+
+impl Left {
+    async fn end(&self) {
+        let Left { docker, install, id, name } = self;
         let ended = async {
             stop(docker, id, GRACE).await?;
-            reap_run(docker, &self.install, name).await
+            reap_run(docker, install, name).await
         };
         // It removes itself at its end, and a later start removes what is left.
         match timeout(GRACE * 2, ended).await {
@@ -204,5 +252,55 @@ fn refusal(error: &Error) -> String {
     match error {
         Error::DockerResponseServerError { status_code: 404, .. } => "the agent's image is missing.".to_owned(),
         _ => "its container can't be started. NanoClaw's log says why.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::{
+        io::{AsyncReadExt, BufReader},
+        net::UnixListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_is_not_waited_for() {
+        // K1: it says that it is there, and then nothing any more.
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("docker.sock");
+        let engine = UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = engine.accept().await {
+                tokio::spawn(async move {
+                    let mut connection = BufReader::new(connection);
+                    let mut heard = Vec::new();
+                    while !heard.ends_with(b"\r\n\r\n") {
+                        heard.push(connection.read_u8().await?);
+                    }
+                    if String::from_utf8_lossy(&heard).contains("/_ping") {
+                        connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").await?;
+                    }
+                    std::future::pending::<std::io::Result<()>>().await
+                });
+            }
+        });
+        let aside = Aside {
+            install: "x".to_owned(),
+            socket: Some(format!("unix://{}", socket.display())),
+            image: "x".to_owned(),
+            mounts: Vec::new(),
+            env: Vec::new(),
+            memory: 1 << 30,
+            cpus: 1,
+            pids: 100,
+            key: None,
+        };
+        let begun = Instant::now();
+        let answer = aside.ask(&["whoami"], Duration::from_secs(2)).await;
+        assert!(matches!(&answer, Err(Mute::Other(why)) if why.contains("Docker")), "{answer:?}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the library would wait for two minutes");
     }
 }

@@ -29,6 +29,7 @@ use std::{
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -46,6 +47,7 @@ use nanoclaw_core::{
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
     task::{AbortHandle, JoinSet},
+    time::{Instant, timeout},
 };
 
 pub use find::find;
@@ -57,6 +59,11 @@ pub(crate) use terminal::{Line, SIZE, Terminal};
 use crate::{container::Aside, paths::Home};
 use place::Place;
 use watch::Watch;
+
+/// One look at who is signed in takes no longer, whatever hangs: starts wait for it. So long also the beginning of a sign-in.
+const LOOK: Duration = Duration::from_secs(60);
+/// What one question in a container may take with the container's end.
+const QUESTION: Duration = Duration::from_secs(40);
 
 /// Who waits for an answer.
 pub type Asker = oneshot::Sender<Answer>;
@@ -224,18 +231,26 @@ impl Edge {
         let (events, watch) = (self.events.clone(), self.watch.as_ref().map(|(_, watch)| watch.clone()));
         let turn = self.turn.clone();
         let asked = async move {
-            let _turn = turn.lock().await;
-            let program = find(&settings, &home.places()).await;
-            let host = Place::Host { program: program.clone(), key: check.key };
-            let whoami = host.whoami().await;
-            let old = match &program {
-                Some(program) => program::too_old(program, &whoami).await,
-                None => None,
+            let Ok(_turn) = timeout(LOOK, turn.lock()).await else {
+                let host = Whoami::unknown("Can't tell: Kiro is still being signed in to, or out of.");
+                return FromKiro::Checked { host, container: None, old: None };
             };
+            let host = async {
+                let program = find(&settings, &home.places()).await;
+                let whoami = Place::Host { program: program.clone(), key: check.key }.whoami().await;
+                let old = match &program {
+                    Some(program) => program::too_old(program, &whoami).await,
+                    None => None,
+                };
+                (whoami, old)
+            };
+            let (whoami, old) = timeout(LOOK, host).await.unwrap_or_else(|_| (too_long(), None));
             // One after the other: two that refresh one token at once sign each other out (facts/kiro-cli).
             let container = match check.container.map(Place::Container) {
-                Some(place) if check.own => Some(own(&place, &home).await),
-                Some(place) => Some(place.whoami().await),
+                Some(place) => {
+                    let seen = async { if check.own { own(&place, &home).await } else { place.whoami().await } };
+                    Some(timeout(LOOK, seen).await.unwrap_or_else(|_| too_long()))
+                }
                 None => None,
             };
             if watch.is_some_and(|watch| watch.looked()) {
@@ -268,10 +283,11 @@ impl Edge {
             place.login(&way, browser).await.map(|terminal| (way, terminal))
         };
         let signed = async move {
-            match begun.await {
+            let late = || Err(Trouble::BadLogin { reason: "kiro-cli could not be started in time".to_owned() });
+            match timeout(LOOK, begun).await.unwrap_or_else(|_| late()) {
                 Ok((way, terminal)) => {
                     let offered = |offer| drop(events.send(FromKiro::Offered { id, offer }));
-                    FromKiro::LoginEnded { id, said: login::talk(&way, terminal, offered).await }
+                    FromKiro::LoginEnded { id, said: login::talk(&way, browser, terminal, offered).await }
                 }
                 Err(trouble) => FromKiro::LoginRefused { id, trouble },
             }
@@ -320,8 +336,13 @@ async fn end(place: &Place, home: &Home) -> Result<(), Trouble> {
 
 /// Asks with the agents' own sign-in: copied where it is good, put back where it was lost.
 async fn own(place: &Place, home: &Home) -> Whoami {
+    let begun = Instant::now();
     let mut whoami = place.whoami().await;
     while whoami.state == SignIn::SignedOut {
+        // The next look goes on, rather than that this one is cut short in the midst of a question.
+        if begun.elapsed() + QUESTION > LOOK {
+            return too_long();
+        }
         match backup::restore(home) {
             Ok(true) => tracing::warn!("The agents' sign-in was lost, and the last good copy put in its place"),
             Ok(false) => break,
@@ -340,6 +361,40 @@ async fn own(place: &Place, home: &Home) -> Whoami {
     whoami
 }
 
+fn too_long() -> Whoami {
+    Whoami::unknown(format!("Can't tell: {}", silent(LOOK)))
+}
+
 fn broken() -> Whoami {
     Whoami::unknown("Can't tell: NanoClaw made a mistake; its log says more.")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use serde_json::Map;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn neither_a_look_nor_a_beginning_lasts_for_ever() {
+        // K1, K2: whatever hangs before them.
+        let place = tempfile::tempdir().unwrap();
+        let (settings, _) = Settings::resolve(&Map::new(), |_| None, TimeZone::UTC);
+        let home = Home::at(place.path()).unwrap();
+        let (events, _told) = mpsc::unbounded_channel();
+        let edge = Edge { settings, home, events, watch: None, turn: Arc::default() };
+        let _hangs = edge.turn.lock().await;
+        let begun = Instant::now();
+        let check = Check { key: None, container: None, data: place.path().to_owned(), own: false };
+        let FromKiro::Checked { host, container: None, old: None } = edge.check(check).await else {
+            panic!("another answer");
+        };
+        assert!(host.state == SignIn::Unknown && host.text.contains("still being signed in"), "{}", host.text);
+        assert_eq!(begun.elapsed(), LOOK);
+        let way = Way::of(nanoclaw_core::kiro::Method::BuilderId);
+        let refused = edge.login(1, None, way, false, false).await;
+        assert!(matches!(refused, FromKiro::LoginRefused { id: 1, .. }), "{refused:?}");
+        assert_eq!(begun.elapsed(), LOOK * 2);
+    }
 }

@@ -1,8 +1,9 @@
 //! A program of this computer, asked once: kiro-cli above all. It is bounded in time and in what is read of it, and ended
 //! gently: a kill at once can leave kiro-cli's data recreated empty (facts/kiro-cli, Files).
 
-use std::{io, path::Path, process::Stdio, time::Duration};
+use std::{io, path::Path, pin::pin, process::Stdio, time::Duration};
 
+use futures_util::future::{Either, select};
 use nanoclaw_core::{
     kiro::{Secret, SignIn, Whoami},
     problem::Trouble,
@@ -18,6 +19,8 @@ use tokio::{
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Between being asked to end and a kill.
 const GRACE: Duration = Duration::from_secs(2);
+/// What is still in its pipes when it has ended; a program that it left behind may hold them open.
+const DRAIN: Duration = Duration::from_millis(200);
 /// Bytes of each output that are read; what is beyond is drained.
 const LONGEST_OUTPUT: u64 = 64 << 10;
 /// The first version with `acp` and `login`'s device flow (facts/kiro-cli).
@@ -70,11 +73,23 @@ impl Program<'_> {
             Err(error) => return Err(Mute::Other(format!("kiro-cli does not start ({error})."))),
         };
         let mut group = Group::of(&child);
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let answer = async { tokio::join!(child.wait(), read(stdout), read(stderr)) };
-        match timeout(self.patience, answer).await {
-            Ok((status, stdout, stderr)) => {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let (from, errors) = (child.stdout.take(), child.stderr.take());
+        let read = async { tokio::join!(read(from, &mut stdout), read(errors, &mut stderr)) };
+        let answer = async {
+            match select(pin!(child.wait()), pin!(read)).await {
+                Either::Left((status, read)) => {
+                    let _ = timeout(DRAIN, read).await;
+                    status
+                }
+                Either::Right((_, ended)) => ended.await,
+            }
+        };
+        let answer = timeout(self.patience, answer).await;
+        match answer {
+            Ok(status) => {
                 group.forget();
+                let [stdout, stderr] = [stdout, stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
                 Ok(Said { exit: status.ok().and_then(|status| status.code()), stdout, stderr })
             }
             Err(_) => {
@@ -128,13 +143,11 @@ fn old(said: &str) -> Option<Trouble> {
     (found < OLDEST).then(|| Trouble::KiroOld { version, needed: format!("{}.{}", OLDEST.0, OLDEST.1) })
 }
 
-async fn read(output: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut output) = output else { return String::new() };
-    let mut bytes = Vec::new();
+async fn read(output: Option<impl AsyncRead + Unpin>, said: &mut Vec<u8>) {
+    let Some(mut output) = output else { return };
     // A pipe that breaks has told what it could.
-    let _ = (&mut output).take(LONGEST_OUTPUT).read_to_end(&mut bytes).await;
+    let _ = (&mut output).take(LONGEST_OUTPUT).read_to_end(said).await;
     let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A program starts programs of its own, so its whole process group is signalled, also when nobody waits any more.
@@ -237,6 +250,23 @@ mod tests {
                 assert!(begun.elapsed() < Duration::from_secs(20), "{pid:?} lives on");
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_it_leaves_behind_does_not_hold_up_its_answer() {
+        // K1
+        for (text, state) in [
+            (r#"sleep 60 & echo $! > "$0.pid"; echo '{"accountType":"BuilderId"}'"#, SignIn::SignedIn),
+            (r#"sleep 60 & echo $! > "$0.pid"; echo 'error: Not logged in' >&2; exit 1"#, SignIn::SignedOut),
+        ] {
+            let place = tempfile::tempdir().unwrap();
+            let program = script(place.path(), text);
+            let told = whoami(&program, None).await;
+            assert_eq!(told.state, state, "{text}: {}", told.text);
+            let left = fs::read_to_string(program.with_extension("pid")).unwrap();
+            let left = Pid::from_raw(left.trim().parse().unwrap()).unwrap();
+            rustix::process::kill_process(left, Signal::KILL).expect("it is no part of the question, and lives");
         }
     }
 
