@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{problem::Trouble, settings::KiroMode};
+use crate::{
+    problem::Trouble,
+    settings::{KiroMode, Runtime},
+};
 
 pub mod login;
 pub(crate) mod status;
@@ -108,18 +111,31 @@ impl Secret {
 }
 
 impl KiroMode {
-    /// What it means for the person, and what it exposes (K4).
-    pub fn meaning(self) -> &'static str {
-        match self {
-            KiroMode::Shared => {
+    /// What it means for the person, and what it exposes (K4). Without containers nothing can be kept from agents, and Kiro
+    /// takes the sign-in that this computer has, also where it is given a key (facts/kiro-cli).
+    pub fn meaning(self, runtime: Runtime) -> &'static str {
+        match (self, runtime) {
+            (KiroMode::Shared, Runtime::Host) => {
+                "Agents use your own Kiro sign-in. They run without containers, as you: they can read and change whatever you can. \
+                 When they sign out, so do you."
+            }
+            (KiroMode::Own, Runtime::Host) => {
+                "Without containers agents can't have a Kiro sign-in of their own: they use yours, and can read and change whatever \
+                 you can. When they sign out, so do you."
+            }
+            (KiroMode::ApiKey, Runtime::Host) => {
+                "Agents use an API key from this computer's key store, unless you are signed in to Kiro yourself: then they use \
+                 that. They run without containers, as you: they can read and change whatever you can, and read the key."
+            }
+            (KiroMode::Shared, Runtime::Docker) => {
                 "Agents use your own Kiro sign-in. They can read and change ~/.kiro and kiro-cli's data; the main chat's agent \
                  also ~/.aws, with whatever keys lie there. When they sign out, so do you."
             }
-            KiroMode::Own => {
+            (KiroMode::Own, Runtime::Docker) => {
                 "Agents have a Kiro sign-in of their own, kept in NanoClaw's folder. Nothing of your ~/.kiro, ~/.aws and \
                  kiro-cli's data is shown to them. Sign in once for them."
             }
-            KiroMode::ApiKey => {
+            (KiroMode::ApiKey, Runtime::Docker) => {
                 "Agents use an API key from this computer's key store. Nothing of your ~/.kiro, ~/.aws and kiro-cli's data is \
                  shown to them, but each agent can read the key while it works."
             }
@@ -239,6 +255,17 @@ mod tests {
         }
         let given = Way { start_url: Some("x".into()), ..Way::of(Method::Google) };
         assert_eq!(given.checked().unwrap(), Way::of(Method::Google));
+    }
+
+    #[test]
+    fn a_mode_promises_no_wall_where_there_is_none() {
+        // K4
+        for mode in [KiroMode::Shared, KiroMode::Own, KiroMode::ApiKey] {
+            let (walled, bare) = (mode.meaning(Runtime::Docker), mode.meaning(Runtime::Host));
+            assert!(walled.contains("~/.aws"), "{walled}");
+            assert!(bare.contains("without containers") || bare.contains("Without containers"), "{bare}");
+            assert!(bare.contains("whatever you can") && !bare.contains("~/.aws"), "{bare}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ export function kiro(page, view) {
 /** How agents are signed in, and the way to it; the assistant of the first start shows it too. @param {Page} page @param {KiroView} kiro @returns {Child[]} */
 export function signingIn(page, kiro) {
   const { panel, login, methods, key } = kiro;
-  return [login?.cancel ? underWay(page, login) : null, login && !login.cancel ? ended(login) : null, panel && (!login || login.cancel) ? panelOf(page, panel) : null, methods.length ? ways(page, kiro) : null, key ? keyForm(page, key) : null];
+  return [login?.cancel ? underWay(page, login) : null, login && !login.cancel ? ended(login) : null, panel && !login ? panelOf(page, panel) : null, methods.length ? ways(page, kiro) : null, key ? keyForm(page, key) : null];
 }
 
 /** @param {Login} login @returns {Child} */

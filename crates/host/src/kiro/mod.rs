@@ -101,8 +101,8 @@ pub struct Check {
     /// For the host's kiro-cli, where agents run without a container on an API key.
     pub key: Option<Secret>,
     pub container: Option<Box<Aside>>,
-    /// kiro-cli's data folder: the user's, or the agents' own.
-    pub data: PathBuf,
+    /// kiro-cli's data folder: the user's, or the agents' own; none where a key alone counts.
+    pub data: Option<PathBuf>,
     /// The sign-in is the agents' own: its last good copies are kept.
     pub own: bool,
 }
@@ -199,7 +199,7 @@ impl Edge {
                     };
                     match order {
                         Some(ToKiro::Check(check)) => {
-                            self.look_at(&check.data);
+                            self.look_at(check.data.as_deref());
                             drop(tasks.spawn(tell(self.check(*check))));
                         }
                         Some(ToKiro::Login { id, container, way, browser, anew }) => {
@@ -219,7 +219,8 @@ impl Edge {
     }
 
     /// Watches that folder from now on. It may have been made since it was looked for.
-    fn look_at(&mut self, data: &Path) {
+    fn look_at(&mut self, data: Option<&Path>) {
+        let Some(data) = data else { return self.watch = None };
         if self.watch.as_ref().is_none_or(|(folder, _)| folder != data || !folder.is_dir()) {
             let events = self.events.clone();
             self.watch = Some((data.to_owned(), Watch::on(data, move || drop(events.send(FromKiro::Changed)))));
@@ -326,6 +327,7 @@ impl Edge {
 
 /// Ends the sign-in of that place.
 async fn end(place: &Place, home: &Home) -> Result<(), Trouble> {
+    // First of all: what fails half way must not come back either, and who is signed in still is copied anew by the next check.
     if matches!(place, Place::Container(_))
         && let Err(error) = backup::forget(home)
     {
@@ -386,7 +388,7 @@ mod tests {
         let edge = Edge { settings, home, events, watch: None, turn: Arc::default() };
         let _hangs = edge.turn.lock().await;
         let begun = Instant::now();
-        let check = Check { key: None, container: None, data: place.path().to_owned(), own: false };
+        let check = Check { key: None, container: None, data: None, own: false };
         let FromKiro::Checked { host, container: None, old: None } = edge.check(check).await else {
             panic!("another answer");
         };

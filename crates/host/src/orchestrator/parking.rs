@@ -39,6 +39,7 @@ impl State {
 
     /// A fresh `whoami` says that Kiro is signed in, or an agent has answered: what waits for that goes on.
     pub(super) async fn kiro_signed_in(&mut self) {
+        self.signed_out_by = None;
         let waits = |trouble: &Trouble| matches!(trouble, Trouble::RunFailed { failure, .. } if failure.row().fate == Fate::Park);
         self.recorded.retain(|trouble| !waits(trouble));
         self.tell_queue(Event::SignIn(SignIn::SignedIn)).await;
@@ -48,10 +49,7 @@ impl State {
     pub(super) async fn sign_in_seen(&mut self) {
         match self.kiro.of_runs(self.settings.runtime).map(|seen| seen.state) {
             _ if self.kiro.access() == Access::NoKey => self.tell_queue(Event::SignIn(SignIn::SignedOut)).await,
-            Some(SignIn::SignedIn) => {
-                self.signed_out_by = None;
-                self.kiro_signed_in().await;
-            }
+            Some(SignIn::SignedIn) => self.kiro_signed_in().await,
             state => self.tell_queue(Event::SignIn(state.unwrap_or(SignIn::Unknown))).await,
         }
     }

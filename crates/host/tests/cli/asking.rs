@@ -1,6 +1,15 @@
 //! What it asks the NanoClaw that runs, and how it tells the answers.
 
-use nanoclaw_core::{chat::Jid, command::Command, group::Registration, problem::Trouble};
+use jiff::Timestamp;
+use nanoclaw_core::{
+    chat::Jid,
+    command::Command,
+    group::Registration,
+    kiro::{SignIn, Whoami},
+    problem::Trouble,
+    settings::{KiroMode, Runtime},
+    status::{Facts, KiroStatus, SignInStatus},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -8,8 +17,8 @@ use tokio::{
 };
 
 use crate::{
-    Ended, asked, mount,
-    owner::{Owner, SOON, status},
+    Ended, asked, ended, mount,
+    owner::{Owner, SOON, facts, status},
     process, registration,
 };
 
@@ -216,6 +225,60 @@ async fn the_way_of_a_message() {
     let unknown = Err(Trouble::UnknownMessage { id: "B".into() });
     let told = asked(&mut owner, &["chats", "trace", "B"], of(Some("B"), None), unknown).await;
     assert_eq!((told.code, told.stdout.as_str(), told.stderr.lines().count()), (Some(1), "", 1), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_missing_or_refused_is_told() {
+    // K1, K4
+    let mut owner = Owner::start();
+    let seen = |state: SignIn, text: &str| {
+        let whoami = Whoami { state, account: None, text: text.to_owned(), way: None };
+        SignInStatus::new(whoami, Timestamp::UNIX_EPOCH)
+    };
+    for (runtime, has_key, container, row, told) in [
+        (Runtime::Docker, false, None, "There is no API key.", "There is no API key for Kiro."),
+        (
+            Runtime::Docker,
+            true,
+            Some(seen(SignIn::SignedOut, "Signed out.")),
+            "Signed out.",
+            "Kiro does not take the API key.",
+        ),
+        // This computer's own word is of no account where containers have a key.
+        (Runtime::Docker, true, None, "Not asked yet.", ""),
+        (Runtime::Docker, true, Some(seen(SignIn::SignedIn, "Signed in (API key).")), "Signed in (API key).", ""),
+        (Runtime::Host, true, None, "Signed out.", "Kiro does not take the API key."),
+    ] {
+        let host = seen(SignIn::SignedOut, "Signed out.");
+        let kiro = KiroStatus { host, container, has_key, ..KiroStatus::new(KiroMode::ApiKey) };
+        let checked = serde_json::to_value(&kiro).unwrap();
+        let status = serde_json::to_value(Facts { runtime, kiro, ..facts() }.status(Timestamp::UNIX_EPOCH)).unwrap();
+        for words in [&["kiro", "status"][..], &["kiro", "status", "--json"]] {
+            let running = tokio::spawn(ended(process(owner.home.root(), words)));
+            for (expect, answer) in [(Command::KiroCheck {}, &checked), (Command::Status {}, &status)] {
+                let ask = owner.next().await;
+                assert_eq!(ask.command, expect);
+                ask.reply.send(Ok(answer.clone())).unwrap();
+            }
+            let ended = running.await.unwrap();
+            assert!(ended.stdout.contains(told), "{told} in {}", ended.stdout);
+            assert_eq!(ended.stdout.contains("kiro key set"), !told.is_empty(), "{}", ended.stdout);
+        }
+        let whole = asked(&mut owner, &["status"], Command::Status {}, Ok(status)).await;
+        assert!(whole.stdout.contains(&format!("Kiro        {row}\n")), "{}", whole.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_mode_is_told_as_it_is_where_agents_run() {
+    // K4
+    let mut owner = Owner::start();
+    for (runtime, says) in [(Runtime::Docker, "Nothing of your ~/.kiro"), (Runtime::Host, "Without containers")] {
+        let kiro = KiroStatus::new(KiroMode::Own);
+        let status = serde_json::to_value(Facts { runtime, kiro, ..facts() }.status(Timestamp::UNIX_EPOCH)).unwrap();
+        let told = asked(&mut owner, &["kiro", "mode"], Command::Status {}, Ok(status)).await;
+        assert!(told.stdout.contains(says), "{}", told.stdout);
+    }
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn kiro_status_asks_the_program_itself() {
         (
             "echo 'Not logged in' >&2; exit 1",
             "signed-out",
-            "This computer: Signed out.\nSign in (`nanoclawctl kiro login`). Messages wait until then, and go on by themselves.\n",
+            "This computer: Signed out.\nKiro is signed out.\nSign in (`nanoclawctl kiro login`). Messages wait until then, and go on by themselves.\n",
         ),
         (
             r"printf 'error: \033[31mdispatch failure' >&2; exit 1",

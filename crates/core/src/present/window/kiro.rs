@@ -228,18 +228,19 @@ fn of_mode(status: &AppStatus, mode: KiroMode) -> Mode {
         KiroMode::ApiKey => ("api-key", "Use an API key".to_owned()),
     };
     let after = match mode {
+        KiroMode::Own if runs_on_host(status) => format!("{name} then works with your own sign-in still."),
         KiroMode::Shared => format!("{name} then works with your own sign-in."),
         KiroMode::Own => format!("You then sign in once more, for {name}."),
         KiroMode::ApiKey => "You then give a key here.".to_owned(),
     };
     let confirm = Confirm {
         title: format!("{title}?"),
-        text: format!("{} {after} Chats, tasks and messages stay.", mode.meaning()),
+        text: format!("{} {after} Chats, tasks and messages stay.", mode.meaning(status.runtime)),
         label: "Change".to_owned(),
     };
     Mode {
         mode: word.to_owned(),
-        text: mode.meaning().to_owned(),
+        text: mode.meaning(status.runtime).to_owned(),
         on: status.kiro.mode == mode,
         choose: button(&title, Look::Plain, ask("kiro.mode", json!({"mode": word, "yes": true}), Some(confirm))),
         title,
@@ -266,11 +267,12 @@ fn key(status: &AppStatus) -> KeyForm {
 /// Who else is signed out.
 fn whom(status: &AppStatus) -> String {
     let name = clean(&status.assistant);
-    match status.kiro.mode {
-        KiroMode::Shared => format!(
+    if status.kiro.mode == KiroMode::Shared || runs_on_host(status) {
+        format!(
             "This signs out kiro-cli on this whole computer: in every terminal and editor that uses it, and {name} too."
-        ),
-        KiroMode::Own | KiroMode::ApiKey => format!("Only {name} is signed out, not you."),
+        )
+    } else {
+        format!("Only {name} is signed out, not you.")
     }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     present::states::{self, named},
     problem::Trouble,
-    settings::KiroMode,
+    settings::{KiroMode, Runtime},
     status::RunState,
 };
 
@@ -289,6 +289,18 @@ fn modes_say_what_they_expose_and_ask_first() {
         assert!(confirm.text.contains(whom), "{name}: {}", confirm.text);
     }
     assert!(window(&named("kiro_key")).kiro.sign_out.is_none());
+    // Without containers there is no wall, and no sign-in but this computer's.
+    let mut bare = named("ready");
+    bare.runtime = Runtime::Host;
+    for mode in [KiroMode::Shared, KiroMode::Own] {
+        bare.kiro.mode = mode;
+        let KiroView { modes, sign_out, .. } = window(&bare).kiro;
+        assert!(modes.iter().all(|mode| mode.text.contains("whatever you can")), "{modes:?}");
+        let Some(Act::Command { confirm: Some(confirm), .. }) = sign_out.map(|button| button.act) else {
+            panic!("{mode:?}")
+        };
+        assert!(confirm.text.contains("this whole computer"), "{mode:?}: {}", confirm.text);
+    }
 }
 
 #[test]

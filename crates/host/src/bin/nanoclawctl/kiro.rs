@@ -18,7 +18,7 @@ use crate::{
     arguments::{KeyWords, KiroWords, MethodWord, ModeWord},
     ask::answered,
     image::running,
-    out::{Failure, Out, at, clock, internal, plain},
+    out::{Failure, Out, at, clock, internal, list, plain},
 };
 
 pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Failure> {
@@ -39,7 +39,11 @@ pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Fa
         }
         KiroWords::Logout { yes } => {
             let answer = answered(home, Command::KiroLogout { yes }, out).await?;
-            if out.json { out.value(&answer) } else { tell(&answer, out) }
+            if out.json {
+                out.value(&answer)
+            } else {
+                tell(&answer, &troubles(&mut Client::connect(home).await?).await?, out)
+            }
         }
         KiroWords::Mode { mode: None, .. } => mode(home, out).await,
         KiroWords::Mode { mode: Some(mode), yes } => {
@@ -49,7 +53,7 @@ pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Fa
                 ModeWord::ApiKey => KiroMode::ApiKey,
             };
             let answer = answered(home, Command::KiroMode { mode, yes }, out).await?;
-            if out.json { out.value(&answer) } else { out.line(mode.meaning()) }
+            if out.json { out.value(&answer) } else { self::mode(home, out).await }
         }
         KiroWords::Key { words } => {
             let (key, said) = match words {
@@ -63,51 +67,69 @@ pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Fa
     }
 }
 
-/// With `--json`: `kiro` of AppStatus and `path`, null where kiro-cli was not found. Without a NanoClaw that runs `{mode, path,
-/// host}` alone.
+/// With `--json`: `kiro` of AppStatus, `path`, null where kiro-cli was not found, and `problems`, those of AppStatus that are
+/// Kiro's. Without a NanoClaw that runs `{mode, path, host, problems}` alone.
 async fn status(home: &Home, out: &mut Out) -> Result<(), Failure> {
     let settings = settings::load(home).0;
     let path = kiro::find(&settings, &home.places()).await;
-    let mut answer = match running(home).await? {
-        Some(mut client) => client.ask(&Command::KiroCheck {}).await?,
+    let (mut answer, problems) = match running(home).await? {
+        Some(mut client) => (client.ask(&Command::KiroCheck {}).await?, troubles(&mut client).await?),
         None => {
             let whoami = match &path {
                 Some(path) => kiro::whoami(path, None).await,
                 None => Whoami::missing(),
             };
-            json!({"mode": settings.kiro_mode, "host": SignInStatus::new(whoami, Timestamp::now())})
+            // A key is known to a NanoClaw that runs.
+            let trouble = match whoami.state {
+                _ if settings.kiro_mode == KiroMode::ApiKey => None,
+                SignIn::Missing => Some(Trouble::KiroMissing),
+                SignIn::SignedOut => Some(Trouble::KiroSignedOut),
+                SignIn::SignedIn | SignIn::Unknown => None,
+            };
+            let problems = trouble.into_iter().map(|trouble| json!(trouble.problem())).collect();
+            (json!({"mode": settings.kiro_mode, "host": SignInStatus::new(whoami, Timestamp::now())}), problems)
         }
     };
-    answer["path"] = json!(path);
-    if out.json { out.value(&answer) } else { tell(&answer, out) }
+    if !out.json {
+        return tell(&answer, &problems, out);
+    }
+    (answer["path"], answer["problems"]) = (json!(path), json!(problems));
+    out.value(&answer)
 }
 
-fn tell(kiro: &Value, out: &mut Out) -> Result<(), Failure> {
+/// What is wrong with Kiro, its key included.
+async fn troubles(client: &mut Client) -> Result<Vec<Value>, Failure> {
+    let status = client.ask(&Command::Status {}).await?;
+    let is_kiros = |problem: &&Value| {
+        let code = at(problem, "/code");
+        code.starts_with("kiro-") || code == "no-key-store"
+    };
+    Ok(list(&status, "/problems").iter().filter(is_kiros).cloned().collect())
+}
+
+fn tell(kiro: &Value, problems: &[Value], out: &mut Out) -> Result<(), Failure> {
     for (place, name) in [("host", "This computer"), ("container", "Containers")] {
         if kiro[place].is_object() {
             out.line(format!("{name}: {}", plain(at(&kiro[place], "/text"))))?;
         }
     }
-    let counts = if kiro["container"].is_object() { "container" } else { "host" };
-    let state = serde_json::from_value::<SignIn>(kiro[counts]["state"].clone());
-    match state {
-        Ok(SignIn::Missing) => out.line(Trouble::KiroMissing.problem().cure),
-        Ok(SignIn::SignedOut) if kiro["mode"] == "api-key" => out.line(Trouble::KiroKeyRefused.problem().cure),
-        Ok(SignIn::SignedOut) => out.line(Trouble::KiroSignedOut.problem().cure),
-        _ => Ok(()),
-    }
+    problems.iter().try_for_each(|problem| {
+        out.line(plain(at(problem, "/text")))?;
+        out.line(plain(at(problem, "/cure")))
+    })
 }
 
-/// With `--json`: the mode's name and what each means.
+/// With `--json`: the mode's name and what it means.
 async fn mode(home: &Home, out: &mut Out) -> Result<(), Failure> {
-    let now = match running(home).await? {
-        Some(mut client) => {
-            let status = client.ask(&Command::Status {}).await?;
-            serde_json::from_value(status["kiro"]["mode"].clone()).unwrap_or(settings::load(home).0.kiro_mode)
-        }
-        None => settings::load(home).0.kiro_mode,
-    };
-    if out.json { out.value(&json!({"mode": now, "meaning": now.meaning()})) } else { out.line(now.meaning()) }
+    let settings = settings::load(home).0;
+    let (mut now, mut runtime) = (settings.kiro_mode, settings.runtime);
+    if let Some(mut client) = running(home).await? {
+        let status = client.ask(&Command::Status {}).await?;
+        now = serde_json::from_value(status["kiro"]["mode"].clone()).unwrap_or(now);
+        runtime = serde_json::from_value(status["runtime"].clone()).unwrap_or(runtime);
+    }
+    let meaning = now.meaning(runtime);
+    if out.json { out.value(&json!({"mode": now, "meaning": meaning})) } else { out.line(meaning) }
 }
 
 /// Begins, shows what a person needs as it comes, and waits for the end; Ctrl-C cancels. With `--json` the last

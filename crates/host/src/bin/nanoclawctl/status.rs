@@ -25,7 +25,7 @@ pub fn tell(status: &Value, out: &mut Out) -> Result<(), Failure> {
 fn rows(status: &Value) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("WhatsApp", whatsapp(status)),
-        ("Kiro", at(status, "/kiro/host/text").to_owned()),
+        ("Kiro", kiro(status).to_owned()),
         ("Docker", engine(status)),
         ("Scheduler", scheduler(status)),
         ("Groups", list(status, "/groups").len().to_string()),
@@ -45,6 +45,19 @@ fn rows(status: &Value) -> Vec<(&'static str, String)> {
         rows.push(("Waiting", text));
     }
     rows
+}
+
+/// What is known of the sign-in that agents use: in containers what they see.
+fn kiro(status: &Value) -> &str {
+    let seen = |place: &str| at(&status["kiro"][place], "/text");
+    let is_known = matches!(at(status, "/kiro/container/state"), "signed-in" | "signed-out");
+    match at(status, "/kiro/mode") {
+        "api-key" if status["kiro"]["hasKey"] == false => "There is no API key.",
+        _ if status["runtime"] == "host" => seen("host"),
+        "shared" if !is_known => seen("host"),
+        _ if status["kiro"]["container"].is_null() => "Not asked yet.",
+        _ => seen("container"),
+    }
 }
 
 fn whatsapp(status: &Value) -> String {

@@ -102,9 +102,10 @@ impl State {
         let check = Check {
             key: self.sign_in.key.clone().filter(|_| uses_key && self.settings.runtime == Runtime::Host),
             container: if self.sign_in.host_only { None } else { self.aside().await },
-            data: match self.settings.kiro_mode {
-                KiroMode::Own if self.settings.runtime == Runtime::Docker => self.home.kiro().join("data"),
-                _ => self.home.places().kiro_data,
+            data: match (self.settings.runtime, self.settings.kiro_mode) {
+                (Runtime::Docker, KiroMode::Own) => Some(self.home.kiro().join("data")),
+                (Runtime::Docker, KiroMode::ApiKey) => None,
+                (Runtime::Host, _) | (_, KiroMode::Shared) => Some(self.home.places().kiro_data),
             },
             own: self.settings.kiro_mode == KiroMode::Own,
         };

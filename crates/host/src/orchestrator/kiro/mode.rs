@@ -36,7 +36,8 @@ impl State {
             return json_of(&self.kiro);
         }
         if !yes {
-            let what = format!("change whose Kiro sign-in agents use. {} Chats and messages stay", mode.meaning());
+            let meaning = mode.meaning(self.settings.runtime);
+            let what = format!("change whose Kiro sign-in agents use. {meaning} Chats and messages stay");
             return Err(Trouble::NeedsYes { what });
         }
         let name =
@@ -55,7 +56,8 @@ impl State {
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::NoKeyStore { .. }));
         bootstrap(&self.home.places(), &self.settings);
         self.check_kiro_files();
-        // Of this one nothing is known yet, and without its key nothing starts.
+        // Of this one nothing is known yet, and without its key nothing starts; another's key is not waited for.
+        self.sign_in.reading_key = false;
         self.read_key();
         self.tell_ready().await;
         self.tell_queue(Event::SignIn(SignIn::Unknown)).await;

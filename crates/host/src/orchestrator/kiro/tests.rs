@@ -418,6 +418,47 @@ async fn who_uses_a_key_is_told_of_the_key() {
 }
 
 #[tokio::test]
+async fn a_key_is_waited_for_only_where_it_is_used() {
+    // K4
+    let mut world = World::with_chats(&["main", "bob"]).await;
+    world.looks(signed_in(), None).await;
+    world.state.kiro_mode(KiroMode::ApiKey, true).await.unwrap();
+    world.wants("main").await;
+    assert!(world.run("main").is_none(), "its key is being read");
+    world.state.kiro_mode(KiroMode::Shared, true).await.unwrap();
+    assert!(world.run("main").is_some());
+
+    // What this computer's kiro-cli writes says nothing of a key.
+    let watched = |world: &mut World| {
+        std::iter::from_fn(|| world.orders.try_recv().ok())
+            .filter_map(|order| match order {
+                ToKiro::Check(check) => Some(check.data.is_some()),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(watched(&mut world), [true]);
+    world.state.kiro_mode(KiroMode::ApiKey, true).await.unwrap();
+    world.state.kiro_said(FromKiro::Key { key: None, trouble: None, asker: None }).await;
+    world.passes(60);
+    assert!(world.looks_after().await);
+    assert_eq!(watched(&mut world), [false]);
+}
+
+#[tokio::test]
+async fn an_answer_ends_what_was_wrong_with_the_sign_in_before() {
+    // K3
+    let mut world = World::with_chats(&["main"]).await;
+    world.state.kiro_refused(Cause::Expired);
+    // An agent has answered; later somebody signs out.
+    world.state.kiro_signed_in().await;
+    world.looks(signed_out(), None).await;
+    world.hears("main").await;
+    let told = world.says().await;
+    assert!(told.iter().any(|text| text.contains("Kiro is signed out.")), "{told:?}");
+}
+
+#[tokio::test]
 async fn what_waited_longest_is_first_after_a_restart() {
     // C3, K3
     let mut world = World::with_chats(&["main", "bob", "carol"]).await;
