@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
+    chat::Jid,
     failure::Failure,
     group::Folder,
     image::BuildFailure,
@@ -185,6 +186,8 @@ pub enum Trouble {
         path: String,
     },
     SendFailed {
+        jid: Jid,
+        /// Its name, where it is registered.
         chat: String,
         reason: String,
     },
@@ -551,9 +554,10 @@ impl Trouble {
             TooManyTexts => {
                 say("Too many texts of this chat wait to be sent already.", "Wait until they have gone out.")
             }
-            SendFailed { chat, reason } => (
+            SendFailed { chat, reason, .. } => (
                 format!("A message to {chat} could not be sent: {reason}"),
-                "It is kept. See `nanoclawctl status`.".to_owned(),
+                "It is kept. The chat's last messages, in the window or by `nanoclawctl chats trace`, tell its way."
+                    .to_owned(),
             ),
             UnknownChat { jid } => {
                 (format!("There is no chat {jid}."), "See `nanoclawctl chats` for the chats that are known.".to_owned())

@@ -210,7 +210,11 @@ async fn a_refused_text_is_tried_again_or_said_to_have_failed() -> Result<()> {
     scene.whatsapp.fault(&owner, "refuse", json!({"code": 400})).await?;
     alice.writes_to(&owner, "two").await?;
     let status = scene.until("it failed", |status| status["whatsapp"]["failedOut"] == 1).await?;
-    assert!(problem(&status, "send-failed").is_some(), "{status}");
+    let failed = problem(&status, "send-failed").context("it is not told")?;
+    assert!(
+        failed["text"].as_str().is_some_and(|text| text.starts_with("A message to Alice could not be sent")),
+        "{failed}"
+    );
     // It holds up nothing.
     alice.writes_to(&owner, "three").await?;
     alice.hears("Andy: echo: three").await?;

@@ -317,7 +317,9 @@ fn troubled(facts: &mut Facts) {
             failure: Failure::new("it took too long."),
         },
         Trouble::SendFailed {
-            chat: "Family 👨‍👩‍👧‍👦".to_owned(), reason: "the chat is gone.".to_owned()
+            jid: Jid::new("120363000000000001@g.us"),
+            chat: "Family 👨‍👩‍👧‍👦".to_owned(),
+            reason: "the chat is gone.".to_owned(),
         },
     ];
 }

@@ -77,9 +77,8 @@ impl State {
         tracing::info!(id, "Message sent");
         if let Some((chat, _)) = landed {
             self.held.remove(&chat);
-            self.recorded.retain(
-                |trouble| !matches!(trouble, Trouble::SendFailed { chat: failed, .. } if *failed == chat.as_str()),
-            );
+            self.recorded
+                .retain(|trouble| !matches!(trouble, Trouble::SendFailed { jid: failed, .. } if *failed == chat));
         }
         self.flush().await
     }
@@ -92,7 +91,9 @@ impl State {
                 return self.flush().await;
             }
             self.held.remove(&chat);
-            self.recorded.insert(Trouble::SendFailed { chat: chat.to_string(), reason: reason.clone() });
+            let group = self.groups.values().find(|group| group.jid == chat);
+            let name = group.map_or_else(|| chat.to_string(), |group| group.name.clone());
+            self.recorded.insert(Trouble::SendFailed { jid: chat, chat: name, reason: reason.clone() });
         } else if obstacle != Obstacle::Lasting {
             return self.flush().await;
         }
