@@ -1,7 +1,7 @@
 //! Kiro fails, each time in a real container: the chat gets the right sentence, the status the right problem and cure, and all
 //! goes on without a restart when Kiro does.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -148,9 +148,19 @@ async fn each_failure_is_said_with_its_cure_and_heals() -> Result<()> {
 
     // An agent that is not there and a kiro-cli that knows nothing are every chat's.
     let (person, bare) = (&people[0], json!({"acp": false, "streamJson": false, "noInteractive": false}));
-    for (script, code, offer) in [
-        (json!({"agents": []}), "kiro-agent", Value::Null),
-        (json!({"capabilities": bare}), "agent-with-old-kiro", json!("image.build")),
+    for (script, code, sentence, offer) in [
+        (
+            json!({"agents": []}),
+            "kiro-agent",
+            "Kiro can't use its agent configuration. Check KIRO_AGENT_NAME and ~/.kiro/agents.",
+            Value::Null,
+        ),
+        (
+            json!({"capabilities": bare}),
+            "agent-with-old-kiro",
+            "the kiro-cli in the agent's image is too old. Build the image again with a newer one.",
+            json!("image.build"),
+        ),
     ] {
         scene.ctl(&["containers", "stop", "model"]).await.ok();
         scene.until("its run has ended", |status| !status["runs"].to_string().contains("\"model\"")).await?;
@@ -160,7 +170,7 @@ async fn each_failure_is_said_with_its_cure_and_heals() -> Result<()> {
         let said = problem(&status, code).context("no problem")?;
         assert_eq!(said["command"]["command"], offer, "{said}");
         assert_eq!(status["headline"]["level"], "needs-you");
-        person.hears_of("I could not answer").await?;
+        person.hears(&given_up_with(sentence)).await?;
         scene.kiro().plays(&json!({}))?;
         person.writes_to(&owner, "@Andy again").await?;
         person.hears("Andy: echo: @Andy again").await?;
@@ -252,6 +262,53 @@ async fn signed_out_messages_wait_are_said_once_and_go_on() -> Result<()> {
         // The next state meets a new process.
         scene.ctl(&["containers", "stop", "main"]).await.ok();
         scene.until("its run has ended", |status| !status["runs"].to_string().contains("\"main\"")).await?;
+    }
+    scene.end().await
+}
+
+#[tokio::test]
+async fn a_key_that_kiro_refuses_is_said_and_heals() -> Result<()> {
+    // K3, K4
+    let mut scene = Scene::begin("kiro_key").await?;
+    scene.set("KIRO_MODE", "api-key");
+    scene.set("KIRO_API_KEY", "ksk-planted-9876543210");
+    // No key store answers here: the environment is the way.
+    scene.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus");
+    let folder = scene.home().join("kiro/kiro");
+    fs::create_dir_all(&folder)?;
+    let refuses = |keys: bool| -> Result<()> {
+        let (new, script) = (folder.join("new"), json!({"auth": {"state": "signed-out", "refusesKeys": keys}}));
+        fs::write(&new, script.to_string())?;
+        Ok(fs::rename(new, folder.join("fake-kiro.json"))?)
+    };
+    refuses(true)?;
+    let owner = scene.phone("4915110000099", "Owner").await?;
+    scene.start_linked_to(&owner).await?;
+    let alice = person(&scene, 1, "main").await?;
+    let wrong = "Kiro does not take the API key.";
+    let mut heard = Vec::new();
+    // Seen by a look, then by a run that lives.
+    for text in ["one", "two"] {
+        refuses(true)?;
+        if text == "one" {
+            scene.until("it is seen", |status| problem(status, "kiro-key-refused").is_some()).await?;
+        }
+        alice.writes_to(&owner, text).await?;
+        let status = scene.until("it waits", |status| status["kiro"]["parked"] == 1).await?;
+        assert_eq!(status["headline"], json!({"level": "needs-you", "text": wrong}));
+        let said = problem(&status, "kiro-key-refused").context("no problem")?;
+        assert!(said["cure"].to_string().contains("kiro key set"), "{said}");
+        let (_, told, _) = scene.ctl_raw(&["kiro", "status"]).await?;
+        assert!(told.contains(wrong) && told.contains("kiro key set"), "{told}");
+        heard.push(format!(
+            "Andy: I can't answer now: {wrong} Give another one on the computer that I run on. Your messages wait until then."
+        ));
+        refuses(false)?;
+        scene.ctl(&["kiro", "status"]).await?;
+        heard.extend(["Andy: Kiro takes the API key, and I go on.".to_owned(), format!("Andy: echo: {text}")]);
+        alice.hears(&format!("Andy: echo: {text}")).await?;
+        scene.until("all is well", is_well).await?;
+        assert_eq!(alice.texts().await?, heard);
     }
     scene.end().await
 }

@@ -15,7 +15,7 @@ pub const NOT_LOGGED_IN: &str = "You are not logged in, please log in with kiro-
 
 /// Whose account works: a kept one, else the key's. An expired token is refreshed for it.
 pub fn account(script: &Script) -> Option<Account> {
-    let key = || std::env::var_os("KIRO_API_KEY").filter(|key| !key.is_empty());
+    let key = || std::env::var_os("KIRO_API_KEY").filter(|key| !key.is_empty() && !script.auth.refuses_keys);
     kept(script).or_else(|| key().map(|_| Account { account_type: "ApiKey".into(), ..script.auth.account.clone() }))
 }
 

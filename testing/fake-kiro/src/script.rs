@@ -40,6 +40,8 @@ pub struct Auth {
     pub profile: bool,
     /// How long whoami takes.
     pub whoami_ms: u64,
+    /// No API key is good for anything.
+    pub refuses_keys: bool,
     pub tokens: Tokens,
 }
 
@@ -157,6 +159,7 @@ impl Default for Auth {
             account: Account::default(),
             profile: false,
             whoami_ms: 0,
+            refuses_keys: false,
             tokens: Tokens::default(),
         }
     }

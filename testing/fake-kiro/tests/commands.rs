@@ -210,6 +210,21 @@ fn versions_and_what_is_missing() {
     assert_eq!(kiro(old.path(), &["--version"], "").1, "kiro-cli 1.21.0\n");
 }
 
+#[test]
+fn a_key_is_an_account_unless_it_is_refused() {
+    for (refuses, code) in [(false, 0), (true, 1)] {
+        let place = home(&json!({"auth": {"state": "signed-out", "refusesKeys": refuses}}));
+        let whoami = Command::new(env!("CARGO_BIN_EXE_kiro-cli"))
+            .args(["whoami", "-f", "json"])
+            .env("HOME", place.path())
+            .env("KIRO_API_KEY", "ksk-planted")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&whoami.stdout).into_owned();
+        assert_eq!((whoami.status.code(), said.contains("ApiKey")), (Some(code), !refuses), "{said}");
+    }
+}
+
 /// A tool of a server that came with the session, called over MCP.
 #[test]
 fn mcp_tool() {
