@@ -224,22 +224,30 @@ mod tests {
         }
     }
 
-    // R3: what a sign-in shows is in no log of the engine's.
+    // K1: Kiro is asked in the same image, as the same user, with the same mounts and environment as a run has. R3: what a sign-in
+    // shows is in no log of the engine's, and its key nowhere that `docker inspect` shows.
     #[test]
-    fn nothing_is_kept_of_what_runs_beside() {
+    fn what_runs_beside_sees_what_a_run_sees() {
+        let run = spec(&["/workspace/group", "/home/node/.kiro", "/home/node/.local/share/kiro-cli"]);
         let beside = Aside {
             install: "install-1".into(),
             socket: None,
-            image: "image:latest".into(),
-            mounts: Vec::new(),
-            env: Vec::new(),
-            memory: 1 << 32,
-            cpus: 2,
-            pids: 512,
-            key: None,
+            image: run.image.clone(),
+            mounts: run.mounts.clone(),
+            env: run.env.clone(),
+            memory: run.memory,
+            cpus: run.cpus,
+            pids: run.pids,
+            key: Some(nanoclaw_core::kiro::Secret("ksk-hidden".into())),
         };
-        let log = aside(&beside, "login", &["kiro-cli"], true, &[]).host_config.and_then(|config| config.log_config);
-        assert_eq!(log.and_then(|log| log.typ).as_deref(), Some("none"));
+        let env: Vec<_> = beside.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let seen = aside(&beside, "whoami", &["kiro-cli"], false, &env);
+        let run = body(&run, "install-1");
+        assert!(!serde_json::to_string(&seen).unwrap().contains("ksk-hidden"));
+        assert_eq!((&seen.image, &seen.user, &seen.env), (&run.image, &run.user, &run.env));
+        let (seen, run) = (seen.host_config.unwrap(), run.host_config.unwrap());
+        assert_eq!(seen.log_config.as_ref().and_then(|log| log.typ.as_deref()), Some("none"));
+        assert_eq!(HostConfig { log_config: run.log_config.clone(), ..seen }, run);
     }
 
     // R1: each folder of the home that isn't mounted is writable for the run's user.

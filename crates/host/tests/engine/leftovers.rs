@@ -1,15 +1,23 @@
 //! What an earlier process left behind (Q6).
 
-use std::time::{Duration, Instant};
-
-use bollard::{Docker, models::ContainerCreateBody, query_parameters::CreateContainerOptionsBuilder};
-use nanoclaw_core::status::EngineState;
-use nanoclaw_host::{
-    container::{LABEL_INSTALL, LABEL_RUN},
-    ports::{RunEnd, ToEngine},
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
 };
 
-use crate::scene::{Scene, engine, image, remove, unique};
+use bollard::{Docker, models::ContainerCreateBody, query_parameters::CreateContainerOptionsBuilder};
+use nanoclaw_core::{
+    mounts::{Mount, Owner},
+    status::EngineState,
+};
+use nanoclaw_host::{
+    container::{Aside, LABEL_INSTALL, LABEL_RUN},
+    ports::{RunEnd, ToEngine},
+};
+use tokio::time::{sleep, timeout};
+
+use crate::scene::{PATIENCE, Scene, engine, image, remove, unique};
 
 async fn container(docker: &Docker, image: &str, install: Option<&str>, run: bool) -> String {
     let name = unique();
@@ -63,6 +71,42 @@ async fn a_shutdown_leaves_runs_to_the_next_start() {
     let mut next = Scene::with(scene.docker.clone(), scene.image.clone(), scene.install.clone(), None);
     next.status(EngineState::Ready).await;
     next.nothing_is_left().await;
+}
+
+// K1: who turns away from a question to Kiro leaves no container that goes on asking.
+#[tokio::test]
+async fn a_question_that_nobody_waits_for_is_ended() {
+    let scene = Scene::ready().await;
+    let folder = scene.path("bin");
+    fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("kiro-cli");
+    fs::write(&program, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let kiro = Mount { host: folder, container: "/usr/local/bin".to_owned(), read_only: true, owner: Owner::Host };
+    let aside = Aside {
+        install: scene.install.clone(),
+        socket: None,
+        image: scene.image.clone(),
+        mounts: vec![kiro],
+        env: Vec::new(),
+        memory: 1 << 30,
+        cpus: 1,
+        pids: 100,
+        key: None,
+    };
+    let asked = tokio::spawn(async move { aside.ask(&["whoami"], Duration::from_secs(600)).await.is_ok() });
+    let becomes = async |runs: bool| {
+        let seen = async {
+            while scene.running().await.is_empty() == runs {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("running: {}", !runs));
+    };
+    becomes(true).await;
+    asked.abort();
+    becomes(false).await;
+    scene.nothing_is_left().await;
 }
 
 // Q6: nothing is left of a run that the engine refused.
