@@ -49,8 +49,12 @@ pub async fn done(app: &AppHandle, action: Action) -> Result<(), Trouble> {
         Action::OpenFolder(folder) => open_folder(app, &folder),
         Action::OpenWebsite(website) => open_website(app, website),
         Action::Restart => {
-            app.state::<Again>().0.store(true, Ordering::Relaxed);
-            ask(app, Command::Quit { yes: true }).await.map(drop)
+            let again = &app.state::<Again>().0;
+            again.store(true, Ordering::Relaxed);
+            let asked = ask(app, Command::Quit { yes: true }).await;
+            // The end that comes later is another's.
+            again.fetch_and(asked.is_ok(), Ordering::Relaxed);
+            asked.map(drop)
         }
         Action::Quit { yes } => match ask(app, Command::Quit { yes }).await {
             Err(Trouble::NeedsYes { .. }) => {

@@ -53,6 +53,7 @@ fn main() -> Result<()> {
         builder = builder.menu(menu::menu);
     }
     builder
+        .on_menu_event(|app, event| tray::chosen(app, &event))
         .plugin(autostart::plugin())
         .plugin(tauri_plugin_log::Builder::new().skip_logger().build())
         .plugin(tauri_plugin_opener::init())

@@ -1,5 +1,5 @@
 //! The menu that a Mac shows on top while the window is in front: the platform's own, with a Quit that asks as the tray's does.
-//! A click is heard where the tray's are ([`crate::tray`]).
+//! A click is heard where the tray's are ([`crate::tray::chosen`]).
 
 use nanoclaw_core::present::tray::Action;
 use tauri::{

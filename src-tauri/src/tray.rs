@@ -23,7 +23,7 @@ use tauri::{
     tray::{TrayIcon, TrayIconBuilder},
 };
 
-use crate::act;
+use crate::{act, commands::Reach};
 
 const ID: &str = "nanoclaw";
 
@@ -60,7 +60,6 @@ pub fn start(app: &AppHandle, status: &AppStatus, zone: TimeZone, folder: PathBu
         .tooltip(tooltip(status))
         .temp_dir_path(folder)
         .menu(&menu.root)
-        .on_menu_event(|app, event| chosen(app, &event))
         .build(app)?;
     app.manage(Mutex::new(Drawn { value, menu, zone }));
     Ok(())
@@ -165,7 +164,12 @@ impl NativeRow {
     }
 }
 
-fn chosen(app: &AppHandle, event: &MenuEvent) {
+/// A row of the tray's menu was chosen, or of the Mac's.
+pub fn chosen(app: &AppHandle, event: &MenuEvent) {
+    if app.try_state::<Reach>().is_none() {
+        // It could not start: there is nothing but its end to choose.
+        return app.exit(1);
+    }
     match serde_json::from_str::<Option<Action>>(event.id.as_ref()) {
         Ok(Some(action)) => act::act(app, action),
         Ok(None) => {}

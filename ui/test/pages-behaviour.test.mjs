@@ -301,6 +301,29 @@ inTab("the assistant can be left at any step, and goes on where it was", all.fir
   assert.match(await page.text(".kick"), /Private channel/, "WhatsApp is done later");
 });
 
+inTab("the chat that is ticked is the one that is chosen", all.first_start_chat, async (page) => {
+  // T4: what is not seen never gets main's powers.
+  const ticked = "document.querySelector('.row.pick input:checked')?.value";
+  const use = async () => {
+    const before = (await page.asked()).length;
+    await page.click(".foot .primary");
+    await page.until(`app.asked.length === ${before + 1}`);
+    return (await page.asked()).at(-1).args.jid;
+  };
+  await page.click(".foot .primary");
+  await page.until("document.querySelector('.row.pick')");
+  await page.fill(".search input", "Book club");
+  await page.until("document.querySelectorAll('.row.pick').length === 2");
+  const first = await page.get(ticked);
+  assert.equal(await use(), first);
+  const second = await page.get("[...document.querySelectorAll('.row.pick input')].find((one) => !one.checked).value");
+  await page.click(".row.pick input:not(:checked)");
+  await page.fill(".search input", " ");
+  await page.until("document.querySelectorAll('.row.pick').length > 2");
+  assert.equal(await page.get(ticked), second, "it stays in sight");
+  assert.equal(await use(), second);
+});
+
 inTab("all is checked, and a bundle packed, when it is asked for", all.ready, async (page) => {
   await page.go("about");
   assert.equal(await page.get("document.querySelectorAll('[aria-label=\"What was found\"] li').length"), 0);

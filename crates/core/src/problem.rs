@@ -26,6 +26,8 @@ pub struct Problem {
     pub cure: String,
     /// A command of the control socket that does it.
     pub command: Option<Offer>,
+    /// The folder of the chat whose agent failed, where it is that.
+    pub group: Option<String>,
 }
 
 impl Problem {
@@ -354,7 +356,11 @@ impl Trouble {
 
     pub fn problem(&self) -> Problem {
         let (text, cure) = self.wording();
-        Problem { code: self.code().to_owned(), text, cure, command: self.offer() }
+        let group = match self {
+            Trouble::RunFailed { folder, .. } => Some(folder.to_string()),
+            _ => None,
+        };
+        Problem { code: self.code().to_owned(), text, cure, command: self.offer(), group }
     }
 
     fn wording(&self) -> (String, String) {

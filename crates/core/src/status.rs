@@ -36,6 +36,8 @@ pub struct AppStatus {
     pub runs: Vec<RunStatus>,
     pub queue: Vec<QueueStatus>,
     pub groups: Vec<GroupStatus>,
+    /// Main's agent has answered once, ever.
+    pub answered: bool,
     pub scheduler: SchedulerStatus,
     /// `None` where it can't be read: headless.
     pub autostart: Option<bool>,
@@ -268,6 +270,7 @@ pub struct Facts {
     pub link: Link,
     pub queued_out: u64,
     pub failed_out: u64,
+    pub answered: bool,
     pub kiro: KiroStatus,
     pub engine: EngineStatus,
     /// Something on this computer can start an engine.
@@ -318,6 +321,7 @@ impl Facts {
             runs: self.runs.clone(),
             queue: self.queue.clone(),
             groups: self.groups.iter().map(GroupStatus::from).collect(),
+            answered: self.answered,
             scheduler: self.scheduler.clone(),
             autostart: self.autostart,
             problems: self.all_troubles().iter().map(Trouble::problem).collect(),

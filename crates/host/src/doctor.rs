@@ -243,7 +243,8 @@ impl Known {
 /// A warning that is no trouble of a running NanoClaw's.
 fn warning(id: &'static str, text: impl Into<String>, cure: &str) -> Check {
     let text = text.into();
-    let problem = Problem { code: id.to_owned(), text: text.clone(), cure: cure.to_owned(), command: None };
+    let problem =
+        Problem { code: id.to_owned(), text: text.clone(), cure: cure.to_owned(), command: None, group: None };
     Check { id, outcome: Outcome::Warning, text, problem: Some(problem) }
 }
 

@@ -82,12 +82,20 @@ function atLogin(page, view) {
   return h("div.card", { key: "login" }, h("div.row", null, h("div.mid", null, h("span.t", null, SETUP.atLogin), h("div.s", null, SETUP.atLoginText)), h("div.end", null, toggle({ label: SETUP.atLogin, on, change: (to) => page.set("setup.login", to) }))));
 }
 
+/** The chats that are offered, and the one that is ticked: what is not seen is never chosen. @param {Page} page @param {WindowView} view @param {any[]} known */
+function offered(page, view, known) {
+  const wanted = page.get("setup.search", "").trim().toLowerCase();
+  const picked = page.get("setup.chat", null);
+  const rows = rowsOf(view, known).filter((one) => !wanted || one.name.toLowerCase().includes(wanted));
+  rows.sort((a, b) => Number(b.isOwn) - Number(a.isOwn));
+  const first = rows.slice(0, wanted ? 20 : MOST);
+  const chosen = rows.find((one) => one.jid === picked) ?? first[0];
+  return { shown: !chosen || first.includes(chosen) ? first : [...first, chosen], chosen };
+}
+
 /** @param {Page} page @param {WindowView} view @param {any[]} known @returns {Child[]} */
 function chooser(page, view, known) {
-  const wanted = page.get("setup.search", "").trim().toLowerCase();
-  const rows = rowsOf(view, known).filter((one) => !wanted || one.name.toLowerCase().includes(wanted));
-  const shown = rows.sort((a, b) => Number(b.isOwn) - Number(a.isOwn)).slice(0, wanted ? 20 : MOST);
-  const chosen = shown.find((one) => one.jid === page.get("setup.chat", null)) ?? shown[0];
+  const { shown, chosen } = offered(page, view, known);
   const trouble = page.trouble("setup.main");
   const one = (/** @type {typeof shown[number]} */ chat) =>
     h("label.row.pick", { key: chat.jid }, h("input", { type: "radio", name: "main", value: chat.jid, checked: chat === chosen, onchange: () => page.set("setup.chat", chat.jid) }), avatar({ name: chat.name, folder: chat.jid, isGroup: chat.isGroup }), h("span.mid", null, strange(chat.name, "t"), h("span.s", null, chat.isOwn ? SETUP.ownText : chat.twin ? CHATS.twin(chat.jid) : chat.lastActivity ? ago(chat.lastActivity, page.now) : CHATS.silent)));
@@ -126,13 +134,13 @@ function foot(page, view, at) {
     page.press(begin);
   };
   const choose = async () => {
-    const rows = rowsOf(view, page.ask("chats").value ?? []).sort((a, b) => Number(b.isOwn) - Number(a.isOwn));
-    const chosen = rows.find((one) => one.jid === page.get("setup.chat", null)) ?? rows[0];
+    const { chosen } = offered(page, view, page.ask("chats").value ?? []);
     if (!chosen) return;
     const known = chosen.group ? ["groups.move-main", { jid: chosen.jid }] : ["groups.register", asMain(view, chosen)];
     if (await page.submit("setup.main", /** @type {string} */ (known[0]), /** @type {Record<string, unknown>} */ (known[1]))) page.set("setup.at", null);
   };
-  const doing = step.key === "welcome" ? { label: SETUP.begin, press: welcome } : step.key === "main" && !step.done ? { label: SETUP.choose, press: () => void choose(), busy: page.isDoing("setup.main") } : step.done ? { label: SETUP.next, press: () => page.set("setup.at", null) } : isBuilding(step) ? { label: SETUP.next, press: on } : null;
+  const isReady = step.key !== "main" || step.done || offered(page, view, page.ask("chats").value ?? []).chosen;
+  const doing = !isReady ? null : step.key === "welcome" ? { label: SETUP.begin, press: welcome } : step.key === "main" && !step.done ? { label: SETUP.choose, press: () => void choose(), busy: page.isDoing("setup.main") } : step.done ? { label: SETUP.next, press: () => page.set("setup.at", null) } : isBuilding(step) ? { label: SETUP.next, press: on } : null;
   return [
     at > 0 ? button({ label: SETUP.back, big: true, press: () => page.set("setup.at", at - 1) }) : null,
     h("span.sp", null),

@@ -41,8 +41,17 @@ enum Standing {
 #[derive(Debug, Default)]
 pub struct Told {
     bad: BTreeSet<Matter>,
-    /// Answers that could not be sent, and chats whose last run failed with nothing more tried: as last seen.
-    failed: Option<u64>,
+    /// As last seen.
+    failed: Option<Failed>,
+}
+
+/// What failed for good.
+#[derive(Debug)]
+struct Failed {
+    /// Texts that could not be sent.
+    texts: u64,
+    /// Chats whose last run failed, with the code of why.
+    runs: BTreeSet<(Option<String>, String)>,
 }
 
 impl Told {
@@ -62,8 +71,12 @@ impl Told {
             }
         }
         // What failed before the start was told then.
-        let failed = failed(status);
-        if self.failed.is_some_and(|before| before < failed) {
+        let failed = failed(status, self.failed.as_ref());
+        if self
+            .failed
+            .as_ref()
+            .is_some_and(|before| before.texts < failed.texts || !failed.runs.is_subset(&before.runs))
+        {
             news.push(Notification {
                 title: "A message failed",
                 body: "It was not answered or not sent. Nothing is lost.",
@@ -131,17 +144,21 @@ fn docker(status: &AppStatus) -> Standing {
     }
 }
 
-/// A run that failed but is tried again has not failed for good.
-fn failed(status: &AppStatus) -> u64 {
-    let retrying = status.queue.iter().any(|queue| queue.retry_at.is_some());
-    let runs = status.problems.iter().filter(|problem| names_a_failure(&problem.code)).count() as u64;
-    status.whatsapp.failed_out + if retrying { 0 } else { runs }
+/// A run that failed but is tried again has not failed for good; nor has it been well meanwhile.
+fn failed(status: &AppStatus, before: Option<&Failed>) -> Failed {
+    let retries = |group: &Option<String>| {
+        status.queue.iter().any(|queue| queue.retry_at.is_some() && Some(&queue.group) == group.as_ref())
+    };
+    let runs = status.problems.iter().filter(|problem| names_a_failure(&problem.code));
+    let runs = runs.map(|problem| (problem.group.clone(), problem.code.clone()));
+    let runs = runs.filter(|run| !retries(&run.0) || before.is_some_and(|before| before.runs.contains(run)));
+    Failed { texts: status.whatsapp.failed_out, runs: runs.collect() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::states;
+    use crate::{present::states, problem::Problem};
 
     /// The titles told while these states pass, a `|` after each state.
     fn told(passing: &[&str]) -> String {
@@ -198,5 +215,16 @@ mod tests {
         assert_eq!(told.news(&states::named("ready")), []);
         assert_eq!(told.news(&retrying), []);
         assert_eq!(told.news(&troubled).len(), 1);
+
+        // Another chat's that is tried again changes nothing for this one, nor does the first's next message.
+        let mut another = troubled.clone();
+        let failed = troubled.problems.iter().find(|problem| problem.group.is_some()).expect("a run failed");
+        another.problems.push(Problem { group: Some("family".to_owned()), ..failed.clone() });
+        another.queue = retrying.queue.clone();
+        another.queue[0].group = "family".to_owned();
+        let again = AppStatus { queue: retrying.queue.clone(), ..troubled.clone() };
+        assert_eq!([&another, &troubled, &again, &troubled].map(|status| told.news(status).len()), [0; 4]);
+        another.queue.clear();
+        assert_eq!(told.news(&another).len(), 1);
     }
 }

@@ -71,7 +71,7 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("kiro_key_refused", with(kiro_key_refused)),
         ("first_start", with(first_start)),
         ("first_start_chat", with(first_start_chat)),
-        ("first_start_hello", with(|facts| facts.groups.truncate(1))),
+        ("first_start_hello", with(first_start_hello)),
         ("docker_down", with(docker_down)),
         ("docker_forbidden", with(docker_forbidden)),
         ("image_missing", with(|facts| facts.engine.image = image(ImageState::Missing))),
@@ -110,6 +110,7 @@ fn ready() -> Facts {
         link: Link::Connected { jid: "4915110000001@s.whatsapp.net".to_owned(), push_name: "Maya".to_owned() },
         queued_out: 0,
         failed_out: 0,
+        answered: true,
         kiro: KiroStatus {
             host: sign_in(signed_in()),
             container: Some(sign_in(signed_in())),
@@ -232,6 +233,11 @@ fn first_start_chat(facts: &mut Facts) {
     facts.build = Build::Running(Some(BuildProgress { step: 15, of: 26, text: "fetching kiro-cli".to_owned() }));
 }
 
+fn first_start_hello(facts: &mut Facts) {
+    facts.groups.truncate(1);
+    facts.answered = false;
+}
+
 fn docker_down(facts: &mut Facts) {
     facts.engine = EngineStatus {
         state: EngineState::Absent,
@@ -294,6 +300,7 @@ fn quitting(facts: &mut Facts) {
 
 fn nothing_registered(facts: &mut Facts) {
     facts.groups.clear();
+    facts.answered = false;
     facts.scheduler.next = None;
     facts.autostart = Some(false);
 }

@@ -48,7 +48,7 @@ pub fn window(status: &AppStatus) -> WindowView {
             .autostart
             .map(|on| Switch { on, button: button("Start at login", Look::Plain, desktop(Action::StartAtLogin(!on))) }),
         open_log: button("Open the log file", Look::Plain, desktop(Action::OpenLog)),
-        restart: button("Restart NanoClaw", Look::Plain, desktop(Action::Restart)),
+        restart: restart(status),
         quit: quit(status),
     }
 }
@@ -99,12 +99,22 @@ fn pause(status: &AppStatus) -> Button {
 }
 
 /// Nothing is lost by it, but work that began again is work done twice.
-fn quit(status: &AppStatus) -> Button {
-    let confirm = (containers::working(status) > 0).then(|| Confirm {
-        title: format!("Quit while {} is at work?", clean(&status.assistant)),
+/// What is asked before an end while an agent is at work.
+fn before_the_end(status: &AppStatus, verb: &str) -> Option<Confirm> {
+    (containers::working(status) > 0).then(|| Confirm {
+        title: format!("{verb} while {} is at work?", clean(&status.assistant)),
         text: "It gets 10 seconds to finish. What is not answered by then is asked again at the next start.".to_owned(),
-        label: "Quit NanoClaw".to_owned(),
-    });
+        label: format!("{verb} NanoClaw"),
+    })
+}
+
+fn restart(status: &AppStatus) -> Button {
+    let act = Act::Desktop { action: Action::Restart, confirm: before_the_end(status, "Restart") };
+    Button { off: status.wanted == Wanted::Quitting, ..button("Restart NanoClaw", Look::Plain, act) }
+}
+
+fn quit(status: &AppStatus) -> Button {
+    let confirm = before_the_end(status, "Quit");
     let act = Act::Desktop { action: Action::Quit { yes: confirm.is_some() }, confirm };
     Button { off: status.wanted == Wanted::Quitting, ..button("Quit NanoClaw", Look::Plain, act) }
 }

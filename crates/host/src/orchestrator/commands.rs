@@ -391,7 +391,7 @@ impl State {
         if self.wanted != Wanted::Quitting {
             self.wanted = if paused { Wanted::Paused } else { Wanted::Running };
             self.tell_queue(Event::Paused(paused)).await;
-            let kept = self.store.write(move |db| store::set_paused(db, paused)).await;
+            let kept = self.store.write(move |db| store::Flag::Paused.set(db, paused)).await;
             self.kept(kept)?;
         }
         done()

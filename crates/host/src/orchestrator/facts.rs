@@ -33,6 +33,7 @@ impl State {
             link: self.link.clone(),
             queued_out,
             failed_out,
+            answered: self.answered,
             kiro: self.kiro.clone(),
             engine: self.engine.clone(),
             can_start_engine: self.starter.is_some(),

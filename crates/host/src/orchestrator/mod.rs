@@ -184,6 +184,8 @@ struct State {
     answer_at: Option<Timestamp>,
     /// Texts that wait, and that could not be sent.
     waiting_out: (u64, u64),
+    /// Main's agent has answered once.
+    answered: bool,
     /// Shared with the intake: off while quitting.
     accepting: Arc<AtomicBool>,
     to_channel: mpsc::UnboundedSender<ToChannel>,

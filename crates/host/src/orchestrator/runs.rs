@@ -28,6 +28,7 @@ use crate::{
     moment::moment,
     ports::{Load, RunSpec, ToChannel, ToEngine},
     store::{
+        Flag,
         cursors::{self, HandOver},
         outbox::{self, Outgoing},
         sessions, tasks,
@@ -278,6 +279,7 @@ impl State {
         // After a failure nothing more of it counts: its open turns go back when it ends.
         let Some(live) = self.runs.get(&run).filter(|live| live.failure.is_none()) else { return Ok(()) };
         let (folder, chat) = (live.folder.clone(), live.chat.clone());
+        let greets = !self.answered && self.groups.get(&folder).is_some_and(Group::is_main);
         if output.status == Status::Error {
             tracing::warn!(run, cause = ?output.cause, "The agent reported an error");
             tracing::debug!(run, error = output.error, "What it said");
@@ -299,6 +301,7 @@ impl State {
             Outgoing { id: run::message_id(&about, turn, part), chat: chat.clone(), text }
         });
         let replies: Vec<Outgoing> = replies.collect();
+        let says = !replies.is_empty();
         let isolated = live.task.as_ref().is_some_and(|task| task.context == Context::Isolated);
         let done =
             live.task.as_ref().filter(|task| !task.finished).map(|task| (task.id.clone(), ran_of(live, Ok(result))));
@@ -315,6 +318,9 @@ impl State {
                 goes_on(db)?;
                 for reply in &replies {
                     outbox::add(db, reply, now())?;
+                }
+                if greets && says {
+                    Flag::Answered.set(db, true)?;
                 }
                 if let Some((id, ran)) = done {
                     tasks::log_run(db, &id, &ran)?;
@@ -342,6 +348,7 @@ impl State {
             }
         };
         self.all_kept();
+        self.answered |= greets && says;
         self.agents_answer();
         if self.queue.waiting().iter().any(|waiting| waiting.parked) {
             self.kiro_signed_in().await;

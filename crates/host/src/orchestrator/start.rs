@@ -30,7 +30,7 @@ use crate::{
     paths::Home,
     ports::{Ask, Desktop, FromChannel, FromEngine, ToChannel, ToEngine},
     scheduler::Scheduler,
-    store::{self, Store, messages::Assistant},
+    store::{self, Flag, Store, messages::Assistant},
 };
 
 impl Orchestrator {
@@ -110,6 +110,7 @@ pub(super) struct Left {
     /// Groups whose work was left undone.
     cut_off: BTreeSet<Folder>,
     paused: bool,
+    answered: bool,
 }
 
 impl Left {
@@ -127,7 +128,13 @@ impl Left {
                 store::trace::cut_off(db, now(), "NanoClaw was started anew.")?;
                 store::cursors::settle_all(db)?;
                 store::tasks::release_all(db)?;
-                Ok(Left { install: store::install_id(db)?, groups, cut_off, paused: store::is_paused(db)? })
+                Ok(Left {
+                    install: store::install_id(db)?,
+                    groups,
+                    cut_off,
+                    paused: Flag::Paused.is_set(db)?,
+                    answered: Flag::Answered.is_set(db)?,
+                })
             })
             .await
     }
@@ -203,6 +210,7 @@ impl State {
             resend_at: None,
             answer_at: None,
             waiting_out: (0, 0),
+            answered: left.answered,
             accepting,
             home,
             settings,

@@ -203,25 +203,39 @@ pub fn install_id(connection: &Connection) -> Result<String> {
     Ok(connection.query_row("SELECT value FROM router_state WHERE key = 'install'", [], |row| row.get(0))?)
 }
 
-/// Whether the user has paused everything. It holds until it is taken back, over restarts too.
-///
-/// # Errors
-/// When the database can't be read.
-pub fn is_paused(connection: &Connection) -> Result<bool> {
-    Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM router_state WHERE key = 'paused')", [], |row| row.get(0))?)
+/// What holds until it is taken back, over restarts too.
+#[derive(Clone, Copy, Debug)]
+pub enum Flag {
+    /// The user has paused everything.
+    Paused,
+    /// Main's agent has answered once.
+    Answered,
 }
 
-/// # Errors
-/// When the database can't be written.
-pub fn set_paused(connection: &Connection, paused: bool) -> Result<()> {
-    connection.execute(
-        match paused {
-            true => "INSERT INTO router_state (key, value) VALUES ('paused', '1') ON CONFLICT DO NOTHING",
-            false => "DELETE FROM router_state WHERE key = 'paused'",
-        },
-        [],
-    )?;
-    Ok(())
+impl Flag {
+    fn key(self) -> &'static str {
+        match self {
+            Flag::Paused => "paused",
+            Flag::Answered => "answered",
+        }
+    }
+
+    /// # Errors
+    /// When the database can't be read.
+    pub fn is_set(self, connection: &Connection) -> Result<bool> {
+        Ok(connection.prepare_cached("SELECT 1 FROM router_state WHERE key = ?1")?.exists([self.key()])?)
+    }
+
+    /// # Errors
+    /// When the database can't be written.
+    pub fn set(self, connection: &Connection, on: bool) -> Result<()> {
+        let change = match on {
+            true => "INSERT INTO router_state (key, value) VALUES (?1, '1') ON CONFLICT DO NOTHING",
+            false => "DELETE FROM router_state WHERE key = ?1",
+        };
+        connection.prepare_cached(change)?.execute([self.key()])?;
+        Ok(())
+    }
 }
 
 /// A stored time. The Node.js service wrote the same form.

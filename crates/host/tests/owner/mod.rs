@@ -34,6 +34,7 @@ pub fn facts() -> Facts {
         link: Link::Starting,
         queued_out: 0,
         failed_out: 0,
+        answered: false,
         kiro: KiroStatus {
             host: SignInStatus::new(Whoami::missing(), Timestamp::UNIX_EPOCH),
             ..KiroStatus::new(KiroMode::Shared)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use zbus::object_server::SignalEmitter;
@@ -19,6 +19,8 @@ use crate::PATIENCE;
 
 /// When what could not be read is looked at again.
 const GLANCE: Duration = Duration::from_secs(1);
+/// Signals that can wait to be looked at.
+const SIGNALS: usize = 1 << 16;
 /// How often a menu that changes under the click is looked at again.
 const LOOKS: usize = 20;
 const STATES: [&str; 5] = ["ready", "working", "needs-you", "offline", "paused"];
@@ -251,7 +253,8 @@ impl Tray {
     /// Waits until it is so, looking again at each of its signals, and now and then without one.
     pub async fn until(&self, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
         let rule = MatchRule::builder().msg_type(message::Type::Signal).sender(self.owner.as_str())?.build();
-        let mut signals = MessageStream::for_match_rule(rule, &self.connection, Some(256)).await?;
+        // Where it is full nothing more is read of the bus, answers neither: a menu that is made anew brings a hundred.
+        let mut signals = MessageStream::for_match_rule(rule, &self.connection, Some(SIGNALS)).await?;
         let wait = async {
             loop {
                 // A picture that is changed while it is looked at can't be read.
@@ -263,11 +266,12 @@ impl Tray {
                 if let Ok(signal) = timeout(GLANCE, signals.next()).await {
                     signal.context("the bus is gone")??;
                 }
+                while signals.next().now_or_never().is_some_and(|signal| signal.is_some()) {}
             }
         };
         match timeout(PATIENCE, wait).await {
             Ok(outcome) => outcome,
-            Err(_) => bail!("not in {PATIENCE:?}: {what}; the tray: {:?}", self.shown().await?),
+            Err(_) => bail!("not in {PATIENCE:?}: {what}; the tray: {:?}", timeout(GLANCE, self.shown()).await),
         }
     }
 

@@ -23,12 +23,13 @@ pub(super) fn view(status: &AppStatus) -> SetupView {
         && engine.image.state == ImageState::Missing
         && !engine.image.serves();
     let is_open = steps.iter().any(|step| !step.done && !matches!(step.key, StepKey::Welcome | StepKey::Hello));
+    let is_new = status.groups.is_empty() || (is_open && !status.answered);
     let never_linked = matches!(
         status.whatsapp.state,
         LinkState::Pairing | LinkState::Starting | LinkState::Connecting | LinkState::Passkey | LinkState::Connected
     );
     SetupView {
-        is_first: status.groups.is_empty() && never_linked,
+        is_first: is_new && never_linked,
         is_open,
         begin: containers::panel(status).and_then(|panel| panel.button).filter(|_| builds),
         progress: containers::progress(status),
@@ -141,9 +142,7 @@ fn steps(status: &AppStatus) -> Vec<Step> {
 
 /// Whether main's agent has answered, and the answer has gone out.
 fn answered(status: &AppStatus) -> bool {
-    let main = status.groups.iter().find(|group| group.is_main);
-    let mut runs = status.runs.iter().filter(|run| main.is_some_and(|main| main.folder == run.group));
-    runs.any(|run| run.last_result_at.is_some()) && status.whatsapp.queued_out == 0
+    status.answered && status.whatsapp.queued_out == 0
 }
 
 fn hello(status: &AppStatus) -> String {

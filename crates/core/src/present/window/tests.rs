@@ -308,9 +308,10 @@ fn the_first_start_goes_on_where_it_stands() {
     for (name, is_first, is_open, left) in [
         ("first_start", true, true, "image whatsapp main hello"),
         ("first_start_chat", true, true, "image main hello"),
-        ("docker_down", false, true, "docker image hello"),
-        ("needs_you_kiro", false, true, "kiro hello"),
-        ("ready", false, false, "hello"),
+        ("first_start_hello", false, false, "hello"),
+        ("docker_down", false, true, "docker image"),
+        ("needs_you_kiro", false, true, "kiro"),
+        ("ready", false, false, ""),
         ("two_running_one_queued", false, false, ""),
     ] {
         let setup = window(&named(name)).setup;
@@ -322,6 +323,9 @@ fn the_first_start_goes_on_where_it_stands() {
     let mut status = named("two_running_one_queued");
     status.whatsapp.queued_out = 1;
     assert!(!window(&status).setup.steps.last().unwrap().done, "it waits for the connection");
+    let mut put_off = named("docker_down");
+    put_off.answered = false;
+    assert!(window(&put_off).setup.is_first, "with a chat but without Docker it is not over");
     assert_eq!(window(&named("first_start")).setup.begin.as_ref().and_then(command).as_deref(), Some("image.build"));
 }
 
