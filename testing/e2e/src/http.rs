@@ -4,6 +4,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::PATIENCE;
 
 /// An HTTP server's address, as `host:port`.
 #[derive(Debug, Clone)]
@@ -41,9 +44,12 @@ impl Http {
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
+        let asked = async {
+            stream.write_all(request.as_bytes()).await?;
+            stream.read_to_end(&mut answer).await
+        };
+        timeout(PATIENCE, asked).await.with_context(|| format!("{method} {path}: no answer in {PATIENCE:?}"))??;
         let answer = String::from_utf8(answer).context("the answer is not UTF-8")?;
         let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no end of headers")?;
         let status = head.split(' ').nth(1).unwrap_or_default();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -82,9 +82,16 @@ impl Desktop {
         self.panel.notifications(count).await
     }
 
-    /// Presses a button of the last notification.
+    /// Presses a button of the last notification, which opens a window. Its app may not listen yet, for a moment that no
+    /// person is fast enough for: it is pressed until the window is there.
     pub async fn press_on_notification(&self, label: &str) -> Result<()> {
-        self.panel.press(label).await
+        let deadline = Instant::now() + PATIENCE;
+        while self.windows()?.is_empty() {
+            ensure!(Instant::now() < deadline, "{label} opens no window");
+            self.panel.press(label).await?;
+            sleep(Duration::from_millis(200)).await;
+        }
+        self.panel.dismiss().await
     }
 
     /// The file that the desktop was asked to open first.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use zbus::object_server::SignalEmitter;
@@ -19,8 +19,6 @@ use crate::PATIENCE;
 
 /// When what could not be read is looked at again.
 const GLANCE: Duration = Duration::from_secs(1);
-/// Signals that can wait to be looked at.
-const SIGNALS: usize = 1 << 16;
 /// How often a menu that changes under the click is looked at again.
 const LOOKS: usize = 20;
 const STATES: [&str; 5] = ["ready", "working", "needs-you", "offline", "paused"];
@@ -35,6 +33,7 @@ pub struct Panel {
     connection: Connection,
     place: watch::Receiver<Place>,
     notified: watch::Receiver<Vec<Notified>>,
+    signals: watch::Receiver<u64>,
 }
 
 struct Watcher(watch::Sender<Place>);
@@ -128,7 +127,16 @@ impl Panel {
             .name("org.freedesktop.Notifications")?
             .build()
             .await?;
-        Ok(Self { connection, place, notified })
+        // One subscription for all that wait.
+        let rule = MatchRule::builder().msg_type(message::Type::Signal).build();
+        let mut stream = MessageStream::for_match_rule(rule, &connection, None).await?;
+        let (count, signals) = watch::channel(0);
+        tokio::spawn(async move {
+            while stream.next().await.is_some() {
+                count.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self { connection, place, notified, signals })
     }
 
     /// The titles of all notifications, once there are so many.
@@ -140,7 +148,7 @@ impl Panel {
         }
     }
 
-    /// Presses a button of the notification that came last, which then is gone.
+    /// Presses a button of the notification that came last.
     pub async fn press(&self, label: &str) -> Result<()> {
         let all = self.notified.borrow().clone();
         let shown = all.last().context("no notification")?;
@@ -148,16 +156,20 @@ impl Panel {
         let button = buttons.find(|button| button.get(1).is_some_and(|text| text == label) && button[0] != "default");
         let key = button.with_context(|| format!("no button {label}: {shown:?}"))?[0].clone();
         let id = u32::try_from(all.len())?;
-        let emitter = SignalEmitter::new(&self.connection, NOTIFICATIONS)?;
-        Notifications::action_invoked(&emitter, id, &key).await?;
-        Ok(Notifications::notification_closed(&emitter, id, 2).await?)
+        Ok(Notifications::action_invoked(&SignalEmitter::new(&self.connection, NOTIFICATIONS)?, id, &key).await?)
+    }
+
+    /// The notification that came last is gone.
+    pub async fn dismiss(&self) -> Result<()> {
+        let id = u32::try_from(self.notified.borrow().len())?;
+        Ok(Notifications::notification_closed(&SignalEmitter::new(&self.connection, NOTIFICATIONS)?, id, 2).await?)
     }
 
     pub async fn icon(&self) -> Result<Tray> {
         let mut place = self.place.clone();
         let place = timeout(PATIENCE, place.wait_for(Option::is_some)).await.context("no tray icon")??.clone();
         let (owner, object) = place.context("no tray icon")?;
-        Ok(Tray { connection: self.connection.clone(), owner, object })
+        Ok(Tray { connection: self.connection.clone(), owner, object, signals: self.signals.clone() })
     }
 }
 
@@ -166,6 +178,8 @@ pub struct Tray {
     connection: Connection,
     owner: String,
     object: String,
+    /// How many have come.
+    signals: watch::Receiver<u64>,
 }
 
 /// The tray at a moment.
@@ -250,23 +264,21 @@ impl Tray {
         Ok(row(root)?.rows)
     }
 
-    /// Waits until it is so, looking again at each of its signals, and now and then without one.
+    /// Waits until it is so, looking again at each signal, and now and then without one.
     pub async fn until(&self, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
-        let rule = MatchRule::builder().msg_type(message::Type::Signal).sender(self.owner.as_str())?.build();
-        // Where it is full nothing more is read of the bus, answers neither: a menu that is made anew brings a hundred.
-        let mut signals = MessageStream::for_match_rule(rule, &self.connection, Some(SIGNALS)).await?;
+        let mut signals = self.signals.clone();
         let wait = async {
             loop {
+                signals.mark_unchanged();
                 // A picture that is changed while it is looked at can't be read.
                 if let Ok(shown) = self.shown().await
                     && holds(&shown)
                 {
                     return Ok(shown);
                 }
-                if let Ok(signal) = timeout(GLANCE, signals.next()).await {
-                    signal.context("the bus is gone")??;
+                if let Ok(signal) = timeout(GLANCE, signals.changed()).await {
+                    signal.context("the bus is gone")?;
                 }
-                while signals.next().now_or_never().is_some_and(|signal| signal.is_some()) {}
             }
         };
         match timeout(PATIENCE, wait).await {
