@@ -150,8 +150,11 @@ function set(node, name, before, value) {
     return;
   }
   if (before === value) return;
-  // The attribute alone no longer moves a choice that a person has touched.
-  if (name === "checked") /** @type {HTMLInputElement} */ (node).checked = Boolean(value);
+  // The attribute alone no longer moves a choice or a field that a person has touched.
+  if (node instanceof HTMLInputElement && name === "checked") node.checked = Boolean(value);
+  if (node instanceof HTMLOptionElement && name === "selected") node.selected = Boolean(value);
+  // What is being typed stays.
+  if (node instanceof HTMLInputElement && name === "value" && node !== document.activeElement) node.value = textOf(value);
   if (value === null || value === undefined || value === false) node.removeAttribute(name);
   else node.setAttribute(name, value === true ? "" : String(value));
 }

@@ -60,7 +60,14 @@ function control(page, one, title, given) {
   if (one.name === "KIRO_MODE") return h("span.unit", null, h("span.dim", null, SETTINGS.choices[one.value]), button({ label: SETTINGS.showKiro, press: () => page.go("kiro") }));
   if (one.choices.length) {
     const options = one.choices.map((choice) => /** @type {[string, string]} */ ([choice, SETTINGS.choices[choice] ?? choice]));
-    return select({ id: one.name, onchange: changed, ...off }, options, one.value);
+    const chosen = (/** @type {Event} */ event) => {
+      const list = /** @type {HTMLSelectElement} */ (event.currentTarget);
+      const to = list.value;
+      // It turns when the app says that it has: a question may be answered with no, and a value be refused.
+      list.value = one.value;
+      void keep(page, one, to);
+    };
+    return select({ id: one.name, onchange: chosen, ...off }, options, one.value);
   }
   const [unit, size] = unitOf(one);
   const wrong = Boolean(page.get(`wrong ${one.name}`, null) ?? page.trouble(`setting ${one.name}`));

@@ -103,7 +103,7 @@ function form(page, view) {
     "form.form",
     { key: "form", onsubmit: create, novalidate: true },
     field({ id: "prompt", label: TASKS.what(view.assistant), trouble: trouble && told(trouble) }, h("textarea.in", { id: "prompt", name: "prompt", rows: 3, dir: "auto", placeholder: TASKS.whatHint, "aria-describedby": "prompt-hint", "aria-invalid": trouble && "true" })),
-    field({ id: "group", label: TASKS.where }, select({ id: "group", name: "group" }, chats, chats[0]?.[0] ?? "")),
+    field({ id: "group", label: TASKS.where }, select({ id: "group", name: "group", onchange: (/** @type {Event} */ event) => page.set("tasks.group", /** @type {HTMLSelectElement} */ (event.currentTarget).value) }, chats, page.get("tasks.group", chats[0]?.[0] ?? ""))),
     h("div.field.wide", { key: "when" }, h("span.label", null, TASKS.when), seg({ name: "tasks.kind", label: TASKS.when, value: kind, fill: true, change: (to) => page.set("tasks.kind", to) }, TASKS.kinds)),
     times(page, kind),
     preview(page, planned),

@@ -1,0 +1,58 @@
+// What stands in fields, and what is said beside them: what is set is what is shown, each at the place that it belongs to.
+
+import assert from "node:assert/strict";
+
+import { states, tabs } from "./browser.mjs";
+
+const all = await states();
+const inTab = tabs();
+
+const fails = (page, message, cure) => page.get(`app.answer = () => { throw { code: "bad", message: ${JSON.stringify(message)}, cure: ${JSON.stringify(cure)} } }`);
+/** Another answer to what is asked for, which is asked for again. */
+const known = async (page, command, change) => {
+  await page.get(`(() => { const known = structuredClone(app.known[${JSON.stringify(command)}]); (${change})(known); app.known[${JSON.stringify(command)}] = known; })()`);
+};
+const choose = (page, selector, value) => page.get(`(() => { const list = document.querySelector(${JSON.stringify(selector)}); list.value = ${JSON.stringify(value)}; list.dispatchEvent(new Event("change")); })()`);
+
+inTab("a list of settings shows what is set: after a no, a refusal, and when it is set back", all.ready, async (page) => {
+  await page.go("settings");
+  await page.until("document.querySelector('#AGENT_RUNTIME')");
+  const shown = (name) => page.get(`document.querySelector("#${name}").value`);
+  await choose(page, "#AGENT_RUNTIME", "host");
+  await page.until("document.querySelector('dialog[open]')");
+  await page.press("Escape");
+  await page.until("!document.querySelector('dialog[open]')");
+  assert.equal(await shown("AGENT_RUNTIME"), "docker");
+  await fails(page, "The settings can’t be written.", "Make room.");
+  await choose(page, "#LOG_LEVEL", "debug");
+  await page.until("document.querySelector('.setting .err')");
+  assert.equal(await shown("LOG_LEVEL"), "info");
+  const set = (name, value, source) => known(page, "settings.get", `(all) => Object.assign(all.find((one) => one.name === "${name}"), { value: "${value}", source: "${source}" })`);
+  await set("LOG_LEVEL", "debug", "file");
+  await page.get("app.answer = () => ({})");
+  await choose(page, "#LOG_LEVEL", "debug");
+  await page.until("document.querySelector('#LOG_LEVEL').value === 'debug'");
+  await set("LOG_LEVEL", "info", "default");
+  await page.click("[aria-label^='How much is logged: back']");
+  await page.until("document.querySelector('#LOG_LEVEL').value === 'info'");
+});
+
+inTab("a field that was typed in shows the usual value when it is set back, and keeps what is being typed", all.ready, async (page) => {
+  await page.go("settings");
+  await page.until("document.querySelector('#ASSISTANT_NAME')");
+  const set = (value, source) => known(page, "settings.get", `(all) => Object.assign(all.find((one) => one.name === "ASSISTANT_NAME"), { value: "${value}", source: "${source}" })`);
+  await page.fill("#ASSISTANT_NAME", "Bob");
+  await set("Bob", "file");
+  await page.press("Tab");
+  await page.until("document.querySelector('[aria-label^=\"Name: back\"]')");
+  await set("Andy", "default");
+  await page.click("[aria-label^='Name: back']");
+  await page.until("document.querySelector('#ASSISTANT_NAME').value === 'Andy'");
+  await page.fill("#ASSISTANT_NAME", "Car");
+  await set("Dora", "file");
+  const next = structuredClone(all.ready);
+  next.at = "2026-05-12T10:31:00.000Z";
+  await page.emit(next);
+  await page.until("document.querySelector('#ASSISTANT_NAME').getAttribute('value') === 'Dora'");
+  assert.equal(await page.get("document.querySelector('#ASSISTANT_NAME').value"), "Car");
+});
