@@ -7,6 +7,7 @@ import { states, tabs } from "./browser.mjs";
 const all = await states();
 const inTab = tabs();
 
+const entry = (jid) => `[data-key='${jid}'] button`;
 const fails = (page, message, cure) => page.get(`app.answer = () => { throw { code: "bad", message: ${JSON.stringify(message)}, cure: ${JSON.stringify(cure)} } }`);
 /** Another answer to what is asked for, which is asked for again. */
 const known = async (page, command, change) => {
@@ -55,4 +56,41 @@ inTab("a field that was typed in shows the usual value when it is set back, and 
   await page.emit(next);
   await page.until("document.querySelector('#ASSISTANT_NAME').getAttribute('value') === 'Dora'");
   assert.equal(await page.get("document.querySelector('#ASSISTANT_NAME').value"), "Car");
+});
+
+inTab("what is wrong in a chat, and what was chosen for it, stays with that chat", all.ready, async (page) => {
+  const [one, other] = ["120363000000000024@g.us", "120363000000000023@g.us"];
+  await page.go("chats");
+  await page.until(`document.querySelector("${entry(one)}")`);
+  await page.click(entry(one));
+  await page.click("input[value=every]");
+  await fails(page, "The folder book-club belongs to another chat.", "Choose another folder name.");
+  await page.click(".form .btn.primary");
+  await page.until("document.querySelector('.field [role=alert]')");
+  await page.click(entry(other));
+  assert.equal(await page.text(".detail [role=alert]"), null);
+  assert.equal(await page.get("document.querySelector('.detail .seg input:checked').value"), "called");
+  await page.click(entry(one));
+  assert.match(await page.text(".detail [role=alert]"), /book-club belongs/);
+  assert.equal(await page.get("document.querySelector('.detail .seg input:checked').value"), "every");
+  const [family, ops] = ["120363000000000001@g.us", "120363000000000002@g.us"];
+  await page.click(entry(family));
+  await page.click(".detail .toggle");
+  await page.until("document.querySelector('.detail .banner[role=alert]')");
+  await page.click(entry(ops));
+  assert.equal(await page.text(".detail [role=alert]"), null);
+});
+
+inTab("what is wrong with a private channel is said where it is made, not at the folder", all.ready, async (page) => {
+  await page.go("chats");
+  const chat = entry("120363000000000023@g.us");
+  await page.until(`document.querySelector("${chat}")`);
+  await page.click(chat);
+  await fails(page, "The private channel can’t be moved now.", "Try again when its agent is done.");
+  await page.click(".card.pad .btn");
+  await page.until("document.querySelector('dialog[open]')");
+  await page.click("dialog .danger");
+  await page.until("document.querySelector('.card.pad [role=alert]')");
+  assert.equal(await page.text(".card.pad [role=alert]"), "The private channel can’t be moved now. Try again when its agent is done.");
+  assert.equal(await page.text(".field [role=alert]"), null);
 });

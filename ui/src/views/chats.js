@@ -114,10 +114,13 @@ function detail(page, view, one) {
   );
 }
 
+/** What is wrong with a chat, or chosen for it, is kept under its own address: another one knows nothing of it. @param {string} jid */
+const setting = (jid) => `chats.set ${jid}`;
+
 /** @param {Page} page @param {WindowView} view @param {GroupView} group @returns {Child[]} */
 function listening(page, view, group) {
-  const set = (/** @type {Record<string, unknown>} */ args) => page.submit("chats.set", "groups.set", { target: group.jid, ...args });
-  const trouble = page.trouble("chats.set");
+  const set = (/** @type {Record<string, unknown>} */ args) => page.submit(setting(group.jid), "groups.set", { target: group.jid, ...args });
+  const trouble = page.trouble(setting(group.jid));
   const every = { name: "chats.every", label: CHATS.answers, value: group.requiresTrigger ? "called" : "every", fill: true, change: (/** @type {string} */ to) => void set({ requiresTrigger: to === "called" }) };
   const trigger = (/** @type {Event} */ event) => void set({ trigger: filled(event).trigger });
   return [
@@ -127,7 +130,7 @@ function listening(page, view, group) {
       { key: "how" },
       group.isMain ? null : h("div.row.stack", { key: "every" }, h("span.t", null, CHATS.answers), seg(every, [["called", CHATS.called], ["every", CHATS.every]])),
       group.requiresTrigger
-        ? h("form.row", { key: "trigger", onsubmit: trigger }, h("label.t.mid", { for: "trigger" }, CHATS.calledBy), h("div.end", null, input("trigger", { class: "mid", value: group.trigger, placeholder: group.usualTrigger, dir: "auto" }), button({ label: WORDS.save, busy: page.isDoing("chats.set") })))
+        ? h("form.row", { key: "trigger", onsubmit: trigger }, h("label.t.mid", { for: "trigger" }, CHATS.calledBy), h("div.end", null, input("trigger", { class: "mid", value: group.trigger, placeholder: group.usualTrigger, dir: "auto" }), button({ label: WORDS.save, busy: page.isDoing(setting(group.jid)) })))
         : null,
       row({ key: "folder", title: h("span.t", null, CHATS.folder), end: [h("span.mono.sel", null, `groups/${group.chat.folder}`), buttonOf(page, group.open, { icon: true })] }),
       h("div.row.stack", { key: "trust" }, h("span.t", null, CHATS.trust), h("span.s", null, group.trust)),
@@ -153,7 +156,7 @@ function folders(page, group, set) {
     { key: "add", onsubmit: add },
     field({ id: "hostPath", label: CHATS.path, hint: CHATS.pathHint }, input("hostPath", { dir: "ltr", placeholder: "~/Documents" })),
     h("label.check", null, h("input", { type: "checkbox", name: "write" }), h("span", null, CHATS.mayWrite)),
-    h("div.btns", null, button({ label: CHATS.add, look: "primary", busy: page.isDoing("chats.set") }), button({ label: WORDS.cancel, press: () => page.set("chats.add", false) })),
+    h("div.btns", null, button({ label: CHATS.add, look: "primary", busy: page.isDoing(setting(group.jid)) }), button({ label: WORDS.cancel, press: () => page.set("chats.add", false) })),
   );
   const adding = page.get("chats.add", false);
   return section(
@@ -175,35 +178,36 @@ function tools(page, usual, group, set) {
     h(
       "div.card",
       null,
-      row({ key: "own", title: h("span.t", null, CHATS.ownTools), text: CHATS.ownToolsText, end: [toggle({ label: CHATS.ownTools, on: own, change, off: page.isDoing("chats.set") })] }),
-      own ? h("form.form.within", { key: "list", onsubmit: save }, field({ id: "tools", label: CHATS.toolList, hint: CHATS.toolHint }, h("textarea.in", { id: "tools", name: "tools", rows: 3, spellcheck: "false", dir: "ltr", "aria-describedby": "tools-hint" }, (group.tools ?? []).join(" "))), h("div", null, button({ label: WORDS.save, busy: page.isDoing("chats.set") }))) : null,
+      row({ key: "own", title: h("span.t", null, CHATS.ownTools), text: CHATS.ownToolsText, end: [toggle({ label: CHATS.ownTools, on: own, change, off: page.isDoing(setting(group.jid)) })] }),
+      own ? h("form.form.within", { key: "list", onsubmit: save }, field({ id: "tools", label: CHATS.toolList, hint: CHATS.toolHint }, h("textarea.in", { id: "tools", name: "tools", rows: 3, spellcheck: "false", dir: "ltr", "aria-describedby": "tools-hint" }, (group.tools ?? []).join(" "))), h("div", null, button({ label: WORDS.save, busy: page.isDoing(setting(group.jid)) }))) : null,
     ),
   );
 }
 
 /** A chat that the agent does not listen in. @param {Page} page @param {WindowView} view @param {Row} one @returns {Child[]} */
 function offered(page, view, one) {
-  const [trouble, busy] = [page.trouble("chats.register"), page.isDoing("chats.register")];
+  const [asGroup, asOwn, answers] = [`chats.register ${one.jid}`, `chats.main ${one.jid}`, `chats.new-every ${one.jid}`];
+  const [trouble, wrong, busy] = [page.trouble(asGroup), page.trouble(asOwn), page.isDoing(asGroup) || page.isDoing(asOwn)];
   const hasMain = view.chats.groups.some((group) => group.isMain);
-  const every = page.get("chats.new-every", "called");
+  const every = page.get(answers, "called");
   const register = (/** @type {Event} */ event) => {
     const { folder, trigger = "" } = filled(event);
     const called = every === "called" ? { ...(trigger.trim() ? { trigger: trigger.trim() } : {}) } : { noTrigger: true };
-    void page.submit("chats.register", "groups.register", { jid: one.jid, name: one.name, folder: folder.trim(), ...called });
+    void page.submit(asGroup, "groups.register", { jid: one.jid, name: one.name, folder: folder.trim(), ...called });
   };
-  const main = () => void page.submit("chats.register", "groups.register", asMain(view, one));
-  const move = () => page.confirm(CHATS.moveMain(one.name, view.assistant), () => void page.submit("chats.register", "groups.move-main", { jid: one.jid }));
+  const main = () => void page.submit(asOwn, "groups.register", asMain(view, one));
+  const move = () => page.confirm(CHATS.moveMain(one.name, view.assistant), () => void page.submit(asOwn, "groups.move-main", { jid: one.jid }));
   return [
     h("p.lead", { key: "lead" }, CHATS.notHere(view.assistant)),
     h(
       "form.form",
       { key: "form", onsubmit: register, novalidate: true },
-      h("div.field", { key: "every" }, h("span.label", null, CHATS.answers), seg({ name: "chats.new-every", label: CHATS.answers, value: every, fill: true, change: (to) => page.set("chats.new-every", to) }, [["called", CHATS.called], ["every", CHATS.every]])),
+      h("div.field", { key: "every" }, h("span.label", null, CHATS.answers), seg({ name: "chats.new-every", label: CHATS.answers, value: every, fill: true, change: (to) => page.set(answers, to) }, [["called", CHATS.called], ["every", CHATS.every]])),
       every === "called" ? field({ id: "trigger", label: CHATS.calledBy, hint: CHATS.calledHint }, input("trigger", { placeholder: `@${view.assistant}`, dir: "auto" })) : null,
       field({ id: "folder", label: CHATS.folder, hint: CHATS.folderHint, trouble: trouble && told(trouble) }, input("folder", { value: proposed(one, view), dir: "ltr", maxlength: 63 }, Boolean(trouble))),
       h("div.btns", { key: "do" }, button({ label: CHATS.listen(view.assistant), look: "primary", big: true, busy })),
     ),
-    h("div.card.pad", { key: "main" }, h("b", null, CHATS.mainTitle), h("p.dim", null, CHATS.mainText(view.assistant)), h("div.btns.above", null, button({ label: hasMain ? CHATS.moveHere : CHATS.makeMain, press: hasMain ? move : main, busy }))),
+    h("div.card.pad", { key: "main" }, h("b", null, CHATS.mainTitle), h("p.dim", null, CHATS.mainText(view.assistant)), h("div.btns.above", null, button({ label: hasMain ? CHATS.moveHere : CHATS.makeMain, press: hasMain ? move : main, busy })), wrong ? h("p.err.above", { key: "wrong", role: "alert" }, told(wrong)) : null),
   ];
 }
 
