@@ -112,6 +112,7 @@ export const CHATS = {
   ownTools: "A list of its own",
   ownToolsText: "Off: what works inside its container, and NanoClaw’s own tools.",
   toolList: "Tools that it may use",
+  dropTools: (/** @type {string} */ chat) => ({ title: `Remove the list of tools of “${chat}”?`, text: "Its agent may then use the usual tools. The list is not kept.", label: "Remove the list" }),
   toolHint: "As Kiro calls them, with spaces between. An empty list allows none.",
   notHere: (/** @type {string} */ name) => `${name} does not listen here. Of this chat only the name and the time of its last message are known.`,
   listen: (/** @type {string} */ name) => `Let ${name} listen here`,

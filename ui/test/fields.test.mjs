@@ -94,3 +94,64 @@ inTab("what is wrong with a private channel is said where it is made, not at the
   assert.equal(await page.text(".card.pad [role=alert]"), "The private channel can’t be moved now. Try again when its agent is done.");
   assert.equal(await page.text(".field [role=alert]"), null);
 });
+
+inTab("what could not be read or deleted is told with what helps", all.ready, async (page) => {
+  const refuse = (name) => page.get(`void Object.defineProperty(app.known, ${JSON.stringify(name)}, { configurable: true, get() { throw { code: "bad", message: "That can’t be read.", cure: "Look at the disk." }; } })`);
+  const said = async (selector) => {
+    await page.until(`document.querySelector(${JSON.stringify(selector)})`);
+    assert.match(await page.text(selector), /can’t be read\.\s+Look at the disk\./);
+  };
+  await page.go("whatsapp");
+  await page.until("document.querySelector('[aria-label^=\"Delete auth.bak\"]')");
+  await fails(page, "That sign-in can’t be deleted.", "Look at the disk.");
+  await page.click("[aria-label^='Delete auth.bak']");
+  await page.until("document.querySelector('dialog[open]')");
+  await page.click("dialog .danger");
+  await page.until("document.querySelector('main .err[role=alert]')");
+  assert.equal(await page.text("main .err"), "That sign-in can’t be deleted. Look at the disk.");
+  await page.go("overview");
+  for (const name of ["whatsapp.backups", "allowlist.get", "chats.trace"]) await refuse(name);
+  await page.go("whatsapp");
+  await said("main .banner[role=alert] .mid");
+  await page.go("settings");
+  await said("main .section .banner[role=alert] .mid");
+  await page.go("chats");
+  await page.until(`document.querySelector("${entry("120363000000000001@g.us")}")`);
+  await page.click(entry("120363000000000001@g.us"));
+  await said(".detail .section .banner[role=alert] .mid");
+});
+
+inTab("the log of a chat holds no runs of one whose folder is called like it", all.ready, async (page) => {
+  const line = (run, text) => `2026-05-12T10:29:00.000Z INFO ${text} run.id: "${run}"\\n`;
+  const text = line("family-1778581786000", "Of the family") + line("family-2-1778581786000", "Of another");
+  await page.get(`app.known["logs.tail"] = { path: "", from: 0, end: 400, text: '${text}' }`);
+  await page.go("logs");
+  await page.until("document.querySelectorAll('.log .line').length === 2");
+  await choose(page, "select[aria-label=Chat]", "family");
+  await page.until("document.querySelectorAll('.log .line').length < 2");
+  assert.match(await page.text(".log"), /Of the family/);
+  assert.doesNotMatch(await page.text(".log"), /Of another/);
+});
+
+inTab("a list of tools that was typed is removed after a question, the usual one without", all.ready, async (page) => {
+  const family = all.ready.chats.groups.find(({ jid }) => jid === "120363000000000001@g.us");
+  const listed = (tools, at) => {
+    const view = structuredClone(all.ready);
+    view.at = at;
+    view.chats.groups.find(({ jid }) => jid === family.jid).tools = tools;
+    return page.emit(view);
+  };
+  await listed(["fs_read", "@mine"], "2026-05-12T10:31:00.000Z");
+  await page.go("chats");
+  await page.until(`document.querySelector("${entry(family.jid)}")`);
+  await page.click(entry(family.jid));
+  await page.click(".detail .toggle");
+  await page.until("document.querySelector('dialog[open]')");
+  assert.deepEqual(await page.asked(), []);
+  await page.click("dialog .danger");
+  const off = { name: "groups.set", args: { target: family.jid, defaultTools: true } };
+  assert.deepEqual(await page.asked(), [off]);
+  await listed([...all.ready.chats.usualTools].reverse(), "2026-05-12T10:32:00.000Z");
+  await page.click(".detail .toggle");
+  assert.deepEqual(await page.asked(), [off, off]);
+});

@@ -5,7 +5,7 @@
 
 import { icon, markOf, row, section, strange } from "../components.js";
 import { h } from "../dom.js";
-import { button, copyable, field, filled, iconButton, input, toggle, told } from "../fields.js";
+import { answered, button, copyable, field, filled, iconButton, input, toggle, told } from "../fields.js";
 import { ALLOW, WORDS } from "../words.js";
 
 /** @typedef {{ path: string, allowReadWrite: boolean }} Root */
@@ -13,9 +13,10 @@ import { ALLOW, WORDS } from "../words.js";
 
 /** @param {Page} page @returns {Child} */
 export function allowlist(page) {
-  /** @type {{ path: string, allowlist: Allowlist | null, always: string[], problem: { text: string, cure: string } | null } | null} */
-  const shown = page.ask("allowlist.get").value;
-  if (!shown) return null;
+  const answer = page.ask("allowlist.get");
+  if (!answer.value) return section(ALLOW.title, ALLOW.hint, ...answered(answer, () => []));
+  /** @type {{ path: string, allowlist: Allowlist | null, always: string[], problem: { text: string, cure: string } | null }} */
+  const shown = answer.value;
   const { problem } = shown;
   if (problem) {
     return section(ALLOW.title, ALLOW.hint, h("div.banner.note", { role: "alert" }, markOf("note"), h("div.mid", null, h("b", { dir: "auto" }, problem.text), h("p", null, problem.cure))), copyable(page, shown.path));

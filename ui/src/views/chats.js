@@ -170,7 +170,13 @@ function folders(page, group, set) {
 /** @param {Page} page @param {string[]} usual @param {GroupView} group @param {(args: Record<string, unknown>) => Promise<any>} set @returns {Child} */
 function tools(page, usual, group, set) {
   const own = group.tools !== null;
-  const change = (/** @type {boolean} */ on) => void set(on ? { tools: usual } : { defaultTools: true });
+  const isUsual = JSON.stringify([...(group.tools ?? [])].sort()) === JSON.stringify([...usual].sort());
+  const change = (/** @type {boolean} */ on) => {
+    if (on) return void set({ tools: usual });
+    // A list that somebody has typed would be gone.
+    if (own && !isUsual) return page.confirm(CHATS.dropTools(group.chat.name), () => void set({ defaultTools: true }));
+    void set({ defaultTools: true });
+  };
   const save = (/** @type {Event} */ event) => void set({ tools: filled(event).tools.split(/[\s,]+/).filter(Boolean) });
   return section(
     CHATS.tools,

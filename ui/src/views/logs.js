@@ -20,7 +20,7 @@ export function logs(page, view) {
   const wanted = page.get("logs.search", "").trim().toLowerCase();
   const [level, chat, live] = [page.get("logs.level", "all"), page.get("logs.chat", ""), page.get("logs.live", true)];
   const lines = live ? tail.lines : page.get("logs.held", tail.lines);
-  const fits = (/** @type {LogLine} */ line) => (level === "all" || TROUBLE.has(line.level)) && (!chat || line.group === chat || line.run.startsWith(`${chat}-`)) && (!wanted || line.text.toLowerCase().includes(wanted));
+  const fits = (/** @type {LogLine} */ line) => (level === "all" || TROUBLE.has(line.level)) && (!chat || line.group === chat || line.run.replace(/-\d+$/, "") === chat) && (!wanted || line.text.toLowerCase().includes(wanted));
   const found = lines.filter(fits);
   const chats = view.chats.groups.map((group) => /** @type {[string, string]} */ ([group.chat.folder, group.chat.name]));
   const runs = [...new Set(tail.run === null ? tail.lines.map((line) => line.run).filter(Boolean) : page.get("logs.runs", []))].slice(-30).reverse();

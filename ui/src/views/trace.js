@@ -5,6 +5,7 @@
 
 import { empty, icon, section } from "../components.js";
 import { h } from "../dom.js";
+import { answered } from "../fields.js";
 import { TRACE, ago, exact } from "../words.js";
 
 /** Messages that are listed. */
@@ -16,10 +17,8 @@ const TROUBLE = new Set(["failed", "retried", "parked", "stopped"]);
 
 /** @param {Page} page @param {string} chat @returns {Child} */
 export function traceOf(page, chat) {
-  /** @type {Entry[] | null} */
-  const all = page.ask("chats.trace", { chat }).value;
-  if (!all) return null;
-  return section(TRACE.title, TRACE.hint, all.length ? h("ul.card", null, ...all.slice(0, MOST).map((one) => entry(page, one))) : h("div.card", null, empty("chats", { title: TRACE.none, text: "" })));
+  const list = (/** @type {Entry[]} */ all) => [all.length ? h("ul.card", { key: "list" }, ...all.slice(0, MOST).map((one) => entry(page, one))) : h("div.card", { key: "none" }, empty("chats", { title: TRACE.none, text: "" }))];
+  return section(TRACE.title, TRACE.hint, ...answered(page.ask("chats.trace", { chat }), list));
 }
 
 /** @param {Page} page @param {Entry} one @returns {Child} */
@@ -41,9 +40,8 @@ function entry(page, one) {
 
 /** @param {Page} page @param {Entry} one @returns {Child} */
 function way(page, one) {
-  /** @type {Taken[]} */
-  const steps = page.ask("chats.trace", { id: one.id }).value?.steps ?? [];
   const line = (/** @type {Taken} */ { step, at, detail }, /** @type {number} */ n) =>
     h("li", { key: `${n}`, class: TROUBLE.has(step) ? "bad" : null }, h("div.mid", null, h("span.t", null, TRACE.steps[step] ?? step), detail ? h("p.small.dim.wrap.sel", { dir: "auto" }, detail) : null), h("time.small.dim.num", null, exact(at)));
-  return h("div.within.way", { key: "way" }, steps.length ? h("ol.steps", null, ...steps.map(line)) : h("p.small.dim", null, TRACE.forgotten));
+  const taken = (/** @type {{ steps: Taken[] } | null} */ of) => [of?.steps.length ? h("ol.steps", { key: "steps" }, ...of.steps.map(line)) : h("p.small.dim", { key: "forgotten" }, TRACE.forgotten)];
+  return h("div.within.way", { key: "way" }, ...answered(page.ask("chats.trace", { id: one.id }), taken));
 }

@@ -6,6 +6,7 @@
 
 import { buttonOf, heard, howto, icon, more, panelOf, ring, row, section } from "../components.js";
 import { h } from "../dom.js";
+import { answered, told } from "../fields.js";
 import { WHATSAPP, WORDS, ago, clockLeft, left, span } from "../words.js";
 
 /** Modules of white around a QR code, without which cameras don't find it. */
@@ -39,13 +40,16 @@ export function whatsapp(page, view) {
 function backups(page, view) {
   // While a code is to be seen, nothing else is.
   if (!view.whatsapp.panel) return null;
+  const answer = page.ask("whatsapp.backups");
+  if (answer.trouble) return section(WHATSAPP.backups, null, ...answered(answer, () => []));
   /** @type {{ name: string, movedAt: string, bytes: number }[]} */
-  const all = page.ask("whatsapp.backups").value ?? [];
+  const all = answer.value ?? [];
   if (!all.length) return null;
+  const trouble = page.trouble("backups");
   const remove = (/** @type {string} */ name) => () => page.confirm(WHATSAPP.removeAsk(name), () => void page.submit("backups", "whatsapp.remove-backup", { name, yes: true }));
   const line = (/** @type {typeof all[number]} */ { name, movedAt, bytes }) =>
     row({ key: name, tag: "li", title: h("span.mono.sel", null, name), text: WHATSAPP.moved(ago(movedAt, page.now), bytes), end: [h("button.btn.danger", { type: "button", "aria-label": WHATSAPP.remove(name), onclick: remove(name) }, WHATSAPP.removeLabel)] });
-  return section(WHATSAPP.backups, null, h("ul.card", null, ...all.map(line)));
+  return section(WHATSAPP.backups, null, h("ul.card", null, ...all.map(line)), trouble ? h("p.err", { key: "wrong", role: "alert" }, told(trouble)) : null);
 }
 
 /** How the person links. @param {Page} page @returns {"qr" | "phone"} */
