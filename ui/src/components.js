@@ -177,13 +177,19 @@ export function section(title, hint, ...children) {
   return h("section.section", { key: title }, h("h2", null, title, hint ? h("span.hint", null, hint) : null), ...children);
 }
 
+/** The commands of a sentence that a person is to type elsewhere, each to be copied. @param {Page} page @param {Line | string} line @returns {Child[]} */
+function commandsIn(page, line) {
+  const texts = (typeof line === "string" ? line : line.text).split("`").filter((_, at) => at % 2);
+  return texts.filter((text) => text.includes(" ")).map((text) => h("div.codeline.above", { key: text }, h("span.mono.sel", null, text), h("button.ib", { type: "button", "aria-label": WORDS.copy, title: WORDS.copy, onclick: () => page.copy(text) }, icon("copy"))));
+}
+
 /** A page's state, with what cures it. @param {Page} page @param {Panel} panel @returns {Child} */
 export function panelOf(page, panel) {
   return h(
     "div.card.pad.statehead",
     { key: "panel" },
     markOf(panel.mark, 30),
-    h("div.mid", null, h("h2", { dir: "auto" }, panel.title), h("p", null, ...sentence(panel.text, page.now)), panel.button ? h("div.btns", null, buttonOf(page, panel.button, { big: true })) : null),
+    h("div.mid", null, h("h2", { dir: "auto" }, panel.title), h("p", null, ...sentence(panel.text, page.now)), h("div", null, ...commandsIn(page, panel.text)), panel.button ? h("div.btns", null, buttonOf(page, panel.button, { big: true })) : null),
   );
 }
 

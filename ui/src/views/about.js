@@ -49,7 +49,7 @@ function doctor(page) {
     if (found) page.set("about.checks", found);
   };
   const marks = /** @type {const} */ ({ good: "ready", warning: "note", bad: "needs-you" });
-  const line = (/** @type {Check} */ one, /** @type {number} */ at) => row({ key: `${one.id} ${at}`, tag: "li", lead: markOf(marks[one.outcome], 18), title: h("span.wrap", { dir: "auto" }, one.text), text: one.problem ? h("span.wrap", { dir: "auto" }, one.problem.cure) : null });
+  const line = (/** @type {Check} */ one, /** @type {number} */ at) => row({ key: `${one.id} ${at}`, tag: "li", lead: markOf(marks[one.outcome], 18), title: h("span.wrap", { dir: "auto" }, one.text), text: one.problem ? h("span.wrap", { dir: "auto" }, ...sentence(one.problem.cure, page.now)) : null });
   return section(
     ABOUT.checks,
     null,
