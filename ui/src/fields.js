@@ -29,14 +29,14 @@ export function select(attrs, options, value) {
   return h("select.in", attrs, ...options.map(([of, label]) => h("option", { key: of, value: of, selected: of === value, dir: "auto" }, label)));
 }
 
-/** @param {{ label: string, on: boolean, change: (on: boolean) => void, off?: boolean }} of @returns {Child} */
-export function toggle({ label, on, change, off }) {
+/** `id` where a label stands for it; `about` is the id of what explains it. @param {{ label: string, on: boolean, change: (on: boolean) => void, off?: boolean, id?: string, about?: string }} of @returns {Child} */
+export function toggle({ label, on, change, off, id, about }) {
   const flip = (/** @type {Event} */ event) => {
     // It turns when the app says that it has.
     event.preventDefault();
     if (!off) change(!on);
   };
-  return h("button.toggle", { type: "button", role: "switch", "aria-checked": on ? "true" : "false", "aria-label": label, "aria-disabled": off && "true", onclick: flip }, h("span"));
+  return h("button.toggle", { id, type: "button", "aria-describedby": about, role: "switch", "aria-checked": on ? "true" : "false", "aria-label": label, "aria-disabled": off && "true", onclick: flip }, h("span"));
 }
 
 /** One of a few. @param {{ name: string, label: string, value: string, change: (value: string) => void, fill?: boolean }} of @param {[string, string][]} options @returns {Child} */
@@ -61,9 +61,9 @@ export function search(page, key, label) {
   return h("div.search", { key }, icon("search", 15), h("input.in", { type: "search", "aria-label": label, placeholder: label, autocomplete: "off", spellcheck: "false", oninput: find }));
 }
 
-/** @param {{ label: string, look?: string, busy?: boolean, big?: boolean, picture?: string, press?: () => void, name?: string }} of Without `press` it sends its form. @returns {Child} */
-export function button({ label, look = "plain", busy, big, picture, press, name }) {
-  return h("button.btn", { class: `${look}${big ? " big" : ""}`, type: press ? "button" : "submit", "aria-disabled": busy && "true", "aria-label": name, onclick: press && (() => busy || press()) }, picture ? icon(picture) : null, label);
+/** @param {{ label: string, look?: string, busy?: boolean, big?: boolean, picture?: string, press?: () => void, name?: string, id?: string, about?: string }} of Without `press` it sends its form. @returns {Child} */
+export function button({ label, look = "plain", busy, big, picture, press, name, id, about }) {
+  return h("button.btn", { id, "aria-describedby": about, class: `${look}${big ? " big" : ""}`, type: press ? "button" : "submit", "aria-disabled": busy && "true", "aria-label": name, onclick: press && (() => busy || press()) }, picture ? icon(picture) : null, label);
 }
 
 /** @param {string} picture @param {string} label @param {() => void} press @param {string} [cls] @returns {Child} */

@@ -46,7 +46,7 @@ function line(page, one) {
   return h(
     "div.row.setting",
     { key: one.name },
-    h("div.mid", null, h("label.t", { for: one.name }, title), h("div.s", null, help, " ", h("code", null, one.name), given ? ` ${SETTINGS.environment}` : null), trouble ? h("div.err", { id: `${one.name}-hint`, role: "alert" }, markOf("needs-you", 13), `${trouble} ${cure}`) : null),
+    h("div.mid", null, h("label.t", { for: one.name }, title), h("div.s", { id: `${one.name}-help` }, help, " ", h("code", null, one.name), given ? ` ${SETTINGS.environment}` : null), trouble ? h("div.err", { id: `${one.name}-hint`, role: "alert" }, markOf("needs-you", 13), `${trouble} ${cure}`) : null),
     h("div.end", null, reset, control(page, one, title, given)),
   );
 }
@@ -54,10 +54,12 @@ function line(page, one) {
 /** @param {Page} page @param {Setting} one @param {string} title @param {boolean} given @returns {Child} */
 function control(page, one, title, given) {
   const busy = page.isDoing(`setting ${one.name}`);
-  if (typeof one.value === "boolean") return toggle({ label: title, on: one.value, off: busy || given, change: (on) => void keep(page, one, String(on)) });
+  const wrong = Boolean(page.get(`wrong ${one.name}`, null) ?? page.trouble(`setting ${one.name}`));
+  const about = `${one.name}-help${wrong ? ` ${one.name}-hint` : ""}`;
+  if (typeof one.value === "boolean") return toggle({ id: one.name, about, label: title, on: one.value, off: busy || given, change: (on) => void keep(page, one, String(on)) });
   const changed = (/** @type {Event} */ event) => void keep(page, one, /** @type {HTMLInputElement} */ (event.currentTarget).value, true);
   const off = given ? { disabled: true } : {};
-  if (one.name === "KIRO_MODE") return h("span.unit", null, h("span.dim", null, SETTINGS.choices[one.value]), button({ label: SETTINGS.showKiro, press: () => page.go("kiro") }));
+  if (one.name === "KIRO_MODE") return h("span.unit", null, h("span.dim", null, SETTINGS.choices[one.value]), button({ id: one.name, about, label: SETTINGS.showKiro, press: () => page.go("kiro") }));
   if (one.choices.length) {
     const options = one.choices.map((choice) => /** @type {[string, string]} */ ([choice, SETTINGS.choices[choice] ?? choice]));
     const chosen = (/** @type {Event} */ event) => {
@@ -67,12 +69,11 @@ function control(page, one, title, given) {
       list.value = one.value;
       void keep(page, one, to);
     };
-    return select({ id: one.name, onchange: chosen, ...off }, options, one.value);
+    return select({ id: one.name, "aria-describedby": about, onchange: chosen, ...off }, options, one.value);
   }
   const [unit, size] = unitOf(one);
-  const wrong = Boolean(page.get(`wrong ${one.name}`, null) ?? page.trouble(`setting ${one.name}`));
   const shown = one.range ? amount(one.value, size) : one.value;
-  return h("span.unit", null, input(one.name, { class: one.range ? "short" : "wide", value: shown, inputmode: one.range && "decimal", placeholder: SETTINGS.placeholders[one.name] ?? null, dir: "auto", onchange: changed, ...off }, wrong), unit ? h("span.dim", null, unit) : null);
+  return h("span.unit", null, input(one.name, { class: one.range ? "short" : "wide", value: shown, inputmode: one.range && "decimal", placeholder: SETTINGS.placeholders[one.name] ?? null, dir: "auto", "aria-describedby": about, onchange: changed, ...off }, wrong), unit ? h("span.dim", null, unit) : null);
 }
 
 /** @param {Setting} one @returns {[string, number]} */
