@@ -155,3 +155,37 @@ inTab("a list of tools that was typed is removed after a question, the usual one
   await page.click(".detail .toggle");
   assert.deepEqual(await page.asked(), [off, off]);
 });
+
+inTab("a command that helps is shown as one, and copied where it is to be typed", all.docker_forbidden, async (page) => {
+  await page.go("about");
+  await page.click(".section:nth-of-type(1) .btn");
+  await page.until("document.querySelectorAll('[aria-label=\"What was found\"] li').length === 4");
+  assert.equal(await page.text("[aria-label='What was found'] code"), "nanoclawctl groups set");
+  await page.get("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => void (app.copied = text) } })");
+  await page.go("containers");
+  await page.click(".statehead .codeline .ib");
+  await page.until("app.copied === 'sudo usermod -aG docker $USER'");
+});
+
+inTab("each setting's label reaches its control, which names what explains it", all.ready, async (page) => {
+  await page.go("settings");
+  await page.until("document.querySelector('#AGENT_ONE_SHOT')");
+  const lost = await page.get(`[...document.querySelectorAll(".setting label")].filter((label) => {
+    const about = label.control?.getAttribute("aria-describedby")?.split(" ") ?? [];
+    return !about.length || !about.every((id) => document.getElementById(id));
+  }).map((label) => label.htmlFor)`);
+  assert.deepEqual(lost, []);
+  await page.get("document.querySelector('label[for=AGENT_ONE_SHOT]').click()");
+  await page.until("app.asked.length === 1");
+  assert.deepEqual(await page.asked(), [{ name: "settings.set", args: { key: "AGENT_ONE_SHOT", value: "true" } }]);
+});
+
+inTab("a task that is done is removed, not cancelled", all.ready, async (page) => {
+  await page.go("tasks");
+  await page.until("document.querySelectorAll('.tasks').length === 3");
+  await page.click(".section:last-child .tasks button.row");
+  await page.until("document.querySelector('.taskmore .danger')");
+  assert.equal(await page.text(".taskmore .danger"), "Remove the task…");
+  await page.click(".taskmore .danger");
+  assert.equal(await page.text("dialog h2"), "Remove this task?");
+});

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 process.env.TZ = "Europe/Berlin";
-const { age, clockLeft, left, moment, said, span } = await import("../src/words.js");
+const { SETTINGS, age, clockLeft, left, moment, said, span } = await import("../src/words.js");
 
 const NOW = Date.parse("2026-05-12T10:30:00.000Z");
 
@@ -41,4 +41,9 @@ test("sentences with their time", () => {
   check("Again {in}.", "2026-05-12T10:30:14.000Z", "Again in 14 s.");
   check("Again {in}.", "2026-05-12T10:29:14.000Z", "Again now.");
   check("Next {when}", "2026-05-12T13:00:00.000Z", "Next today at 15:00");
+});
+
+test("the setting of the log names its choices as they are called", () => {
+  const [, help] = SETTINGS.words.LOG_LEVEL;
+  for (const choice of ["debug", "trace"]) assert.ok(help.includes(`“${SETTINGS.choices[choice]}”`), help);
 });

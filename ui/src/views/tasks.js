@@ -54,6 +54,7 @@ function about(page, task, when) {
   const act = (/** @type {string} */ command) => void page.submit(`task ${task.id}`, command, { id: task.id });
   const [trouble, busy] = [page.trouble(`task ${task.id}`), page.isDoing(`task ${task.id}`)];
   const active = task.status === "active";
+  const [end, ask] = task.status === "completed" ? [TASKS.remove, TASKS.removeAsk] : [TASKS.cancel, TASKS.cancelAsk];
   return h(
     "div.within.taskmore",
     { key: "about" },
@@ -65,7 +66,7 @@ function about(page, task, when) {
       active ? button({ label: TASKS.run, press: () => act("tasks.run"), busy }) : null,
       active ? button({ label: TASKS.pause, press: () => act("tasks.pause"), busy }) : null,
       task.status === "paused" ? button({ label: TASKS.resume, press: () => act("tasks.resume"), busy }) : null,
-      button({ label: TASKS.cancel, look: "danger", busy, press: () => page.confirm(TASKS.cancelAsk(task.prompt), () => act("tasks.cancel")) }),
+      button({ label: end, look: "danger", busy, press: () => page.confirm(ask(task.prompt), () => act("tasks.cancel")) }),
     ),
     trouble ? h("p.err", { role: "alert" }, told(trouble)) : null,
     h("h3", null, TASKS.history),
