@@ -149,8 +149,13 @@ async function perform(act) {
 
 /** Does a form's command; what is wrong stands at the form. @type {Page["submit"]} */
 async function submit(key, command, args) {
+  // Pressed twice, it is done once.
+  const same = `${command} ${JSON.stringify(args)}`;
+  if (ui.doing.has(same)) return null;
+  ui.doing.add(same);
   ui.memory.delete(`trouble ${key}`);
   const { value, trouble } = await during(key, () => api.command(command, args));
+  ui.doing.delete(same);
   ui.memory.set(`trouble ${key}`, trouble);
   draw();
   return trouble ? null : (value ?? {});

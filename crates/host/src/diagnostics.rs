@@ -29,9 +29,15 @@ pub async fn pack(home: &Home, file: &Path) -> Result<Vec<String>> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut bundle = tar::Builder::new(options.open(file).with_context(|| format!("make {}", file.display()))?);
     let mut names = Vec::new();
-    let chats = doctor::Known::of(home).await.names();
+    let known = doctor::Known::of(home).await;
+    let (chats, folders) = (known.names(), known.folders());
+    let user = home.places().user.display().to_string();
     for (name, text) in contents(home).await? {
-        let text = chats.iter().fold(without_people(&text), |text, chat| text.replace(chat, "***"));
+        // Before numbers are taken out: a name may have one.
+        let text = chats.iter().fold(text, |text, chat| text.replace(chat, "***").replace(&escaped(chat), "***"));
+        let folders = folders.iter().enumerate();
+        let text = folders.fold(text, |text, (n, folder)| replace_word(&text, folder, &format!("chat-{}", n + 1)));
+        let text = without_people(&text).replace(&user, "~");
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o600);
@@ -40,6 +46,26 @@ pub async fn pack(home: &Home, file: &Path) -> Result<Vec<String>> {
     }
     bundle.into_inner()?.sync_all()?;
     Ok(names)
+}
+
+/// As it stands within quotes, in JSON and in the log.
+fn escaped(name: &str) -> String {
+    serde_json::to_string(name).unwrap_or_default().trim_matches('"').to_owned()
+}
+
+/// Where it is a word of its own, also between hyphens.
+fn replace_word(text: &str, word: &str, instead: &str) -> String {
+    let within = |c: char| c.is_alphanumeric() || c == '_';
+    let (mut done, mut from) = (String::with_capacity(text.len()), 0);
+    for (at, _) in text.match_indices(word).filter(|_| !word.is_empty()) {
+        let end = at + word.len();
+        if !text[..at].ends_with(within) && !text[end..].starts_with(within) {
+            done.push_str(&text[from..at]);
+            done.push_str(instead);
+            from = end;
+        }
+    }
+    done + &text[from..]
 }
 
 async fn contents(home: &Home) -> Result<Vec<(&'static str, String)>> {
@@ -121,11 +147,15 @@ mod tests {
         let home = Home::at(place.path().join("home")).unwrap();
         home.create().unwrap();
         let store = Store::open(&home.database()).unwrap();
-        store.write(|db| chats::rename(db, &Jid::new("1@g.us"), "Smiths")).await.unwrap();
+        let families = ["Smiths", "Lisa +4915112345678", "Bob \"B\" Miller"];
+        for (n, name) in families.into_iter().enumerate() {
+            let jid = Jid::new(format!("{n}@g.us"));
+            store.write(move |db| chats::rename(db, &jid, name)).await.unwrap();
+        }
         drop(store);
         fs::write(
             home.log(),
-            "INFO Smiths\nINFO Message sent chat: \"4915110000001@s.whatsapp.net\" by ann@example.org\n",
+            "INFO Smiths\nINFO chat: \"Bob \\\"B\\\" Miller\" Lisa +4915112345678\nINFO Message sent chat: \"4915110000001@s.whatsapp.net\" by ann@example.org\n",
         )
         .unwrap();
         let file = place.path().join("bundle.tar");
@@ -136,8 +166,18 @@ mod tests {
             text.contains("Message sent") && text.contains("ASSISTANT_NAME") && text.contains("\"id\": \"docker\"")
         );
         assert!(!text.contains("4915110000001") && !text.contains("ann@") && !text.contains("Smiths"), "{text}");
+        assert!(!text.contains("Lisa") && !text.contains("Miller"), "{text}");
+        let user = home.places().user.display().to_string();
+        assert!(!text.contains(&format!("{user}/")), "{text}");
         assert!(pack(&home, &file).await.is_err(), "nothing is written over");
 
+        for (text, expect) in [
+            ("group: \"family\" nanoclaw-family-17", "group: \"chat-1\" nanoclaw-chat-1-17"),
+            ("familyname my_family families", "familyname my_family families"),
+            ("family", "chat-1"),
+        ] {
+            assert_eq!(replace_word(text, "family", "chat-1"), expect);
+        }
         let mut status = json!({"whatsapp": {"qr": {"data": "2@x"}, "pairingCode": null, "pushName": "Ann"}, "at": 1});
         without_secrets(&mut status);
         assert_eq!(status, json!({"whatsapp": {"qr": "***", "pairingCode": null, "pushName": "***"}, "at": 1}));

@@ -183,7 +183,7 @@ impl Known {
         let (chats, groups) = store.read(|db| Ok((store::chats::list(db)?, store::groups::list(db)?))).await.ok()?;
         let groups: Vec<Value> = groups
             .iter()
-            .map(|group| json!({"name": group.name, "isMain": group.is_main(), "mounts": group.mounts}))
+            .map(|group| json!({"name": group.name, "folder": group.folder, "isMain": group.is_main(), "mounts": group.mounts}))
             .collect();
         Some((serde_json::to_value(chats).ok()?, groups.into()))
     }
@@ -234,6 +234,12 @@ impl Known {
         names
     }
 
+    /// The folders of registered chats but main: most are called as their chats are.
+    pub(crate) fn folders(&self) -> Vec<String> {
+        let groups = self.groups.as_ref().and_then(Value::as_array).into_iter().flatten();
+        groups.filter(|group| group["isMain"] != true).map(|group| text(group, "/folder")).collect()
+    }
+
     fn asks_for_mounts(&self) -> bool {
         let groups = self.groups.as_ref().and_then(Value::as_array);
         groups.into_iter().flatten().any(|group| group["mounts"].as_array().is_some_and(|mounts| !mounts.is_empty()))
@@ -267,9 +273,8 @@ fn old_service(home: &Home) -> Check {
     let user = home.places().user;
     let units: [PathBuf; 2] =
         [user.join("Library/LaunchAgents/com.nanoclaw.plist"), user.join(".config/systemd/user/nanoclaw.service")];
-    let old = units.into_iter().find(|unit| {
-        fs::read_to_string(unit).is_ok_and(|entry| entry.contains("dist/index.js") || entry.contains("node"))
-    });
+    let old =
+        units.into_iter().find(|unit| fs::read_to_string(unit).is_ok_and(|entry| entry.contains("dist/index.js")));
     match old {
         Some(unit) => {
             not_good("old-service", Outcome::Warning, &Trouble::OldService { program: unit.display().to_string() })

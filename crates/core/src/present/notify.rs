@@ -79,7 +79,7 @@ impl Told {
         {
             news.push(Notification {
                 title: "A message failed",
-                body: "It was not answered or not sent. Nothing is lost.",
+                body: "It was not answered, or not sent. It is kept.",
                 button: "See why",
                 page: Page::Overview,
             });

@@ -168,7 +168,12 @@ fn of_run(status: &AppStatus, run: &RunStatus) -> Run {
         RunKind::Task => "Does a planned task",
         RunKind::KeptWarm => "Started by hand",
     };
-    let busy = matches!(run.state, RunState::Starting | RunState::Working) && run.kind != RunKind::KeptWarm;
+    let busy = match run.state {
+        // Nobody has asked it anything yet.
+        RunState::Starting => run.kind != RunKind::KeptWarm,
+        RunState::Working => true,
+        RunState::Idle | RunState::Stopping => false,
+    };
     let lost = Confirm {
         title: format!("Stop the work for {}?", quoted(&chat.name)),
         text: "What it works on now stays without an answer. A new message starts it again.".to_owned(),

@@ -159,16 +159,18 @@ fn greeting(status: &AppStatus) -> Option<Panel> {
     let run = status.runs.iter().find(|run| run.group == main.folder);
     let waits = status.queue.iter().any(|queue| queue.group == main.folder && queue.messages > 0);
     let say = |mark, title: String, text: &str| Panel { mark, title, text: text.into(), button: None };
-    Some(match run.map(|run| run.state) {
+    let failed = status.problems.iter().find(|problem| problem.group.as_deref() == Some(&main.folder));
+    Some(match (run.map(|run| run.state), failed) {
         _ if answered(status) => say(Mark::Ready, format!("{name} has answered"), "All is set up."),
-        Some(RunState::Starting) => {
+        (None, Some(failed)) => say(Mark::Note, clean(&failed.text), &failed.cure),
+        (Some(RunState::Starting), _) => {
             say(Mark::Busy, format!("{name} is starting"), "The first time takes a few seconds.")
         }
-        Some(_) => say(Mark::Working, format!("{name} is writing"), "The answer comes to your phone."),
-        None if waits && whatsapp::panel(status).mark == Mark::Ready => {
+        (Some(_), _) => say(Mark::Working, format!("{name} is writing"), "The answer comes to your phone."),
+        (None, None) if waits && whatsapp::panel(status).mark == Mark::Ready => {
             say(Mark::Busy, "Your message is here".to_owned(), "It is taken up as soon as a container can start.")
         }
-        None => say(Mark::Busy, "Waiting for your message".to_owned(), "This page notices by itself."),
+        (None, None) => say(Mark::Busy, "Waiting for your message".to_owned(), "This page notices by itself."),
     })
 }
 

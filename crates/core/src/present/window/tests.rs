@@ -323,6 +323,11 @@ fn the_first_start_goes_on_where_it_stands() {
     let mut status = named("two_running_one_queued");
     status.whatsapp.queued_out = 1;
     assert!(!window(&status).setup.steps.last().unwrap().done, "it waits for the connection");
+    let mut failed = named("first_start_hello");
+    failed.problems = named("troubled").problems;
+    failed.problems.iter_mut().filter(|problem| problem.group.is_some()).for_each(|it| it.group = Some("main".into()));
+    let hello = window(&failed).setup.steps.pop().and_then(|step| step.panel).unwrap();
+    assert!(hello.mark == Mark::Note && hello.title.contains("took too long"), "{hello:?}");
     let mut put_off = named("docker_down");
     put_off.answered = false;
     assert!(window(&put_off).setup.is_first, "with a chat but without Docker it is not over");
