@@ -9,6 +9,10 @@ at: string,
  */
 assistant: string, 
 /**
+ * The zone that times are told in; null for this computer's.
+ */
+zone: string | null, 
+/**
  * How all is, in a word.
  */
 state: State, tabs: Array<Tab>, 

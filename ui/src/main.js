@@ -11,7 +11,7 @@ import { patch } from "./dom.js";
 import { alone, focusMain, question, shell, toastList } from "./shell.js";
 import { Tail } from "./tail.js";
 import { VIEWS } from "./views.js";
-import { WORDS, left } from "./words.js";
+import { WORDS, left, useZone } from "./words.js";
 
 const TOAST_MS = 2600;
 /** How often containers are measured on their page, and the log is read on. */
@@ -91,6 +91,7 @@ function show(view) {
   if (view.whatsapp.code && !ui.view?.whatsapp.code) ui.memory.set("whatsapp.way", "phone");
   if (!ui.view && !turned && view.setup.isFirst) ui.page = "setup";
   ui.view = view;
+  useZone(view.zone);
   draw();
   answers.again();
   askToQuit();

@@ -351,14 +351,39 @@ export function clockLeft(seconds) {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-/** "today at 13:00", "Wed 13 May at 09:30", in this computer's zone. @param {string} at @param {number} now */
+let forms = formsOf(undefined);
+
+/** Times are told in that zone from now on: the one that tasks run by. @param {string | null} zone Nothing for this computer's. */
+export function useZone(zone) {
+  if ((zone ?? undefined) === forms.zone) return;
+  try {
+    forms = formsOf(zone ?? undefined);
+  } catch {
+    // One that this browser does not know.
+    forms = { ...formsOf(undefined), zone: zone ?? undefined };
+  }
+}
+
+/** @param {string | undefined} zone */
+function formsOf(zone) {
+  const form = (/** @type {Intl.DateTimeFormatOptions} */ options, locale = "en-GB") => new Intl.DateTimeFormat(locale, { ...options, timeZone: zone });
+  return {
+    zone,
+    // 2026-05-12
+    date: form({ year: "numeric", month: "2-digit", day: "2-digit" }, "en-CA"),
+    day: form({ weekday: "short", day: "numeric", month: "short" }),
+    minute: form({ hour: "2-digit", minute: "2-digit" }),
+    second: form({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+  };
+}
+
+/** "today at 13:00", "Wed 13 May at 09:30". @param {string} at @param {number} now */
 export function moment(at, now) {
-  const [then, today] = [new Date(at), new Date(now)];
-  const midnight = (/** @type {Date} */ day) => Date.UTC(day.getFullYear(), day.getMonth(), day.getDate());
-  const days = (midnight(then) - midnight(today)) / 86_400_000;
+  const then = Date.parse(at);
+  const midnight = (/** @type {number} */ time) => Date.parse(forms.date.format(time));
+  const days = (midnight(then) - midnight(now)) / 86_400_000;
   const near = { "-1": "yesterday", "0": "today", "1": "tomorrow" }[String(days)];
-  const day = near ?? then.toLocaleDateString("en-GB", { weekday: "short", day: "numeric", month: "short" }).replace(",", "");
-  return `${day} at ${then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+  return `${near ?? forms.day.format(then).replace(",", "")} at ${forms.minute.format(then)}`;
 }
 
 /** A sentence with its time put in. @param {Line} line @param {number} now */
@@ -378,9 +403,9 @@ export function ago(at, now) {
   return seconds < 60 ? "just now" : `${age(at, now)} ago`;
 }
 
-/** "12:30:05", in this computer's zone. @param {string} at */
+/** "12:30:05". @param {string} at */
 export function clock(at) {
-  return new Date(at).toLocaleTimeString("en-GB");
+  return forms.second.format(Date.parse(at));
 }
 
 /** "12:30:05.042": where it took long is what one looks for. @param {string} at */

@@ -195,6 +195,8 @@ inTab("a setting is kept in its unit, and a bad one refused on the spot", all.re
   assert.deepEqual(await page.asked(), []);
   await page.picture("settings-bad");
   await change("#MAX_CONCURRENT_CONTAINERS", "7");
+  assert.equal(await page.text(".banner.info"), null);
+  await page.get("(() => { app.known['settings.get'].find((one) => one.name === 'IDLE_TIMEOUT').pending = true; })()");
   await change("#IDLE_TIMEOUT", "2,5");
   await page.until("app.asked.length === 2 && document.querySelector('.banner.info')");
   assert.deepEqual(await page.asked(), [{ name: "settings.set", args: { key: "MAX_CONCURRENT_CONTAINERS", value: "7" } }, { name: "settings.set", args: { key: "IDLE_TIMEOUT", value: "150000" } }]);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 process.env.TZ = "Europe/Berlin";
-const { SETTINGS, age, clockLeft, left, moment, said, span } = await import("../src/words.js");
+const { SETTINGS, age, clock, clockLeft, left, moment, said, span, useZone } = await import("../src/words.js");
 
 const NOW = Date.parse("2026-05-12T10:30:00.000Z");
 
@@ -28,11 +28,19 @@ test("ages show their first unit, countdowns end at nothing", () => {
   assert.equal(clockLeft(140), "2:20");
 });
 
-test("moments by day, in this computer's zone", () => {
+test("moments by day, in the zone that tasks run by", () => {
   const check = (at, expect) => assert.equal(moment(at, NOW), expect);
   check("2026-05-12T13:00:00.000Z", "today at 15:00");
   check("2026-05-12T22:30:00.000Z", "tomorrow at 00:30");
   check("2026-05-15T14:30:00.000Z", "Fri 15 May at 16:30");
+  useZone("Asia/Tokyo");
+  check("2026-05-12T14:00:00.000Z", "today at 23:00");
+  check("2026-05-12T15:00:00.000Z", "tomorrow at 00:00");
+  assert.equal(clock("2026-05-12T15:00:05.000Z"), "00:00:05");
+  useZone("Nowhere/Atall");
+  check("2026-05-12T13:00:00.000Z", "today at 15:00");
+  useZone(null);
+  check("2026-05-12T13:00:00.000Z", "today at 15:00");
 });
 
 test("sentences with their time", () => {

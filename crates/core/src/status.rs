@@ -27,6 +27,8 @@ pub struct AppStatus {
     pub assistant: String,
     #[serde(with = "millis")]
     pub at: Timestamp,
+    /// The IANA name of the zone of times and schedules (TZ); `None` where the system's has none.
+    pub zone: Option<String>,
     pub wanted: Wanted,
     pub runtime: Runtime,
     pub headline: Headline,
@@ -265,6 +267,7 @@ pub struct NextTask {
 pub struct Facts {
     pub version: String,
     pub assistant: String,
+    pub zone: Option<String>,
     pub wanted: Wanted,
     pub runtime: Runtime,
     pub link: Link,
@@ -301,6 +304,7 @@ impl Facts {
             version: self.version.clone(),
             assistant: self.assistant.clone(),
             at,
+            zone: self.zone.clone(),
             wanted: self.wanted,
             runtime: self.runtime,
             headline: self.headline(),

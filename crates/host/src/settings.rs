@@ -34,6 +34,8 @@ pub struct Shown {
     /// The least and the most that it may be, where it is a number.
     pub range: Option<[u64; 2]>,
     pub meaning: &'static str,
+    /// Until its next start the NanoClaw that tells this uses another value.
+    pub pending: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -126,6 +128,7 @@ fn shown(setting: &'static Setting, file: &Map<String, Value>) -> Shown {
         choices,
         range,
         meaning: setting.meaning,
+        pending: false,
     }
 }
 

@@ -10,7 +10,7 @@ import { answered, button, iconButton, input, select, toggle } from "../fields.j
 import { SETTINGS } from "../words.js";
 import { allowlist } from "./allowlist.js";
 
-/** @typedef {{ name: string, value: any, source: string, default: any, allowed: string, meaning: string, choices: string[], range: [number, number] | null }} Setting */
+/** @typedef {{ name: string, value: any, source: string, default: any, allowed: string, meaning: string, choices: string[], range: [number, number] | null, pending?: boolean }} Setting */
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function settings(page, view) {
@@ -20,7 +20,7 @@ export function settings(page, view) {
     const groups = [...SETTINGS.groups, .../** @type {[string, string[]][]} */ (rest.length ? [[SETTINGS.others, rest.map((one) => one.name)]] : [])];
     const rows = (/** @type {string[]} */ names) => names.flatMap((name) => named.get(name) ?? []).map((one) => line(page, one));
     return [
-      page.get("settings.changed", false) ? h("div.banner.info", { key: "restart", role: "status" }, markOf("busy"), h("div.mid", null, h("b", null, SETTINGS.saved), h("p", null, SETTINGS.savedText)), buttonOf(page, view.restart)) : null,
+      all.some((one) => one.pending) ? h("div.banner.info", { key: "restart", role: "status" }, markOf("busy"), h("div.mid", null, h("b", null, SETTINGS.saved), h("p", null, SETTINGS.savedText)), buttonOf(page, view.restart)) : null,
       section(SETTINGS.computer, null, h("div.card", null, atLogin(page, view), row({ key: "quit", title: h("span.t", null, SETTINGS.quit), text: SETTINGS.quitText, end: [buttonOf(page, view.quit)] }))),
       ...groups.map(([title, names]) => section(title, null, h("div.card", null, ...rows(names)))),
       allowlist(page),
@@ -99,9 +99,7 @@ async function keep(page, one, text, shown = false) {
     value = String(number);
   }
   page.set(`wrong ${one.name}`, null);
-  const send = async () => {
-    if (await page.submit(`setting ${one.name}`, "settings.set", { key: one.name, value })) page.set("settings.changed", true);
-  };
+  const send = () => page.submit(`setting ${one.name}`, "settings.set", { key: one.name, value });
   if (one.name === "AGENT_RUNTIME" && value === "host") return page.confirm(SETTINGS.unprotected, () => void send());
   await send();
 }

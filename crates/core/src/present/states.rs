@@ -105,6 +105,7 @@ fn ready() -> Facts {
     Facts {
         version: "0.1.0".to_owned(),
         assistant: "Andy".to_owned(),
+        zone: Some("Europe/Berlin".to_owned()),
         wanted: Wanted::Running,
         runtime: Runtime::Docker,
         link: Link::Connected { jid: "4915110000001@s.whatsapp.net".to_owned(), push_name: "Maya".to_owned() },

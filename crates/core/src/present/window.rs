@@ -32,6 +32,7 @@ pub fn window(status: &AppStatus) -> WindowView {
     WindowView {
         at: rfc3339(status.at),
         assistant: clean(&status.assistant),
+        zone: status.zone.clone(),
         state: state(status),
         tabs: tabs(status),
         pause: pause(status),

@@ -124,7 +124,13 @@ impl State {
             Command::KiroMode { mode, yes } => self.kiro_mode(mode, yes).await,
             // Answered later (`kiro_asked`).
             Command::KiroCheck {} | Command::KiroKey { .. } => done(),
-            Command::SettingsGet { key } => json_of(&settings::get(&self.home, key.as_deref())?),
+            Command::SettingsGet { key } => {
+                let mut shown = settings::get(&self.home, key.as_deref())?;
+                for one in &mut shown {
+                    one.pending = self.used.get(one.name).is_some_and(|used| *used != one.value);
+                }
+                json_of(&shown)
+            }
             Command::SettingsSet { key, value } => self.set_setting(&key, &value),
             Command::AllowlistGet {} => json_of(&allowlist::shown(&self.home.places())),
             Command::AllowlistSet(new) => {

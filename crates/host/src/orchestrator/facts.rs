@@ -28,6 +28,7 @@ impl State {
         Facts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             assistant: self.settings.assistant_name.clone(),
+            zone: self.settings.zone.iana_name().map(str::to_owned),
             wanted: self.wanted,
             runtime: self.settings.runtime,
             link: self.link.clone(),

@@ -186,6 +186,8 @@ struct State {
     waiting_out: (u64, u64),
     /// Main's agent has answered once.
     answered: bool,
+    /// The values of all settings that are in use, as `settings::get` gave them.
+    used: BTreeMap<&'static str, serde_json::Value>,
     /// Shared with the intake: off while quitting.
     accepting: Arc<AtomicBool>,
     to_channel: mpsc::UnboundedSender<ToChannel>,

@@ -211,6 +211,11 @@ impl State {
             answer_at: None,
             waiting_out: (0, 0),
             answered: left.answered,
+            used: crate::settings::get(&home, None)
+                .into_iter()
+                .flatten()
+                .map(|shown| (shown.name, shown.value))
+                .collect(),
             accepting,
             home,
             settings,

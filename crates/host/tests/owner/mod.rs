@@ -29,6 +29,7 @@ pub fn facts() -> Facts {
     Facts {
         version: "0.1.0".into(),
         assistant: "Andy".into(),
+        zone: None,
         wanted: Wanted::Running,
         runtime: Runtime::Docker,
         link: Link::Starting,

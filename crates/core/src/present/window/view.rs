@@ -16,6 +16,8 @@ pub struct WindowView {
     pub at: String,
     /// What the agent is called.
     pub assistant: String,
+    /// The zone that times are told in; null for this computer's.
+    pub zone: Option<String>,
     /// How all is, in a word.
     pub state: State,
     pub tabs: Vec<Tab>,

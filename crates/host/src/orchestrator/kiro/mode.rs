@@ -46,7 +46,8 @@ impl State {
         if shown.iter().any(|shown| shown.source == settings::Source::Environment) {
             return Err(Trouble::SettingFixed { key: SETTING.to_owned() });
         }
-        settings::set(&self.home, SETTING, &name)?;
+        let shown = settings::set(&self.home, SETTING, &name)?;
+        self.used.insert(shown.name, shown.value);
         self.drop_login();
         tracing::info!(mode = name, "Whose Kiro sign-in agents use was changed");
         self.settings.kiro_mode = mode;
