@@ -223,7 +223,8 @@ pub enum Command {
         #[serde(default)]
         key: Option<Secret>,
     },
-    /// Answers with `[{name, value, source, default, allowed, choices, range, meaning}]`: all settings, or the one called `key`.
+    /// Answers with `[{name, value, source, default, allowed, choices, range, meaning, pending}]`: all settings, or the one
+    /// called `key`.
     #[serde(rename = "settings.get")]
     SettingsGet {
         #[serde(default)]

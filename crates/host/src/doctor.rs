@@ -183,7 +183,10 @@ impl Known {
         let (chats, groups) = store.read(|db| Ok((store::chats::list(db)?, store::groups::list(db)?))).await.ok()?;
         let groups: Vec<Value> = groups
             .iter()
-            .map(|group| json!({"name": group.name, "folder": group.folder, "isMain": group.is_main(), "mounts": group.mounts}))
+            .map(|group| {
+                let is_main = group.is_main();
+                json!({"name": group.name, "folder": group.folder, "isMain": is_main, "mounts": group.mounts})
+            })
             .collect();
         Some((serde_json::to_value(chats).ok()?, groups.into()))
     }

@@ -34,8 +34,9 @@ pub struct Shown {
     /// The least and the most that it may be, where it is a number.
     pub range: Option<[u64; 2]>,
     pub meaning: &'static str,
-    /// Until its next start the NanoClaw that tells this uses another value.
-    pub pending: bool,
+    /// Whether the NanoClaw that runs uses another value until its next start. Only that one tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -128,7 +129,7 @@ fn shown(setting: &'static Setting, file: &Map<String, Value>) -> Shown {
         choices,
         range,
         meaning: setting.meaning,
-        pending: false,
+        pending: None,
     }
 }
 

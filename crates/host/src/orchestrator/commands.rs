@@ -127,7 +127,7 @@ impl State {
             Command::SettingsGet { key } => {
                 let mut shown = settings::get(&self.home, key.as_deref())?;
                 for one in &mut shown {
-                    one.pending = self.used.get(one.name).is_some_and(|used| *used != one.value);
+                    one.pending = Some(self.used.get(one.name).is_some_and(|used| *used != one.value));
                 }
                 json_of(&shown)
             }
