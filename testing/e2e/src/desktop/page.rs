@@ -52,8 +52,8 @@ impl Page {
         Ok(page)
     }
 
-    /// Waits until an expression in the page's own language holds, looking again at each change of the document, and
-    /// gives its value.
+    /// Waits until an expression in the page's own language holds, looking again at each change of the document and in
+    /// the one that takes its place, and gives its value.
     pub async fn until(&self, expression: &str) -> Result<Value> {
         let script = format!(
             "const done = arguments[arguments.length - 1];
@@ -62,10 +62,22 @@ impl Page {
              changes.observe(document, {{ subtree: true, childList: true, attributes: true, characterData: true }});
              look();"
         );
-        match self.post("execute/async", json!({"script": script, "args": []})).await {
-            Ok(found) => Ok(found),
-            Err(error) => bail!("{error:#}\nwaiting for {expression}; the page reads:\n{}", self.text().await?),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.post("execute/async", json!({"script": script, "args": []})).await {
+                Ok(found) => break Ok(found),
+                // The document in which it waited has gone: WebDriver says so at once.
+                Err(error) if format!("{error:#}").contains("unload event") && Instant::now() < deadline => {}
+                Err(error) => bail!("{error:#}\nwaiting for {expression}; the page reads:\n{}", self.text().await?),
+            }
         }
+    }
+
+    /// Loads the page anew, and waits until it can be used.
+    pub async fn reload(&self) -> Result<()> {
+        self.run("window.former = true; setTimeout(() => location.reload())").await?;
+        self.until("!window.former && performance.getEntriesByName('usable')[0] && true").await?;
+        Ok(())
     }
 
     /// Waits until the page reads so.

@@ -83,9 +83,7 @@ async fn chats_tasks_settings_and_the_rest_in_the_window() -> Result<()> {
     page.reads("Restart NanoClaw").await?;
     assert_eq!(scene.ctl(&["settings", "get", "MAX_CONCURRENT_CONTAINERS"]).await?["value"], 7);
     // Also to who comes later.
-    page.run("location.reload()").await?;
-    page.until("performance.getEntriesByName('usable')[0] && !document.querySelector('#MAX_CONCURRENT_CONTAINERS')")
-        .await?;
+    page.reload().await?;
     shows(&page, "settings").await?;
     page.reads("Restart NanoClaw").await?;
     picture(&scene, &page, "settings").await?;
