@@ -13,7 +13,8 @@ mod window;
 
 use std::{io::IsTerminal, sync::Mutex, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use jiff::Timestamp;
 use nanoclaw_core::{
     command::Command,
     present::{notify::Told, opening::Opening, window::Page},
@@ -33,15 +34,11 @@ const LOOK: Duration = Duration::from_secs(60);
 type Life = Mutex<Option<JoinHandle<()>>>;
 
 fn main() -> Result<()> {
-    let home = Home::find().map_err(|trouble| anyhow::anyhow!(trouble.problem().text))?;
-    home.create().context("the Home can't be made")?;
-    let (settings, _) = settings::load(&home);
-    logging::start(&home, &settings, std::io::stderr().is_terminal())?;
-
+    let home = find_home();
     // Tauri would panic.
     anyhow::ensure!(has_display(), "there is no display here. `nanoclawctl run` is NanoClaw without one.");
     let mut builder = tauri::Builder::default();
-    if home.is_default() {
+    if home.as_ref().is_ok_and(|(home, _)| home.is_default()) {
         // First of all plugins: a second start ends here.
         builder = builder.plugin(tauri_plugin_single_instance::init(|app, arguments, _| {
             if Opening::of(arguments.iter().map(String::as_str)) != Opening::Later {
@@ -58,19 +55,44 @@ fn main() -> Result<()> {
         .plugin(tauri_plugin_log::Builder::new().skip_logger().build())
         .plugin(tauri_plugin_opener::init())
         .invoke_handler(tauri::generate_handler![commands::status, commands::command, commands::act])
-        .setup(|app| Ok(start(app, home, settings)?))
+        .setup(|app| Ok(start(app, home)?))
         .build(tauri::generate_context!())?
         .run(on_event);
     Ok(())
 }
 
-fn has_display() -> bool {
-    !cfg!(target_os = "linux") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some())
+/// The Home with its settings; from here on there is a log.
+fn find_home() -> Result<(Home, Settings), Trouble> {
+    let home = Home::find()?;
+    home.create()?;
+    let (settings, _) = settings::load(&home);
+    logging::start(&home, &settings, std::io::stderr().is_terminal())
+        .map_err(|error| Trouble::HomeUnusable { reason: format!("{error:#}") })?;
+    Ok((home, settings))
 }
 
-fn start(app: &mut App, home: Home, settings: Settings) -> Result<()> {
+#[cfg(target_os = "linux")]
+fn has_display() -> bool {
+    gtk::init().is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_display() -> bool {
+    true
+}
+
+fn start(app: &mut App, home: Result<(Home, Settings), Trouble>) -> Result<()> {
     #[cfg(target_os = "macos")]
     app.set_activation_policy(tauri::ActivationPolicy::Accessory);
+    let (home, settings) = match home {
+        Ok(found) => found,
+        Err(trouble) => {
+            // There is no log of it.
+            let problem = trouble.problem();
+            eprintln!("{} {}", problem.text, problem.cure);
+            return Ok(fail(app.handle(), &trouble)?);
+        }
+    };
     let pictures = home.tray();
     app.manage(home.clone());
     // Boxed: it holds all that a start does.
@@ -121,7 +143,7 @@ async fn follow(app: AppHandle) {
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let status = statuses.borrow_and_update().clone();
-        for news in told.news(&status) {
+        for news in told.news(&status, Timestamp::now()) {
             notify::tell(&app, &news);
         }
         let opens = opening.opens(&status);

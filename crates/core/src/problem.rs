@@ -68,6 +68,9 @@ pub enum Trouble {
     DatabaseBroken {
         reason: String,
     },
+    HomeUnusable {
+        reason: String,
+    },
     HomeInUse {
         home: String,
     },
@@ -277,6 +280,7 @@ impl Trouble {
             DatabaseNewer { .. } => "database-newer",
             DatabaseLocked => "database-locked",
             DatabaseBroken { .. } => "database-broken",
+            HomeUnusable { .. } => "home-unusable",
             HomeInUse { .. } => "home-in-use",
             NothingToImport { .. } => "nothing-to-import",
             NotRunning => "not-running",
@@ -389,6 +393,10 @@ impl Trouble {
             DatabaseBroken { reason } => (
                 format!("The database can't be opened: {reason}."),
                 "Check that the disk is not full and that the folder store/ is yours. Nothing was changed.".to_owned(),
+            ),
+            HomeUnusable { reason } => (
+                "NanoClaw's folder can't be used.".to_owned(),
+                format!("{reason}. Make it yours to write in, or name another one in the variable NANOCLAW_HOME."),
             ),
             HomeInUse { home } => (
                 "NanoClaw is already running.".to_owned(),

@@ -48,7 +48,7 @@ pub async fn take_over(home: &Home, from: &Path, dry_run: bool) -> Result<Report
     if !database.is_file() {
         return Err(Trouble::NothingToImport { path: database.display().to_string() });
     }
-    home.create().map_err(|error| internal(error.into()))?;
+    home.create()?;
     let _lock = HomeLock::take(home)?;
     // A rehearsal is the same on a copy.
     let copy = if dry_run { Some(rehearsal(home).map_err(internal)?) } else { None };
@@ -91,7 +91,7 @@ fn internal(error: anyhow::Error) -> Trouble {
 fn rehearsal(home: &Home) -> Result<(Home, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
     let copy = Home::at(folder.path()).map_err(|trouble| anyhow!(trouble.problem().text))?;
-    copy.create()?;
+    copy.create().map_err(|trouble| anyhow!(trouble.problem().text))?;
     let database = |home: &Home, end: &str| PathBuf::from(format!("{}{end}", home.database().display()));
     let pairs = ["", "-wal"].map(|end| (database(home, end), database(&copy, end)));
     for (from, to) in pairs.into_iter().chain([(home.settings(), copy.settings())]) {

@@ -77,10 +77,11 @@ impl Home {
     /// Makes the Home and its folders, for the user alone. What is there is kept.
     ///
     /// # Errors
-    /// When a folder can't be made.
-    pub fn create(&self) -> io::Result<()> {
+    /// [`Trouble::HomeUnusable`] when a folder can't be made.
+    pub fn create(&self) -> Result<(), Trouble> {
         let parts = [self.store(), self.groups(), self.ipc(), self.kiro(), self.logs()];
-        [self.root.clone()].iter().chain(&parts).try_for_each(|folder| private_folder(folder))
+        let made = [self.root.clone()].iter().chain(&parts).try_for_each(|folder| private_folder(folder));
+        made.map_err(|error| Trouble::HomeUnusable { reason: error.to_string() })
     }
 
     pub fn root(&self) -> &Path {

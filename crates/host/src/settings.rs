@@ -85,7 +85,7 @@ pub fn stored(home: &Home) -> Result<Map<String, Value>, Trouble> {
 pub fn set(home: &Home, name: &str, value: &str) -> Result<Shown, Trouble> {
     let setting = named(name)?;
     let value = typed(setting, &setting.check(value)?);
-    home.create().map_err(unwritable)?;
+    home.create()?;
     let _alone = exclusive(home.root()).map_err(unwritable)?;
     let mut file = read(&home.settings())?;
     file.insert(setting.name.to_owned(), value);

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::{
     failure::{Access, names_a_failure},
     kiro::SignIn,
@@ -13,6 +15,9 @@ use crate::{
     settings::Runtime,
     status::{AppStatus, EngineState, Wanted},
 };
+
+/// How long Docker may take to be there after a start: at a login both start at once, and Docker is the slower one.
+const DOCKER_STARTS: SignedDuration = SignedDuration::from_mins(2);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
@@ -40,7 +45,10 @@ enum Standing {
 /// What has been told so far.
 #[derive(Debug, Default)]
 pub struct Told {
+    /// When the first status was seen.
+    began: Option<Timestamp>,
     bad: BTreeSet<Matter>,
+    docker_was_there: bool,
     /// As last seen.
     failed: Option<Failed>,
 }
@@ -55,14 +63,20 @@ struct Failed {
 }
 
 impl Told {
-    /// What is to be told with this status; called with each one, in order.
-    pub fn news(&mut self, status: &AppStatus) -> Vec<Notification> {
+    /// What is to be told with this status; called with each one, in order, and with the last one again now and then.
+    pub fn news(&mut self, status: &AppStatus, now: Timestamp) -> Vec<Notification> {
+        let began = *self.began.get_or_insert(now);
         if status.wanted == Wanted::Quitting {
             return Vec::new();
         }
         let mut news = Vec::new();
+        let docker = match docker(status) {
+            Standing::Bad if !self.docker_was_there && now.duration_since(began) < DOCKER_STARTS => Standing::Unclear,
+            standing => standing,
+        };
+        self.docker_was_there |= matches!(docker, Standing::Well);
         for (matter, standing) in
-            [(Matter::WhatsApp, whatsapp(status)), (Matter::Kiro, kiro(status)), (Matter::Docker, docker(status))]
+            [(Matter::WhatsApp, whatsapp(status)), (Matter::Kiro, kiro(status)), (Matter::Docker, docker)]
         {
             match standing {
                 Standing::Well => drop(self.bad.remove(&matter)),
@@ -158,13 +172,19 @@ fn failed(status: &AppStatus, before: Option<&Failed>) -> Failed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{present::states, problem::Problem};
+    use crate::{
+        present::states::{self, NOW},
+        problem::Problem,
+    };
 
-    /// The titles told while these states pass, a `|` after each state.
+    /// The titles told while these states pass, the first of them at the start and the others after Docker has had its time,
+    /// a `|` after each state.
     fn told(passing: &[&str]) -> String {
         let mut told = Told::default();
+        let mut now = NOW;
         let titles = |name: &&str| {
-            let news = told.news(&states::named(name));
+            let news = told.news(&states::named(name), now);
+            now = NOW + DOCKER_STARTS;
             news.iter().map(|one| one.title).collect::<Vec<_>>().join(", ")
         };
         passing.iter().map(titles).collect::<Vec<_>>().join(" | ")
@@ -176,7 +196,9 @@ mod tests {
         for (passing, expect) in [
             (&["ready", "working", "ready", "paused"][..], " |  |  | "),
             (&["ready", "docker_down", "docker_down", "starting", "docker_down"], " | Docker is not running |  |  | "),
-            (&["docker_down", "ready", "docker_down"], "Docker is not running |  | Docker is not running"),
+            (&["docker_down", "starting", "ready"], " |  | "),
+            (&["docker_down", "docker_down", "docker_down"], " | Docker is not running | "),
+            (&["ready", "docker_down", "ready", "docker_down"], " | Docker is not running |  | Docker is not running"),
             (&["needs_you_kiro", "kiro_unknown", "needs_you_kiro"], "Signed out of Kiro |  | "),
             (&["needs_you_kiro", "ready", "needs_you_kiro"], "Signed out of Kiro |  | Signed out of Kiro"),
             (&["logged_out", "not_paired", "logged_out"], "Signed out of WhatsApp |  | "),
@@ -198,7 +220,9 @@ mod tests {
             ("needs_you_kiro", "Sign in", Page::Kiro),
             ("docker_down", "What helps", Page::Containers),
         ] {
-            let told = Told::default().news(&states::named(state));
+            let mut told = Told::default();
+            told.news(&states::named("ready"), NOW);
+            let told = told.news(&states::named(state), NOW);
             assert_eq!(told.iter().map(|one| (one.button, one.page)).collect::<Vec<_>>(), [(button, page)], "{state}");
         }
     }
@@ -212,9 +236,9 @@ mod tests {
         retrying.whatsapp.failed_out = 0;
         retrying.queue = states::named("two_running_one_queued").queue;
         assert!(retrying.queue.iter().any(|queue| queue.retry_at.is_some()), "the state has a retry");
-        assert_eq!(told.news(&states::named("ready")), []);
-        assert_eq!(told.news(&retrying), []);
-        assert_eq!(told.news(&troubled).len(), 1);
+        assert_eq!(told.news(&states::named("ready"), NOW), []);
+        assert_eq!(told.news(&retrying, NOW), []);
+        assert_eq!(told.news(&troubled, NOW).len(), 1);
 
         // Another chat's that is tried again changes nothing for this one, nor does the first's next message.
         let mut another = troubled.clone();
@@ -223,8 +247,8 @@ mod tests {
         another.queue = retrying.queue.clone();
         another.queue[0].group = "family".to_owned();
         let again = AppStatus { queue: retrying.queue.clone(), ..troubled.clone() };
-        assert_eq!([&another, &troubled, &again, &troubled].map(|status| told.news(status).len()), [0; 4]);
+        assert_eq!([&another, &troubled, &again, &troubled].map(|status| told.news(status, NOW).len()), [0; 4]);
         another.queue.clear();
-        assert_eq!(told.news(&another).len(), 1);
+        assert_eq!(told.news(&another, NOW).len(), 1);
     }
 }

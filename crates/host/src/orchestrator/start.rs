@@ -40,7 +40,7 @@ impl Orchestrator {
     /// # Errors
     /// The trouble that makes a start impossible: the Home is in use, or the database can't be used. Nothing was changed.
     pub async fn start(home: Home) -> Result<Orchestrator, Trouble> {
-        home.create().map_err(|error| Trouble::Internal { reason: error.to_string() })?;
+        home.create()?;
         let lock = HomeLock::take(&home)?;
         let (settings, mut troubles) = crate::settings::load(&home);
         for trouble in &troubles {

@@ -1,6 +1,6 @@
 //! How it starts: at login, by hand, twice; and what it may be asked for by its own page.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
 use anyhow::{Context, Result};
 use nanoclaw_e2e::{
@@ -113,6 +113,41 @@ async fn a_home_that_is_in_use_is_refused_in_a_window() -> Result<()> {
     // The one that has it goes on.
     scene.ctl(&["status"]).await?;
     scene.end().await
+}
+
+#[tokio::test]
+async fn a_home_that_cant_be_used_is_told_in_a_window() -> Result<()> {
+    // T5
+    let mut scene = Scene::begin("desktop_no_home").await?;
+    let desktop = scene.desktop().await?;
+    let file = scene.user().join("a file");
+    fs::write(&file, "")?;
+    scene.set("NANOCLAW_HOME", &file.display().to_string());
+    let mut started = scene.desktop_program(&desktop)?.spawn()?;
+    let page = desktop.page().await?;
+    page.reads("NanoClaw's folder can't be used").await?;
+    page.reads("NANOCLAW_HOME").await?;
+    picture(&scene, &page, "home-unusable").await?;
+    desktop.close_windows().await?;
+    assert_eq!(started.wait().await?.code(), Some(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_display_it_says_what_works_without_one() -> Result<()> {
+    let scene = Scene::begin("desktop_no_display").await?;
+    let desktop = scene.desktop().await?;
+    for display in ["", ":4242"] {
+        let mut program = scene.desktop_program(&desktop)?;
+        let output = program.env("DISPLAY", display).stderr(Stdio::piped()).output().await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("there is no display here. `nanoclawctl run` is") && !said.contains("panicked"),
+            "{said}"
+        );
+    }
+    Ok(())
 }
 
 #[tokio::test]

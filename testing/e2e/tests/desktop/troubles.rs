@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nanoclaw_e2e::Scene;
+use nanoclaw_e2e::{Scene, proxy::Proxy};
 use serde_json::json;
 
 use crate::people;
@@ -12,13 +12,17 @@ use crate::people;
 async fn without_an_engine_it_says_so_once() -> Result<()> {
     // T1, T2, T6
     let mut scene = Scene::begin("desktop_no_engine").await?;
-    scene.set("ENGINE_SOCKET", "/nowhere/docker.sock");
+    let mut engine = Proxy::at(scene.user().join("engine.sock"));
+    engine.open()?;
+    scene.set("ENGINE_SOCKET", &engine.address());
     let desktop = scene.desktop().await?;
     let (owner, _) = people(&scene).await?;
     scene.start_desktop(&desktop, &["--login"]).await?;
     let status = scene.until("a code is there", |status| status["whatsapp"]["qr"]["data"].is_string()).await?;
     owner.scans(status["whatsapp"]["qr"]["data"].as_str().unwrap_or_default()).await?;
     let tray = desktop.tray().await?;
+    tray.until("Docker is there", |shown| shown.row(&["Docker: running"]).is_some()).await?;
+    engine.cut().await?;
     let missed = "Docker is not running";
     let shown = tray.until("Docker is missed", |shown| shown.says("offline", "Offline", missed)).await?;
     assert!(shown.row(&["Docker: not running"]).is_some(), "{shown:?}");

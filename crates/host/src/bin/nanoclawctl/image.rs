@@ -108,7 +108,7 @@ async fn build_here(
     quit: &mut Quit,
     out: &mut Out,
 ) -> Result<Value, Failure> {
-    home.create().map_err(|error| internal(format!("the Home can't be made: {error}.")))?;
+    home.create()?;
     let plan = Plan::agent(home, &settings::load(home).0, arguments);
     let built = plan.build(|at| {
         if !out.json {

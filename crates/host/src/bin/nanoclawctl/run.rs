@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub async fn run(home: Home, verbose: bool, out: &mut Out) -> Result<(), Failure> {
-    home.create().map_err(|error| internal(format!("the Home can't be made: {error}.")))?;
+    home.create()?;
     logging::start(&home, &settings::load(&home).0, verbose).map_err(|error| internal(format!("{error:#}.")))?;
     let mut quit = Quit::hear().map_err(|error| internal(format!("signals can't be heard: {error}.")))?;
     let orchestrator = Orchestrator::start(home).await?;
