@@ -46,6 +46,9 @@ fn main() -> Result<()> {
             }
         }));
     }
+    if let Ok((home, _)) = &home {
+        builder = builder.plugin(window::kept(&home.window()));
+    }
     if cfg!(target_os = "macos") {
         builder = builder.menu(menu::menu);
     }

@@ -1,16 +1,34 @@
 //! The window: made when it is wanted, destroyed when it is closed (it costs ten times what the tray does), with what WebKit
 //! leaves running.
 
+use std::path::Path;
+
 use nanoclaw_core::{
     present::window::{Page, window},
     problem::Trouble,
     status::AppStatus,
 };
-use tauri::{AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent, Wry};
+use tauri::{
+    AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent, Wry,
+    plugin::TauriPlugin,
+};
+use tauri_plugin_window_state::StateFlags;
 
 use crate::act;
 
 const MAIN: &str = "main";
+/// The window of a start that can't be.
+const TROUBLE: &str = "trouble";
+
+/// The window opens where it was closed, and as large; `file` keeps that over a restart.
+pub fn kept(file: &Path) -> TauriPlugin<Wry> {
+    tauri_plugin_window_state::Builder::new()
+        .with_state_flags(StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED)
+        .with_denylist(&[TROUBLE])
+        // Joined to the platform's folder, which an absolute one replaces.
+        .with_filename(file.to_string_lossy())
+        .build()
+}
 
 /// Shows the window on a page.
 pub fn open(app: &AppHandle, page: Page) {
@@ -26,7 +44,9 @@ pub fn ask_to_quit(app: &AppHandle) {
 fn open_at(app: &AppHandle, fragment: &str) {
     let shown = match app.get_webview_window(MAIN) {
         Some(window) => turn_to(&window, fragment).and_then(|()| show(&window)),
-        None => build(app, &format!("index.html#{fragment}"), (960.0, 680.0), |window| window),
+        None => build(app, MAIN, &format!("index.html#{fragment}"), |window| {
+            window.inner_size(960.0, 680.0).min_inner_size(480.0, 400.0)
+        }),
     };
     if let Err(error) = shown {
         tracing::error!(%error, "The window can't be shown");
@@ -40,8 +60,8 @@ fn open_at(app: &AppHandle, fragment: &str) {
 pub fn open_trouble(app: &AppHandle, trouble: &Trouble) -> tauri::Result<()> {
     let problem = trouble.problem();
     let said = serde_json::json!({"text": problem.text, "cure": problem.cure});
-    build(app, "trouble.html", (480.0, 240.0), |window| {
-        window.initialization_script(format!("window.trouble = {said};"))
+    build(app, TROUBLE, "trouble.html", |window| {
+        window.inner_size(480.0, 240.0).initialization_script(format!("window.trouble = {said};"))
     })
 }
 
@@ -58,15 +78,12 @@ type Builder<'a> = WebviewWindowBuilder<'a, Wry, AppHandle>;
 
 fn build(
     app: &AppHandle,
+    label: &str,
     address: &str,
-    (width, height): (f64, f64),
     with: impl FnOnce(Builder<'_>) -> Builder<'_>,
 ) -> tauri::Result<()> {
-    let window = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::App(address.into()))
-        .title("NanoClaw")
-        .inner_size(width, height)
-        .min_inner_size(480.0, 240.0)
-        .on_navigation(is_ours);
+    let window = WebviewWindowBuilder::new(app, label, WebviewUrl::App(address.into()));
+    let window = window.title("NanoClaw").on_navigation(is_ours);
     let window = with(window).build()?;
     act::tell_desktop(app, |desktop| desktop.watched = true);
     let closing = app.clone();

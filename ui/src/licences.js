@@ -425,6 +425,7 @@ export const LICENCES = [
   ["tauri-plugin-log","2.10.1","Apache-2.0 OR MIT"],
   ["tauri-plugin-opener","2.7.2","Apache-2.0 OR MIT"],
   ["tauri-plugin-single-instance","2.5.5","Apache-2.0 OR MIT"],
+  ["tauri-plugin-window-state","2.5.0","Apache-2.0 OR MIT"],
   ["tauri-runtime","2.12.2","Apache-2.0 OR MIT"],
   ["tauri-runtime-wry","2.12.3","Apache-2.0 OR MIT"],
   ["tauri-utils","2.10.2","Apache-2.0 OR MIT"],

@@ -145,6 +145,11 @@ impl Home {
         self.root.join("image")
     }
 
+    /// Where the window was and how large, when it was last closed.
+    pub fn window(&self) -> PathBuf {
+        self.root.join("window.json")
+    }
+
     /// The tray's picture, in a file for the panels that want one.
     pub fn tray(&self) -> PathBuf {
         self.root.join("tray")

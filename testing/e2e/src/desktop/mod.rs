@@ -19,6 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::PATIENCE;
+use screen::Place;
 
 pub use page::Page;
 pub use tray::{Row, Shown, Tray};
@@ -116,6 +117,16 @@ impl Desktop {
     /// Closes all windows, as the buttons in their frames do, and waits until they are gone.
     pub async fn close_windows(&self) -> Result<()> {
         screen::close(&self.display).await
+    }
+
+    /// Puts the window there: x, y, width, height.
+    pub fn put_window(&self, place: Place) -> Result<()> {
+        screen::put_window(&self.display, place)
+    }
+
+    /// Waits until the window is there.
+    pub async fn window_is(&self, place: Place) -> Result<()> {
+        screen::window_is(&self.display, place).await
     }
 
     /// The tray's menu, open in a real panel, as a PNG: for people to look at.

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use tokio::time::{Instant, sleep};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt, EventMask, GetGeometryReply,
-    ImageFormat, MOTION_NOTIFY_EVENT, MapState, Window,
+    AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConfigureWindowAux, ConnectionExt,
+    EventMask, GetGeometryReply, ImageFormat, MOTION_NOTIFY_EVENT, MapState, Window,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -54,6 +54,37 @@ pub async fn close(display: &str) -> Result<()> {
         sleep(Duration::from_millis(20)).await;
     }
     Ok(())
+}
+
+/// A window's place and size: x, y, width, height in pixels.
+pub type Place = (i16, i16, u16, u16);
+
+/// Puts the one window there, as its frame does.
+pub fn put_window(display: &str, (x, y, width, height): Place) -> Result<()> {
+    let (server, screen) = RustConnection::connect(Some(display))?;
+    let (window, _) = *seen(&server, screen)?.first().context("no window")?;
+    let place = ConfigureWindowAux::new().x(i32::from(x)).y(i32::from(y));
+    server.configure_window(window, &place.width(u32::from(width)).height(u32::from(height)))?.check()?;
+    Ok(())
+}
+
+/// Waits until the one window is there.
+pub async fn window_is(display: &str, place: Place) -> Result<()> {
+    let (server, screen) = RustConnection::connect(Some(display))?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut is = None;
+        if let Some((window, _)) = seen(&server, screen)?.first()
+            && let Ok(now) = server.get_geometry(*window)?.reply()
+        {
+            is = Some((now.x, now.y, now.width, now.height));
+        }
+        match is {
+            Some(is) if is == place => return Ok(()),
+            is if Instant::now() > deadline => bail!("the window is at {is:?}, not {place:?}"),
+            _ => sleep(Duration::from_millis(20)).await,
+        }
+    }
 }
 
 /// Clicks into the screen's upper left corner until a menu opens there.

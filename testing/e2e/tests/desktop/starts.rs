@@ -40,6 +40,25 @@ async fn at_login_no_window_opens() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_window_opens_where_it_was_closed() -> Result<()> {
+    let mut scene = Scene::begin("desktop_place").await?;
+    let desktop = scene.desktop().await?;
+    scene.start_desktop(&desktop, &["--show"]).await?;
+    desktop.page().await?.reads("Meet Andy").await?;
+    desktop.put_window((40, 30, 700, 520))?;
+    // It has heard of it once its page has the size.
+    desktop.page().await?.until("innerWidth === 700 && innerHeight === 520").await?;
+    desktop.close_windows().await?;
+    let tray = desktop.tray().await?;
+    tray.choose(&["Open NanoClaw"]).await?;
+    desktop.window_is((40, 30, 700, 520)).await?;
+    scene.quit().await?;
+    scene.start_desktop(&desktop, &["--show"]).await?;
+    desktop.window_is((40, 30, 700, 520)).await?;
+    scene.end().await
+}
+
+#[tokio::test]
 async fn the_login_entry_is_read_from_the_system() -> Result<()> {
     // T5
     let mut scene = Scene::begin("desktop_autostart").await?;
