@@ -292,6 +292,7 @@ export const ABOUT = {
   packed: "It lies here",
   made: "What it is made of",
   showMade: "Show all",
+  noText: "It brings no text of its own; its licence's usual one holds.",
   open: "NanoClaw is free software under the MIT licence, and made of free software, each part under its own.",
 };
 

@@ -336,6 +336,18 @@ inTab("all is checked, and a bundle packed, when it is asked for", all.ready, as
   assert.match(await page.text(".codeline"), /nanoclaw-diagnostics-\d+\.tar/);
 });
 
+inTab("each part that it is made of has its licence's text", all.ready, async (page) => {
+  await page.go("about");
+  await page.click(".section:nth-of-type(3) .btn");
+  await page.until("document.querySelectorAll('.parts li').length > 100");
+  assert.equal(await page.get("document.querySelectorAll('.parts pre').length"), 0);
+  await page.click(".parts li:nth-of-type(2) summary");
+  await page.until("document.querySelector('.parts pre')");
+  assert.match(await page.text(".parts pre"), /Permission is hereby granted/);
+  await page.click(".parts li:nth-of-type(2) summary");
+  await page.until("!document.querySelector('.parts pre')");
+});
+
 inTab("a former sign-in is deleted after a question", all.ready, async (page) => {
   // W4
   await page.go("whatsapp");

@@ -1,9 +1,11 @@
-//! `cargo xtask licences`: what NanoClaw is made of, with the licence of each part, as the window's page About shows it.
+//! `cargo xtask licences`: what NanoClaw is made of, with the licence of each part and its text, as the window's page About
+//! shows it.
 //!
 //! From `cargo metadata` of both workspaces: what the programs that people get are linked from, on Linux and on a Mac.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -11,6 +13,8 @@ use serde_json::{Value, json};
 use crate::program::{cargo, root};
 
 const FILE: &str = "ui/src/licences.js";
+/// How the files begin in which a package brings its licence.
+const BEGINNINGS: [&str; 6] = ["license", "licence", "copying", "copyright", "notice", "unlicense"];
 const SYSTEMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-apple-darwin"];
 /// The workspace's folder, and its programs that people get.
 const SHIPPED: [(&str, &[&str]); 2] = [(".", &["nanoclaw", "nanoclaw-host"]), ("container", &["nanoclaw-agent"])];
@@ -34,13 +38,31 @@ fn text() -> Result<String> {
             parts.extend(linked(&metadata(folder, system)?, programs)?);
         }
     }
-    let lines: Vec<_> = parts.iter().map(|part| format!("  {},\n", json!(part))).collect();
+    let mut texts: Vec<&str> = parts.iter().filter_map(|part| part.text.as_deref()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let line = |part: &Part| {
+        let text = part.text.as_deref().and_then(|text| texts.binary_search(&text).ok());
+        format!("  {},\n", json!([part.name, part.version, part.licence, text]))
+    };
     Ok(format!(
         "// Made by `cargo xtask licences` from the lock files. Not to be edited.\n\n\
-         /** What NanoClaw is made of: name, version, licence. @type {{[string, string, string][]}} */\n\
-         export const LICENCES = [\n{}];\n",
-        lines.concat()
+         /** @typedef {{[string, string, string, number | null]}} Part Name, version, licence, and which of the texts it brings. */\n\n\
+         /** What NanoClaw is made of. @type {{Part[]}} */\n\
+         export const LICENCES = [\n{}];\n\n\
+         /** @type {{string[]}} */\n\
+         export const TEXTS = [\n{}];\n",
+        parts.iter().map(line).collect::<String>(),
+        texts.iter().map(|text| format!("  {},\n", json!(text))).collect::<String>(),
     ))
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    name: String,
+    version: String,
+    licence: String,
+    text: Option<String>,
 }
 
 fn metadata(folder: &str, system: &str) -> Result<Value> {
@@ -51,8 +73,8 @@ fn metadata(folder: &str, system: &str) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Name, version and licence of all that the programs need, but what is our own.
-fn linked(metadata: &Value, programs: &[&str]) -> Result<Vec<[String; 3]>> {
+/// All that the programs need, but what is our own.
+fn linked(metadata: &Value, programs: &[&str]) -> Result<Vec<Part>> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let id = |value: &Value| value["id"].as_str().unwrap_or_default().to_owned();
     let packages: BTreeMap<String, Value> =
@@ -74,5 +96,30 @@ fn linked(metadata: &Value, programs: &[&str]) -> Result<Vec<[String; 3]>> {
     }
     let others = seen.iter().filter_map(|id| packages.get(id)).filter(|package| !package["source"].is_null());
     let word = |package: &Value, key: &str| package[key].as_str().unwrap_or("see its package").to_owned();
-    Ok(others.map(|package| ["name", "version", "license"].map(|key| word(package, key))).collect())
+    let part = |package: &Value| {
+        let licence = word(package, "license");
+        let folder = Path::new(package["manifest_path"].as_str().unwrap_or_default()).parent().context("no folder")?;
+        let text = licence_in(folder, licence.contains(" OR "))?;
+        Ok(Part { name: word(package, "name"), version: word(package, "version"), licence, text })
+    };
+    others.map(part).collect()
+}
+
+/// The text that a package brings. Where it leaves the choice, MIT's is taken, if it has that: it is the shortest.
+fn licence_in(folder: &Path, choice: bool) -> Result<Option<String>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name().to_string_lossy().to_lowercase()))?;
+        if path.is_file() && BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) {
+            files.push((name, path));
+        }
+    }
+    files.sort();
+    if choice && files.iter().any(|(name, _)| name.contains("mit")) {
+        files.retain(|(name, _)| name.contains("mit"));
+    }
+    let texts = files.iter().map(|(_, path)| Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned()));
+    let texts: Vec<String> = texts.collect::<Result<_>>()?;
+    let lines: Vec<&str> = texts.iter().flat_map(|text| text.trim().lines().chain([""])).map(str::trim_end).collect();
+    Ok(Some(lines.join("\n").trim().to_owned()).filter(|text| !text.is_empty()))
 }

@@ -3,8 +3,9 @@
 /** @import { WindowView } from "../../types" */
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
+/** @import { Part } from "../licences.js" */
 
-import { buttonOf, markOf, row, section, sentence } from "../components.js";
+import { buttonOf, icon, markOf, row, section, sentence } from "../components.js";
 import { h } from "../dom.js";
 import { button, copyable, told } from "../fields.js";
 import { ABOUT } from "../words.js";
@@ -27,16 +28,26 @@ export function about(page, view) {
 
 /** Read only when it is asked for: it is long. @param {Page} page @returns {Child} */
 function madeOf(page) {
-  /** @type {[string, string, string][] | null} */
+  /** @type {{ LICENCES: Part[], TEXTS: string[] } | null} */
   const all = page.get("about.licences", null);
-  const show = async () => page.set("about.licences", (await import("../licences.js")).LICENCES);
-  const line = (/** @type {[string, string, string]} */ [name, version, licence]) => h("li", { key: `${name} ${version}` }, h("span.mono", null, `${name} ${version}`), h("span.dim", null, licence));
+  const show = async () => page.set("about.licences", await import("../licences.js"));
   return section(
     ABOUT.made,
     null,
     h("p.dim", null, ABOUT.open),
-    all ? h("ul.card.parts.above", { "aria-label": ABOUT.made }, ...all.map(line)) : h("div.btns.above", null, button({ label: ABOUT.showMade, press: () => void show() })),
+    all
+      ? h("ul.card.parts.above", { "aria-label": ABOUT.made }, ...all.LICENCES.map((part) => partRow(page, part, all.TEXTS)))
+      : h("div.btns.above", null, button({ label: ABOUT.showMade, press: () => void show() })),
   );
+}
+
+/** Its licence's text is there once it is opened. @param {Page} page @param {Part} part @param {string[]} texts @returns {Child} */
+function partRow(page, [name, version, licence, text], texts) {
+  const key = `${name} ${version}`;
+  const open = page.get(`about.licence ${key}`, false);
+  const toggled = (/** @type {Event} */ event) => page.set(`about.licence ${key}`, /** @type {HTMLDetailsElement} */ (event.currentTarget).open);
+  const read = text === null ? h("p.dim", null, ABOUT.noText) : h("pre.mono.sel", { tabindex: 0 }, texts[text]);
+  return h("li", { key }, h("details.more", { open, ontoggle: toggled }, h("summary", null, icon("more", 12), h("span.mono", null, key), h("span.dim", null, licence)), open ? read : null));
 }
 
 /** @param {Page} page @returns {Child} */
