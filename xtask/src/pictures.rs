@@ -27,8 +27,11 @@ pub fn pictures() -> Result<()> {
         story.env("DOCKER_HOST", &engine.host).env("NANOCLAW_TEST_IMAGE", image::AGENT_FOR_TESTS);
         run(&mut story)
     })?;
-    let kept = root().join("target/artefacts/desktop/tray-ready.png");
-    fs::copy(&kept, root().join("docs/pictures/tray.png")).with_context(|| kept.display().to_string())?;
+    for theme in ["light", "dark"] {
+        let kept = root().join(format!("target/artefacts/desktop/tray-ready-{theme}.png"));
+        fs::copy(&kept, root().join(format!("docs/pictures/tray-{theme}.png")))
+            .with_context(|| kept.display().to_string())?;
+    }
     steps.end();
     Ok(())
 }

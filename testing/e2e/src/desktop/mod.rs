@@ -129,10 +129,11 @@ impl Desktop {
         screen::window_is(&self.display, place).await
     }
 
-    /// The tray's menu, open in a real panel, as a PNG: for people to look at.
-    pub async fn picture_of_menu(&self) -> Result<Vec<u8>> {
+    /// The tray's menu, open in a real panel, light or dark, as a PNG: for people to look at.
+    pub async fn picture_of_menu(&self, theme: &str) -> Result<Vec<u8>> {
         let mut panel = program("xfce4-panel", &self.folder)?;
         panel.arg("--disable-wm-check").envs(self.environment());
+        panel.env("GTK_THEME", format!("Adwaita:{theme}"));
         let _panel = panel.env("XDG_CONFIG_HOME", settings_of_the_panel(&self.folder)?).spawn().context("no panel")?;
         screen::open_menu(&self.display).await?;
         screen::picture_of_menu(&self.display)

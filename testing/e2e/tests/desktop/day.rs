@@ -125,14 +125,14 @@ async fn a_real_panel_shows_it() -> Result<()> {
     scene.start_desktop(&desktop, &["--login"]).await?;
     let tray = desktop.tray().await?;
     tray.until("it needs a person", |shown| shown.icon == "needs-you").await?;
-    keep(&scene, "tray-needs-you", &desktop.picture_of_menu().await?)?;
+    keep(&scene, "tray-needs-you", &desktop.picture_of_menu("light").await?)?;
     let status = scene.until("a code is there", |status| status["whatsapp"]["qr"]["data"].is_string()).await?;
     owner.scans(status["whatsapp"]["qr"]["data"].as_str().context("no code")?).await?;
     scene.until_connected().await?;
     scene.register(&alice.jid(), "Alice", "main").await?;
     alice.writes_to(&owner, "slow one").await?;
     tray.until("it works", |shown| shown.icon == "working" && shown.row(&["Alice, under"]).is_some()).await?;
-    keep(&scene, "tray-working", &desktop.picture_of_menu().await?)?;
+    keep(&scene, "tray-working", &desktop.picture_of_menu("dark").await?)?;
     scene.end().await
 }
 
@@ -150,6 +150,8 @@ async fn a_real_panel_shows_that_all_is_well() -> Result<()> {
     scene.register(&alice.jid(), "Alice", "main").await?;
     let tray = desktop.tray().await?;
     tray.until("all is well", |shown| shown.icon == "ready" && shown.row(&["Start a container"]).is_some()).await?;
-    keep(&scene, "tray-ready", &desktop.picture_of_menu().await?)?;
+    for theme in ["light", "dark"] {
+        keep(&scene, &format!("tray-ready-{theme}"), &desktop.picture_of_menu(theme).await?)?;
+    }
     scene.end().await
 }
