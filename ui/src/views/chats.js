@@ -87,7 +87,7 @@ function entry(page, one) {
 }
 
 /** What tells two chats of one name apart. @param {string} jid */
-const tail = (jid) => (jid.endsWith("@s.whatsapp.net") ? `+${jid.split("@")[0]}` : `…${jid.split("@")[0].slice(-4)}`);
+export const tail = (jid) => (jid.endsWith("@s.whatsapp.net") ? `+${jid.split("@")[0]}` : `…${jid.split("@")[0].slice(-4)}`);
 
 /** @param {Page} page @param {string | null} jid */
 function choose(page, jid) {
@@ -109,9 +109,14 @@ function detail(page, view, one) {
       avatar({ name: one.name, folder: one.group?.chat.folder ?? one.jid, isGroup: one.isGroup }),
       h("div.mid", null, h("h2", { dir: "auto" }, one.name), h("p.small.dim", null, text)),
     ),
-    one.twin ? h("div.banner.note", { key: "twin" }, markOf("note"), h("div.mid", null, h("b", null, CHATS.twinTitle), h("p", null, CHATS.twinText(tail(one.jid))))) : null,
+    one.twin ? twinNote(one.jid) : null,
     ...(one.group ? listening(page, view, one.group) : offered(page, view, one)),
   );
+}
+
+/** @param {string} jid @returns {Child} */
+export function twinNote(jid) {
+  return h("div.banner.note", { key: "twin", role: "status" }, markOf("note"), h("div.mid", null, h("b", null, CHATS.twinTitle), h("p", null, CHATS.twinText(tail(jid)))));
 }
 
 /** What is wrong with a chat, or chosen for it, is kept under its own address: another one knows nothing of it. @param {string} jid */

@@ -24,7 +24,7 @@ export function overview(page, view) {
       h("div.mid", null, h("h1", { dir: "auto" }, headline.title), h("p", null, ...sentence(headline.text, page.now)), headline.button ? h("div.btns", null, buttonOf(page, headline.button, { big: true })) : null),
     ),
     containers.progress ? bar(containers.progress) : null,
-    view.setup.isFirst && view.setup.isOpen ? h("div.banner.info", { key: "setup" }, markOf("off"), h("div.mid", null, h("b", null, SETUP.unfinished), h("p", null, SETUP.unfinishedText)), button({ label: SETUP.goOn, press: () => page.go("setup") })) : null,
+    view.setup.isOpen ? unfinished(page, view) : null,
     view.notices.length ? h("div.col.tight", { key: "notices" }, ...view.notices.map((notice) => banner(page, notice))) : null,
     h("div.card", { key: "vitals" }, h("div.vitals", null, ...view.vitals.map((vital) => vitalRow(page, vital)))),
     section(
@@ -36,6 +36,12 @@ export function overview(page, view) {
     ),
     waiting.length ? section(WORDS.waiting, WORDS.inThisOrder, h("ol.card", null, ...waiting.slice(0, MOST).map((of) => waitingRow(page, of)), ...others(page, waiting.length, "chats"))) : null,
   ];
+}
+
+/** @param {Page} page @param {WindowView} view @returns {Child} */
+function unfinished(page, view) {
+  const next = view.setup.steps.find((step) => !step.done && step.key !== "welcome");
+  return h("div.banner.info", { key: "setup" }, markOf("off"), h("div.mid", null, h("b", null, SETUP.unfinished), next ? h("p", { dir: "auto" }, SETUP.unfinishedText(next.title)) : null), button({ label: SETUP.goOn, press: () => page.go("setup") }));
 }
 
 /** @param {Page} page @param {Vital} vital @param {Button | null} [button] @returns {Child} */

@@ -28,10 +28,13 @@ export function settings(page, view) {
   });
 }
 
-/** @param {Page} page @param {WindowView} view @returns {Child} */
-function atLogin(page, view) {
-  const { autostart } = view;
-  const end = autostart ? toggle({ label: SETTINGS.atLogin, on: autostart.on, change: () => page.press(autostart.button), off: page.isDoing(autostart.button.act) }) : h("span.dim", null, SETTINGS.cantTell);
+/** Read from the system, and done at once. @param {Page} page @param {WindowView} view @returns {Child} */
+export function atLogin(page, { autostart }) {
+  return loginRow(autostart ? toggle({ label: SETTINGS.atLogin, on: autostart.on, change: () => page.press(autostart.button), off: page.isDoing(autostart.button.act) }) : h("span.dim", null, SETTINGS.cantTell));
+}
+
+/** @param {Child} end @returns {Child} */
+export function loginRow(end) {
   return h("div.row", { key: "login" }, h("div.mid", null, h("span.t", null, SETTINGS.atLogin), h("div.s", null, SETTINGS.atLoginText)), h("div.end", null, end));
 }
 

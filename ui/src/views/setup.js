@@ -4,12 +4,13 @@
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
-import { avatar, bar, buttonOf, markOf, panelOf, row, strange } from "../components.js";
+import { avatar, banner, bar, buttonOf, markOf, panelOf, row, strange } from "../components.js";
 import { h } from "../dom.js";
 import { answered, button, search, told, toggle } from "../fields.js";
-import { CHATS, SETUP, ago } from "../words.js";
-import { asMain, rowsOf } from "./chats.js";
+import { CHATS, SETTINGS, SETUP, ago } from "../words.js";
+import { asMain, rowsOf, tail, twinNote } from "./chats.js";
 import { signingIn } from "./kiro.js";
+import { atLogin, loginRow } from "./settings.js";
 import { whatsapp } from "./whatsapp.js";
 
 /** Chats that are offered at first. */
@@ -26,6 +27,7 @@ export function setup(page, view) {
     h(
       "main.mid",
       { key: "main", id: "main", tabindex: "-1", "aria-label": step.label },
+      h("div.col.tight.notices", { key: "notices", role: "status" }, ...view.setup.notices.map((notice) => banner(page, notice))),
       h("div.inner", { key: step.key, class: step.key === "welcome" || (last && step.done) ? "center" : null }, step.key === "welcome" || (last && step.done) ? h("img.appicon", { src: "mark.svg", width: 72, height: 72, alt: "" }) : null, h("p.kick", { role: "status" }, `${SETUP.step(at + 1, steps.length)} · ${step.label}`), h("h1", { dir: "auto" }, last && step.done ? SETUP.ready(view.assistant) : step.title), h("p.lead", { dir: "auto" }, last && step.done ? SETUP.readyText(view.assistant) : step.text), h("div.left", null, ...body(page, view, step))),
     ),
     h("footer.foot", { key: "foot" }, ...foot(page, view, at)),
@@ -54,7 +56,7 @@ function body(page, view, step) {
   const building = view.setup.progress ? bar(view.setup.progress) : null;
   switch (step.key) {
     case "welcome":
-      return [points(view), atLogin(page, view)];
+      return [points(view)];
     case "image":
       return [...panel, building];
     case "kiro":
@@ -62,9 +64,9 @@ function body(page, view, step) {
     case "whatsapp":
       return whatsapp(page, { ...view, whatsapp: { ...view.whatsapp, signOut: null, facts: [] } });
     case "main":
-      return step.done ? [h("div.banner.good", { key: "done" }, markOf("ready"), h("div.mid", null, h("b", null, SETUP.chosen)))] : answered(page.ask("chats"), (known) => chooser(page, view, known));
+      return step.done ? [h("div.banner.good", { key: "done" }, markOf("ready"), h("div.mid", null, h("b", null, SETUP.chosen))), login(page, view)] : [...answered(page.ask("chats"), (known) => chooser(page, view, known)), proposedLogin(page, view)];
     case "hello":
-      return [...panel, building, step.done ? null : rest(page, view)];
+      return [...panel, building, step.done ? null : rest(page, view), login(page, view)];
     default:
       return [...panel, ...help];
   }
@@ -75,11 +77,15 @@ function points(view) {
   return h("ul.card", { key: "points" }, ...SETUP.points(view.assistant, view.kiro.modes.find((mode) => mode.on)?.text ?? "").map(([title, text]) => row({ key: title, tag: "li", lead: markOf("ready", 18), title: h("span.t", null, title), text: h("span.wrap", null, text) })));
 }
 
-/** @param {Page} page @param {WindowView} view @returns {Child} */
-function atLogin(page, view) {
+/** As the system has it. @param {Page} page @param {WindowView} view @returns {Child} */
+function login(page, view) {
+  return view.autostart ? h("div.card", { key: "login" }, atLogin(page, view)) : null;
+}
+
+/** Proposed beside the chat, and done by the same press: what was answered is with the system then. @param {Page} page @param {WindowView} view @returns {Child} */
+function proposedLogin(page, view) {
   const on = page.get("setup.login", true);
-  if (!view.autostart) return null;
-  return h("div.card", { key: "login" }, h("div.row", null, h("div.mid", null, h("span.t", null, SETUP.atLogin), h("div.s", null, SETUP.atLoginText)), h("div.end", null, toggle({ label: SETUP.atLogin, on, change: (to) => page.set("setup.login", to) }))));
+  return view.autostart ? h("div.card", { key: "login" }, loginRow(toggle({ label: SETTINGS.atLogin, on, change: (to) => page.set("setup.login", to) }))) : null;
 }
 
 /** The chats that are offered, and the one that is ticked: what is not seen is never chosen. @param {Page} page @param {WindowView} view @param {any[]} known */
@@ -97,11 +103,13 @@ function offered(page, view, known) {
 function chooser(page, view, known) {
   const { shown, chosen } = offered(page, view, known);
   const trouble = page.trouble("setup.main");
+  const said = (/** @type {typeof shown[number]} */ chat) => (chat.isOwn ? SETUP.ownText : [chat.twin ? tail(chat.jid) : null, chat.lastActivity ? CHATS.last(ago(chat.lastActivity, page.now)) : CHATS.silent].filter(Boolean).join(" · "));
   const one = (/** @type {typeof shown[number]} */ chat) =>
-    h("label.row.pick", { key: chat.jid }, h("input", { type: "radio", name: "main", value: chat.jid, checked: chat === chosen, onchange: () => page.set("setup.chat", chat.jid) }), avatar({ name: chat.name, folder: chat.jid, isGroup: chat.isGroup }), h("span.mid", null, strange(chat.name, "t"), h("span.s", null, chat.isOwn ? SETUP.ownText : chat.twin ? CHATS.twin(chat.jid) : chat.lastActivity ? ago(chat.lastActivity, page.now) : CHATS.silent)));
+    h("label.row.pick", { key: chat.jid }, h("input", { type: "radio", name: "main", value: chat.jid, checked: chat === chosen, onchange: () => page.set("setup.chat", chat.jid) }), avatar({ name: chat.name, folder: chat.jid, isGroup: chat.isGroup }), h("span.mid", null, strange(chat.name, "t"), h("span.s.trunc", null, said(chat))));
   return [
     known.length > MOST ? search(page, "setup.search", CHATS.search(known.length)) : null,
     h("div.card", { key: "chats", role: "radiogroup", "aria-label": SETUP.which }, ...shown.map(one)),
+    chosen?.twin ? twinNote(chosen.jid) : null,
     trouble ? h("p.err", { key: "trouble", role: "alert" }, told(trouble)) : null,
   ];
 }
@@ -126,8 +134,6 @@ function foot(page, view, at) {
   const welcome = () => {
     page.set("setup.begun", true);
     page.set("setup.at", null);
-    const { autostart } = view;
-    if (autostart && page.get("setup.login", true) !== autostart.on) page.press(autostart.button);
     // It takes a while: it is begun here, and goes on beside the other steps.
     if (!begin) return;
     page.set("setup.later", ["image"]);
@@ -136,6 +142,8 @@ function foot(page, view, at) {
   const choose = async () => {
     const { chosen } = offered(page, view, page.ask("chats").value ?? []);
     if (!chosen) return;
+    const { autostart } = view;
+    if (autostart && page.get("setup.login", true) !== autostart.on) page.press(autostart.button);
     const known = chosen.group ? ["groups.move-main", { jid: chosen.jid }] : ["groups.register", asMain(view, chosen)];
     if (await page.submit("setup.main", /** @type {string} */ (known[0]), /** @type {Record<string, unknown>} */ (known[1]))) page.set("setup.at", null);
   };

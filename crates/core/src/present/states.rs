@@ -72,6 +72,7 @@ fn facts() -> Vec<(&'static str, Facts)> {
         ("first_start", with(first_start)),
         ("first_start_chat", with(first_start_chat)),
         ("first_start_hello", with(first_start_hello)),
+        ("first_start_troubled", with(first_start_troubled)),
         ("docker_down", with(docker_down)),
         ("docker_forbidden", with(docker_forbidden)),
         ("image_missing", with(|facts| facts.engine.image = image(ImageState::Missing))),
@@ -237,6 +238,18 @@ fn first_start_chat(facts: &mut Facts) {
 fn first_start_hello(facts: &mut Facts) {
     facts.groups.truncate(1);
     facts.answered = false;
+}
+
+/// Things go wrong that are no step of the assistant's.
+fn first_start_troubled(facts: &mut Facts) {
+    first_start_hello(facts);
+    let zone = Trouble::BadSetting {
+        key: "TZ".to_owned(),
+        value: "Mars/Olympus".to_owned(),
+        allowed: "a time zone such as Europe/Berlin".to_owned(),
+        used: "the system's".to_owned(),
+    };
+    facts.troubles = vec![Trouble::DiskFull, zone];
 }
 
 fn docker_down(facts: &mut Facts) {

@@ -193,11 +193,16 @@ fn is_on_its_way(status: &AppStatus) -> bool {
     matches!(status.whatsapp.state, LinkState::Starting | LinkState::Connecting)
 }
 
-/// The problems beside the headline's. Those of one kind with one cure are one notice.
+/// The problems beside the headline's.
 fn notices(status: &AppStatus) -> Vec<Panel> {
     let shown = headline_problem(status).filter(|_| status.wanted != Wanted::Quitting);
+    told(status, |problem| shown != Some(problem) && !problem.is_links())
+}
+
+/// The problems that are to be told. Those of one kind with one cure are one notice.
+fn told(status: &AppStatus, is_told: impl Fn(&Problem) -> bool) -> Vec<Panel> {
     let mut notices: Vec<(&Problem, Panel)> = Vec::new();
-    for problem in status.problems.iter().filter(|problem| shown != Some(*problem) && !problem.is_links()) {
+    for problem in status.problems.iter().filter(|problem| is_told(problem)) {
         let known = notices.iter_mut().find(|(first, _)| {
             (&first.code, &first.cure, &first.command) == (&problem.code, &problem.cure, &problem.command)
         });

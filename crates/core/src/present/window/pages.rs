@@ -156,8 +156,10 @@ pub struct ExtraMount {
 pub struct SetupView {
     /// Nothing was set up yet: the window begins with it.
     pub is_first: bool,
-    /// Something of it is left to do.
+    /// Something of it is left to do: the Overview has the way back to it.
     pub is_open: bool,
+    /// Problems that none of its steps tells.
+    pub notices: Vec<Panel>,
     pub steps: Vec<Step>,
     /// What is done when it begins, as it takes a while: the image is built.
     pub begin: Option<Button>,

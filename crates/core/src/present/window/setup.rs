@@ -4,15 +4,16 @@
 use super::{
     button, clean, containers, kiro,
     pages::{SetupView, Step, StepKey},
-    runs_on_host,
-    view::{Look, Mark, Panel},
+    runs_on_host, told,
+    view::{Button, Look, Mark, Panel},
     whatsapp,
 };
 use crate::{
     kiro::SignIn,
     link::LinkState,
     present::tray::Website,
-    status::{AppStatus, EngineState, ImageState, RunState},
+    problem::Problem,
+    status::{AppStatus, EngineState, ImageState, RunState, Wanted},
 };
 
 pub(super) fn view(status: &AppStatus) -> SetupView {
@@ -22,18 +23,41 @@ pub(super) fn view(status: &AppStatus) -> SetupView {
         && engine.state == EngineState::Ready
         && engine.image.state == ImageState::Missing
         && !engine.image.serves();
-    let is_open = steps.iter().any(|step| !step.done && !matches!(step.key, StepKey::Welcome | StepKey::Hello));
-    let is_new = status.groups.is_empty() || (is_open && !status.answered);
+    let is_incomplete = steps.iter().any(|step| !step.done && !matches!(step.key, StepKey::Welcome | StepKey::Hello));
+    let is_new = status.groups.is_empty() || (is_incomplete && !status.answered);
     let never_linked = matches!(
         status.whatsapp.state,
         LinkState::Pairing | LinkState::Starting | LinkState::Connecting | LinkState::Passkey | LinkState::Connected
     );
+    let is_first = is_new && never_linked;
+    // Who listens in more chats has answers to look at; nobody asks them for a greeting.
+    let waits_for_hello = !status.answered && matches!(&*status.groups, [only] if only.is_main);
     SetupView {
-        is_first: is_new && never_linked,
-        is_open,
+        is_first,
+        is_open: is_first || waits_for_hello,
+        notices: told(status, is_told_by_no_step(status)),
         begin: containers::panel(status).and_then(|panel| panel.button).filter(|_| builds),
         progress: containers::progress(status),
         steps,
+    }
+}
+
+/// A problem that would stay unseen, as the assistant stands alone in the window.
+fn is_told_by_no_step(status: &AppStatus) -> impl Fn(&Problem) -> bool {
+    let main = status.groups.iter().find(|group| group.is_main).map(|group| group.folder.clone());
+    move |problem| {
+        let by_step = matches!(
+            problem.code.as_str(),
+            "engine-absent"
+                | "engine-forbidden"
+                | "image-missing"
+                | "image-not-built"
+                | "kiro-missing"
+                | "kiro-signed-out"
+                | "kiro-key-missing"
+                | "kiro-key-refused"
+        );
+        !by_step && !problem.is_links() && (problem.group.is_none() || problem.group != main)
     }
 }
 
@@ -162,6 +186,10 @@ fn greeting(status: &AppStatus) -> Option<Panel> {
     let failed = status.problems.iter().find(|problem| problem.group.as_deref() == Some(&main.folder));
     Some(match (run.map(|run| run.state), failed) {
         _ if answered(status) => say(Mark::Ready, format!("{name} has answered"), "All is set up."),
+        _ if status.wanted == Wanted::Paused => Panel {
+            button: Some(Button { look: Look::Primary, ..super::pause(status) }),
+            ..say(Mark::Paused, "Paused".to_owned(), &format!("{name} answers nothing until you resume."))
+        },
         (None, Some(failed)) => say(Mark::Note, clean(&failed.text), &failed.cure),
         (Some(RunState::Starting), _) => {
             say(Mark::Busy, format!("{name} is starting"), "The first time takes a few seconds.")

@@ -308,9 +308,10 @@ fn the_first_start_goes_on_where_it_stands() {
     for (name, is_first, is_open, left) in [
         ("first_start", true, true, "image whatsapp main hello"),
         ("first_start_chat", true, true, "image main hello"),
-        ("first_start_hello", false, false, "hello"),
-        ("docker_down", false, true, "docker image"),
-        ("needs_you_kiro", false, true, "kiro"),
+        ("first_start_hello", false, true, "hello"),
+        ("first_start_troubled", false, true, "hello"),
+        ("docker_down", false, false, "docker image"),
+        ("needs_you_kiro", false, false, "kiro"),
         ("ready", false, false, ""),
         ("two_running_one_queued", false, false, ""),
     ] {
@@ -328,10 +329,25 @@ fn the_first_start_goes_on_where_it_stands() {
     failed.problems.iter_mut().filter(|problem| problem.group.is_some()).for_each(|it| it.group = Some("main".into()));
     let hello = window(&failed).setup.steps.pop().and_then(|step| step.panel).unwrap();
     assert!(hello.mark == Mark::Note && hello.title.contains("took too long"), "{hello:?}");
+    let mut paused = named("first_start_hello");
+    paused.wanted = Wanted::Paused;
+    let hello = window(&paused).setup.steps.pop().and_then(|step| step.panel).unwrap();
+    assert_eq!(hello.button.as_ref().and_then(command).as_deref(), Some("resume"), "{hello:?}");
     let mut put_off = named("docker_down");
     put_off.answered = false;
     assert!(window(&put_off).setup.is_first, "with a chat but without Docker it is not over");
     assert_eq!(window(&named("first_start")).setup.begin.as_ref().and_then(command).as_deref(), Some("image.build"));
+}
+
+#[test]
+fn the_assistant_tells_the_problems_that_no_step_of_it_tells() {
+    let titles = |name| window(&named(name)).setup.notices.into_iter().map(|panel| panel.title).collect::<Vec<_>>();
+    for name in ["first_start", "docker_down", "image_failed", "kiro_missing", "needs_you_kiro", "logged_out"] {
+        assert!(titles(name).is_empty(), "{name}: {:?}", titles(name));
+    }
+    // Also the one that is the headline on other pages.
+    let told = titles("first_start_troubled");
+    assert!(matches!(&*told, [disk, setting] if disk.contains("disk") && setting.contains("TZ")), "{told:?}");
 }
 
 #[test]
