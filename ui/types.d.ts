@@ -128,7 +128,7 @@ text: string, container: string, startedAt: string,
 /**
  * What its container takes of this computer, while the page asks for it.
  */
-load: string | null, mounts: Array<Folder>, restart: Button, stop: Button, };
+memory: string | null, cpu: string | null, mounts: Array<Folder>, restart: Button, stop: Button, };
 export type Folder = { host: string, container: string, access: string, };
 export type Waiting = { chat: Chat, text: Line, };
 export type Startable = { chat: Chat, text: string, start: Button, };
@@ -203,6 +203,10 @@ state: State | null,
  */
 trigger: string, usualTrigger: string, requiresTrigger: boolean, 
 /**
+ * The longest that a run of it may take without a result, in milliseconds; `None` for what the settings say.
+ */
+timeout: number | null, 
+/**
  * What its agent may do.
  */
 trust: string, mounts: Array<ExtraMount>, 
@@ -217,9 +221,13 @@ export type SetupView = {
  */
 isFirst: boolean, 
 /**
- * Something of it is left to do.
+ * Something of it is left to do: the Overview has the way back to it.
  */
-isOpen: boolean, steps: Array<Step>, 
+isOpen: boolean, 
+/**
+ * Problems that none of its steps tells.
+ */
+notices: Array<Panel>, steps: Array<Step>, 
 /**
  * What is done when it begins, as it takes a while: the image is built.
  */

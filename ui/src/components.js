@@ -142,10 +142,13 @@ export function strange(text, cls) {
   return h("span.trunc", { class: cls, dir: "auto", title: text }, text);
 }
 
+// Costly to make.
+const LETTERS = new Intl.Segmenter();
+
 /** @param {Chat} chat @returns {Child} */
 export function avatar(chat) {
   const start = chat.name.search(/[\p{L}\p{N}\p{Extended_Pictographic}]/u);
-  const [first] = start < 0 ? [] : new Intl.Segmenter().segment(chat.name.slice(start));
+  const [first] = start < 0 ? [] : LETTERS.segment(chat.name.slice(start));
   const tint = ([...chat.folder].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 6) + 1;
   // A tower of accents is one character too.
   const shown = (first?.segment ?? "·").normalize("NFC").slice(0, 12).toUpperCase();

@@ -17,8 +17,11 @@ export const WORDS = {
   start: "Start one by hand",
   startHint: "the next message is then answered at once",
   place: "Where they run",
-  folders: "Container and folders",
+  folders: (/** @type {string} */ chat) => `Container and folders of ${chat}`,
   container: "Container",
+  memory: "Memory",
+  cpu: "CPU",
+  works: "What it works on",
   howToLink: "How to link",
   scan: "Scan a code",
   byPhone: "Use a phone number",
@@ -97,6 +100,12 @@ export const CHATS = {
   calledHint: "At the start of a message. Leave it empty for the usual one.",
   folder: "Folder",
   folderHint: "Its notes and files. Small letters, digits and dashes; it can’t be changed later.",
+  limit: "Longest work",
+  limitText: "Without a result for so long, a run is stopped. Empty: as the settings say.",
+  limitAllowed: (/** @type {number} */ least, /** @type {number} */ most) => `empty, or from ${least} to ${most} minutes`,
+  limitUsual: "Usual",
+  minutes: "minutes",
+  keepLimit: "Save the longest work",
   trust: "What it may do",
   folders: "More folders of this computer",
   foldersHint: "They count from the next container on. Settings say which folders chats may be given at all.",
@@ -127,6 +136,7 @@ export const TRACE = {
   title: "Last messages",
   hint: "what became of each",
   none: "Nothing was said here yet",
+  older: "Show older ones",
   in: "A message came in",
   out: "An answer went out",
   forgotten: "What became of it is no longer known: it was too long ago.",
@@ -390,7 +400,8 @@ export function said(line, now) {
   if (line.at === null) return line.text;
   const at = line.at;
   const seconds = left(at, now);
-  return line.text.replace(/\{(in|when)\}/, (_, kind) => {
+  return line.text.replace(/\{(in|when|ago)\}/, (_, kind) => {
+    if (kind === "ago") return ago(at, now);
     if (kind === "when") return moment(at, now);
     return seconds > 0 ? `in ${span(seconds)}` : "now";
   });

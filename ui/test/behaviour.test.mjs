@@ -113,10 +113,10 @@ inTab("a phone number is asked a code for, and what is wrong with it is said at 
 
 inTab("scroll, open details and the focused button stay while rows come and go", all.many, async (page) => {
   await page.go("containers");
-  await page.get("document.querySelectorAll('details')[7].open = true");
+  await page.get("document.querySelectorAll('.runs .fold')[7].click()");
   await page.get("document.querySelectorAll('.runs .ib.danger')[9].focus()");
   await page.get("document.querySelector('.body').scrollTop = 300");
-  const kept = () => page.get("[document.activeElement.getAttribute('aria-label'), document.querySelectorAll('details[open]').length, document.querySelector('details[open]').closest('li').innerText]");
+  const kept = () => page.get("[document.activeElement.getAttribute('aria-label'), document.querySelectorAll('.mounts').length, document.querySelector('.mounts').closest('li').innerText]");
   const before = await kept();
   await page.picture("containers-folders");
   await page.emit(changed(all.many, (view) => view.containers.running.splice(15, 3)));

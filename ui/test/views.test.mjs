@@ -7,17 +7,20 @@ import { states, tabs } from "./browser.mjs";
 const all = await states();
 const inTab = tabs();
 
+const entry = (jid) => `[data-key='${jid}'] button`;
+const FAMILY = "120363000000000001@g.us";
+const OPS = "120363000000000002@g.us";
+const NOW = Date.parse(all.ready.at);
 const tick = "[role=switch][aria-label='Start at login']";
 
 inTab("start at login is chosen with the chat, and is the system's from then on", all.first_start_chat, async (page) => {
   // T5
-  await page.click(".foot .primary");
   await page.until(`document.querySelector('.row.pick') && document.querySelector("${tick}")`);
   assert.equal(await page.get(`document.querySelector("${tick}").ariaChecked`), "true", "proposed");
   assert.deepEqual(await page.get("app.acts"), [], "nothing is done before it was seen");
   await page.click(tick);
   await page.click(".foot .primary");
-  await page.until("app.asked.length === 2");
+  await page.until("app.asked.length === 1");
   assert.deepEqual(await page.get("app.acts"), [], "no is no");
   // The window is closed and opened again: nothing asks a second time, and what is shown is what is.
   const chosen = structuredClone(all.first_start_hello);
@@ -31,15 +34,13 @@ inTab("start at login is chosen with the chat, and is the system's from then on"
 
 inTab("left as proposed, it is turned on with the chat", all.first_start_chat, async (page) => {
   // T5
-  await page.click(".foot .primary");
   await page.until("document.querySelector('.row.pick')");
   await page.click(".foot .primary");
-  await page.until("app.asked.length === 2");
+  await page.until("app.asked.length === 1");
   assert.deepEqual(await page.get("app.acts"), [{ StartAtLogin: true }]);
 });
 
 inTab("of two chats with one name the assistant tells which is which", all.first_start_chat, async (page) => {
-  await page.click(".foot .primary");
   await page.until("document.querySelector('.row.pick')");
   await page.fill(".search input", "Book club");
   await page.until("document.querySelectorAll('.row.pick').length === 2");
@@ -56,4 +57,84 @@ inTab("the greeting can be left and come back to, and troubles are seen beside i
   assert.equal(await page.text("h1"), "Say hello to Andy");
   assert.equal(await page.get("document.querySelectorAll('.notices .banner').length"), 2);
   await page.picture("setup-troubled");
+});
+
+inTab("a chat's longest work is set in minutes, and a bad one refused on the spot", all.ready, async (page) => {
+  // R5
+  await page.go("chats");
+  await page.until(`document.querySelector("${entry(OPS)}")`);
+  await page.click(entry(OPS));
+  assert.equal(await page.get("document.querySelector('#limit').value"), "90");
+  for (const bad of ["soon", "0", "-5", "1441"]) {
+    await page.fill("#limit", bad);
+    await page.press("Enter");
+    await page.until("document.querySelector('#limit-hint.err')");
+    assert.equal(await page.text("#limit-hint"), `It can’t be “${bad}”. It must be empty, or from 1 to 1440 minutes.`);
+  }
+  await page.picture("chats-limit-bad");
+  assert.deepEqual(await page.asked(), []);
+  const set = async (text, timeout) => {
+    await page.fill("#limit", text);
+    await page.press("Enter");
+    await page.until("!document.querySelector('#limit-hint.err')");
+    assert.deepEqual((await page.asked()).at(-1), { name: "groups.set", args: { target: OPS, timeout } });
+  };
+  await set("2,5", 150_000);
+  await page.get("document.querySelector('#limit').value = ''");
+  await page.press("Enter");
+  await page.until("app.asked.length === 2");
+  assert.equal((await page.asked()).at(-1).args.timeout, 0, "empty is the usual one");
+});
+
+/** A state with that many registered chats. */
+const withGroups = (count) => {
+  const view = structuredClone(all.many);
+  const [one] = view.chats.groups;
+  view.chats.groups = Array.from({ length: count }, (_, at) => ({ ...one, jid: `1203639${String(at).padStart(11, "0")}@g.us`, chat: { ...one.chat, name: `Group ${at + 1}`, folder: `group-${at + 1}` } }));
+  return view;
+};
+
+inTab("each of 500 registered chats is listed, found and set", withGroups(500), async (page) => {
+  await page.go("chats");
+  await page.until("document.querySelectorAll('.list li').length >= 500");
+  const last = "1203639" + "499".padStart(11, "0") + "@g.us";
+  await page.get(`document.querySelector("${entry(last)}").scrollIntoView()`);
+  await page.click(entry(last));
+  assert.equal(await page.text(".chathead h2"), "Group 500");
+  await page.picture("chats-500");
+  const took = await page.get("(() => { const from = performance.now(); app.emit(app.view); return performance.now() - from; })()");
+  console.log(`500 chats are drawn again in ${took.toFixed(1)} ms`);
+  await page.fill(".search input", "Group 499");
+  await page.until("document.querySelectorAll('.list li').length === 1");
+});
+
+inTab("older messages of a chat are shown when they are asked for", all.ready, async (page) => {
+  const trace = Array.from({ length: 400 }, (_, at) => ({ id: `3A${at}`, direction: "in", at: new Date(NOW - at * 60_000).toISOString(), state: "acked" }));
+  await page.get(`void (app.known["chats.trace"] = undefined, delete app.known["chats.trace"], app.trace = ${JSON.stringify(trace)}, app.answer = ({ args }) => app.trace.slice(0, args.limit))`);
+  await page.go("chats");
+  await page.until(`document.querySelector("${entry(FAMILY)}")`);
+  await page.click(entry(FAMILY));
+  const rows = ".detail .section li > button.row";
+  const older = ".detail .section li .btn.quiet";
+  const shown = async (count) => page.until(`document.querySelectorAll("${rows}").length === ${count}`);
+  await shown(8);
+  for (const count of [50, 200, 400]) {
+    await page.get(`[...document.querySelectorAll("${older}")].find((one) => one.innerText === "Show older ones").click()`);
+    await shown(count);
+  }
+  assert.equal(await page.get(`[...document.querySelectorAll("${older}")].some((one) => one.innerText === "Show older ones")`), false, "those are all");
+});
+
+inTab("a container tells what it works on, what it takes, and from which image", all.two_running_one_queued, async (page) => {
+  await page.look({ width: 1200, height: 800 });
+  await page.go("containers");
+  await page.until("document.querySelector('.runs .fold')");
+  assert.match(await page.text(".runs li:nth-of-type(2) .s"), /Does the task “.?Read yesterday’s messages/);
+  assert.match(await page.text(".runs li:nth-of-type(1) .load:nth-of-type(3)"), /148 MB/);
+  await page.click(".runs li:nth-of-type(2) .fold");
+  assert.match(await page.text(".mounts"), /nanoclaw-family-[\s\S]+\/workspace\/group/);
+  assert.match(await page.text("main"), /nanoclaw-agent:latest · 0a1b2c3d4e5f · made 3 days ago/);
+  await page.picture("containers-open-wide");
+  await page.look({ width: 480, height: 640, dark: true });
+  await page.picture("containers-open-narrow");
 });

@@ -60,13 +60,15 @@ pub enum Command {
     Chats {},
     /// The way of a message, by its WhatsApp id: `{id, chat, sender, direction: "in"|"out", state, steps: [{step, at, detail}]}`,
     /// with the texts that answer it; a sender has only what came in. With `chat`, a JID or a folder, instead: its newest
-    /// messages `[{id, direction, at, state}]`, the latest first.
+    /// messages `[{id, direction, at, state}]`, the latest first: 50, or as many as `limit` says, 1000 at most.
     #[serde(rename = "chats.trace")]
     ChatsTrace {
         #[serde(default)]
         id: Option<String>,
         #[serde(default)]
         chat: Option<String>,
+        #[serde(default)]
+        limit: Option<u32>,
     },
     /// Answers with `groups` of AppStatus.
     #[serde(rename = "groups.list")]

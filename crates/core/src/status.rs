@@ -110,19 +110,25 @@ pub enum EngineState {
     Starting,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
     pub state: ImageState,
+    /// What it goes by (AGENT_IMAGE).
+    pub name: String,
     /// Of the image that runs start from; `None` where there is none.
     pub id: Option<String>,
+    /// When it was made, where the engine says so.
+    #[serde(with = "millis_option")]
+    pub created_at: Option<Timestamp>,
     pub progress: Option<BuildProgress>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageState {
     Ready,
+    #[default]
     Missing,
     /// With an `id`, runs go on with the image that is there.
     Building,
@@ -163,6 +169,8 @@ pub struct RunStatus {
     pub group: String,
     pub chat: Jid,
     pub kind: RunKind,
+    /// What it was asked last, cut short: the task's words, or the chat's last message. Somebody's text.
+    pub about: Option<String>,
     pub state: RunState,
     #[serde(with = "millis")]
     pub started_at: Timestamp,
@@ -352,7 +360,7 @@ impl Facts {
 
     /// The image, as far as it is known and made.
     pub fn image_status(&self) -> ImageStatus {
-        self.engine.image.clone().with(&self.build)
+        ImageStatus { name: self.image.clone(), ..self.engine.image.clone() }.with(&self.build)
     }
 
     /// Why no run can start.

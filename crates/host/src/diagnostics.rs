@@ -109,7 +109,7 @@ fn without_secrets(value: &mut Value) {
         Value::Object(map) => {
             for (key, value) in map.iter_mut() {
                 match key.as_str() {
-                    "qr" | "pairingCode" | "login" | "pushName" | "account" if !value.is_null() => {
+                    "qr" | "pairingCode" | "login" | "pushName" | "account" | "about" if !value.is_null() => {
                         *value = "***".into()
                     }
                     _ => without_secrets(value),
@@ -178,8 +178,11 @@ mod tests {
         ] {
             assert_eq!(replace_word(text, "family", "chat-1"), expect);
         }
-        let mut status = json!({"whatsapp": {"qr": {"data": "2@x"}, "pairingCode": null, "pushName": "Ann"}, "at": 1});
+        let mut status = json!({"whatsapp": {"qr": {"data": "2@x"}, "pairingCode": null, "pushName": "Ann"}, "runs": [{"about": "hi"}], "at": 1});
         without_secrets(&mut status);
-        assert_eq!(status, json!({"whatsapp": {"qr": "***", "pairingCode": null, "pushName": "***"}, "at": 1}));
+        assert_eq!(
+            status,
+            json!({"whatsapp": {"qr": "***", "pairingCode": null, "pushName": "***"}, "runs": [{"about": "***"}], "at": 1})
+        );
     }
 }

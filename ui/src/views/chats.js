@@ -7,11 +7,13 @@
 import { avatar, buttonOf, empty, icon, markOf, row, section, strange } from "../components.js";
 import { h } from "../dom.js";
 import { answered, button, field, filled, iconButton, input, search, seg, told, toggle } from "../fields.js";
-import { CHATS, WORDS, ago } from "../words.js";
+import { CHATS, SETTINGS, WORDS, ago } from "../words.js";
 import { traceOf } from "./trace.js";
 
-/** Chats that are listed; more are found by searching. */
+/** Chats without the agent that are listed; more are found by searching. */
 const MOST = 200;
+/** Minutes that a run may be given at least and at most: what the app takes. */
+const LIMITS = [1, 1440];
 
 /** A chat as the list shows it. @typedef {{ jid: string, name: string, isGroup: boolean, lastActivity: string, group: GroupView | null, isOwn: boolean, twin: boolean }} Row */
 
@@ -30,8 +32,9 @@ export function chats(page, view) {
 export function rowsOf(view, known) {
   const { own, groups } = view.chats;
   const latest = new Map(known.map((chat) => [chat.jid, chat]));
+  const registered = new Set(groups.map((group) => group.jid));
   const listened = groups.map((group) => ({ ...latest.get(group.jid), jid: group.jid, name: group.chat.name, isGroup: group.chat.isGroup, group }));
-  const others = known.filter((chat) => !groups.some((group) => group.jid === chat.jid)).map((chat) => ({ ...chat, group: null }));
+  const others = known.filter((chat) => !registered.has(chat.jid)).map((chat) => ({ ...chat, group: null }));
   const rows = [...listened, ...others].map((chat) => ({ lastActivity: "", ...chat, isOwn: chat.jid === own, twin: false, name: chat.jid === own && !chat.group ? CHATS.own : plainName(chat) }));
   if (own && !rows.some((chat) => chat.isOwn)) rows.push({ jid: own, name: CHATS.own, isGroup: false, lastActivity: "", group: null, isOwn: true, twin: false });
   const count = new Map();
@@ -53,14 +56,14 @@ function list(page, view, rows, all) {
   const found = rows.filter((one) => !wanted || one.name.toLowerCase().includes(wanted) || one.jid.includes(wanted));
   const part = (/** @type {boolean} */ listened) => found.filter((one) => Boolean(one.group) === listened);
   const [listened, others] = [part(true), part(false)];
-  const block = (/** @type {string} */ title, /** @type {Row[]} */ of) => (of.length ? h("section", { key: title }, h("h2.listhead", null, title), h("ul", null, ...of.slice(0, MOST).map((one) => entry(page, one)))) : null);
+  const block = (/** @type {string} */ title, /** @type {Row[]} */ of) => (of.length ? h("section", { key: title }, h("h2.listhead", null, title), h("ul", null, ...of.map((one) => entry(page, one)))) : null);
   return [
     h("div.listtop", null, search(page, "chats.search", CHATS.search(rows.length))),
     h(
       "div.scroll",
       null,
       block(CHATS.listens(view.assistant), listened),
-      block(CHATS.others, others),
+      block(CHATS.others, others.slice(0, MOST)),
       others.length > MOST ? h("p.more.small.dim", null, CHATS.more(others.length - MOST)) : null,
       found.length || !wanted ? null : empty("search", { title: CHATS.noMatch, text: "" }),
       rows.length ? null : h("div", null, ...answered(all, () => [empty("chats", { title: CHATS.empty, text: CHATS.emptyText })])),
@@ -138,6 +141,7 @@ function listening(page, view, group) {
         ? h("form.row", { key: "trigger", onsubmit: trigger }, h("label.t.mid", { for: "trigger" }, CHATS.calledBy), h("div.end", null, input("trigger", { class: "mid", value: group.trigger, placeholder: group.usualTrigger, dir: "auto" }), button({ label: WORDS.save, busy: page.isDoing(setting(group.jid)) })))
         : null,
       row({ key: "folder", title: h("span.t", null, CHATS.folder), end: [h("span.mono.sel", null, `groups/${group.chat.folder}`), buttonOf(page, group.open, { icon: true })] }),
+      timeLimit(page, group, set),
       h("div.row.stack", { key: "trust" }, h("span.t", null, CHATS.trust), h("span.s", null, group.trust)),
     ),
     folders(page, group, set),
@@ -145,6 +149,24 @@ function listening(page, view, group) {
     group.isMain ? null : tools(page, view.chats.usualTools, group, set),
     h("div.btns", { key: "end" }, ...(group.moveMain ? [buttonOf(page, group.moveMain)] : []), ...(group.remove ? [buttonOf(page, group.remove)] : [])),
   ];
+}
+
+/** Typed in minutes, and refused where it stands. @param {Page} page @param {GroupView} group @param {(args: Record<string, unknown>) => Promise<any>} set @returns {Child} */
+function timeLimit(page, { jid, timeout }, set) {
+  const wrong = page.get(`chats.wrong-limit ${jid}`, null);
+  const keep = (/** @type {Event} */ event) => {
+    const typed = filled(event).limit.trim();
+    const minutes = Number(typed.replace(",", "."));
+    const isGood = typed === "" || (minutes >= LIMITS[0] && minutes <= LIMITS[1]);
+    page.set(`chats.wrong-limit ${jid}`, isGood ? null : typed);
+    if (isGood) void set({ timeout: Math.round(minutes * 60_000) });
+  };
+  return h(
+    "form.row",
+    { key: "limit", onsubmit: keep, novalidate: true },
+    h("div.mid", null, h("label.t", { for: "limit" }, CHATS.limit), h("div", { id: "limit-hint", class: wrong === null ? "s" : "err", role: wrong !== null && "alert" }, wrong === null ? CHATS.limitText : `${SETTINGS.cantBe(wrong)} ${SETTINGS.mustBe(CHATS.limitAllowed(LIMITS[0], LIMITS[1]))}`)),
+    h("div.end", null, input("limit", { class: "short", inputmode: "decimal", value: timeout === null ? "" : String(Number((timeout / 60_000).toFixed(2))), placeholder: CHATS.limitUsual }, wrong !== null), h("span.dim", null, CHATS.minutes), button({ label: WORDS.save, name: CHATS.keepLimit, busy: page.isDoing(setting(jid)) })),
+  );
 }
 
 /** @param {Page} page @param {GroupView} group @param {(args: Record<string, unknown>) => Promise<any>} set @returns {Child} */

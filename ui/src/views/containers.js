@@ -28,24 +28,26 @@ export function containers(page, view) {
 
 /** @param {Page} page @param {Run} run @returns {Child} */
 function runRow(page, run) {
-  const controls = [pill(run.state), h("span.num.age", null, age(run.startedAt, page.now)), buttonOf(page, run.restart, { icon: true }), buttonOf(page, run.stop, { icon: true })];
+  /** @type {string[]} */
+  const opened = page.get("containers.open", []);
+  const open = opened.includes(run.id);
+  const fold = { type: "button", "aria-expanded": open ? "true" : "false", "aria-label": WORDS.folders(run.chat.name), title: WORDS.folders(run.chat.name), onclick: () => page.set("containers.open", open ? opened.filter((id) => id !== run.id) : [...opened, run.id]) };
+  const load = (/** @type {string} */ what, /** @type {string | null} */ value) => h("span.num.load", { title: what }, value ? h("span.sr", null, `${what} `) : null, value);
+  const controls = [pill(run.state), load(WORDS.cpu, run.cpu), load(WORDS.memory, run.memory), h("span.num.age", null, age(run.startedAt, page.now)), h("button.ib.fold", fold, h("span.chev", { class: open && "open" }, icon("more", 14))), buttonOf(page, run.restart, { icon: true }), buttonOf(page, run.stop, { icon: true })];
+  const text = [pillWhenNarrow(run.state), h("span.when-wide.trunc", { dir: "auto", title: run.text }, run.text)];
+  return h("li", { key: run.id }, row({ lead: avatar(run.chat), title: strange(run.chat.name, "t"), text, end: controls }), open ? inside(run) : null);
+}
+
+/** @param {Run} run @returns {Child} */
+function inside(run) {
   const line = (/** @type {string} */ key, /** @type {Child[]} */ ...value) => h("div", { key }, ...value);
+  const load = [run.cpu && `${WORDS.cpu} ${run.cpu}`, run.memory && `${WORDS.memory} ${run.memory}`].filter(Boolean).join(", ");
   return h(
-    "li",
-    { key: run.id },
-    row({ lead: avatar(run.chat), title: strange(run.chat.name, "t"), text: [pillWhenNarrow(run.state), h("span.when-wide", null, run.text)], end: controls }),
-    h(
-      "details.more.within",
-      null,
-      h("summary", null, icon("more", 12), WORDS.folders, run.load ? h("span.num", null, ` · ${run.load}`) : null),
-      h("p.when-narrow", null, run.text),
-      h(
-        "dl.mounts",
-        null,
-        line("name", h("dt", null, WORDS.container), h("dd.mono.sel", null, run.container)),
-        ...run.mounts.map((mount) => line(mount.container, h("dt.mono.sel", null, mount.host), h("dd", null, h("span.mono.sel", null, mount.container), `, ${mount.access}`))),
-      ),
-    ),
+    "dl.mounts",
+    { key: "inside" },
+    line("works", h("dt", null, WORDS.works), h("dd.wrap", { dir: "auto" }, run.text, load ? h("span.load-narrow.num", null, ` · ${load}`) : null)),
+    line("name", h("dt", null, WORDS.container), h("dd.mono.sel", null, run.container)),
+    ...run.mounts.map((mount) => line(mount.container, h("dt.mono.sel", null, mount.host), h("dd", null, h("span.mono.sel", null, mount.container), `, ${mount.access}`))),
   );
 }
 

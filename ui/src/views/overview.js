@@ -48,15 +48,15 @@ function unfinished(page, view) {
 export function vitalRow(page, vital, button = null) {
   const text = said(vital.text, page.now);
   const title = h("span.t", null, vital.title);
-  const inner = { key: vital.title, lead: markOf(vital.mark, 18), title, text: h("span", { dir: "auto", title: text }, text) };
   const to = vital.page;
+  const inner = { key: vital.title, lead: markOf(vital.mark, 18), title, text: h(to === null ? "span.wrap" : "span", { dir: "auto", title: text }, text) };
   if (to === null) return row({ ...inner, end: button ? [buttonOf(page, button)] : [] });
   return row({ ...inner, tag: "button", attrs: { type: "button", onclick: () => page.go(to) }, end: [h("span.chev", null, icon("more", 14))] });
 }
 
 /** @param {Page} page @param {Run} run @returns {Child} */
 function runRow(page, run) {
-  const text = [pillWhenNarrow(run.state), h("span.when-wide", null, `${run.text} · `), h("span.num", null, age(run.startedAt, page.now))];
+  const text = [pillWhenNarrow(run.state), h("span.when-wide.trunc", { dir: "auto", title: run.text }, run.text), h("span.num", null, `· ${age(run.startedAt, page.now)}`)];
   return row({ key: run.id, tag: "li", lead: avatar(run.chat), title: strange(run.chat.name, "t"), text, end: [pill(run.state), buttonOf(page, run.stop, { icon: true })] });
 }
 

@@ -5,11 +5,11 @@
 
 import { empty, icon, section } from "../components.js";
 import { h } from "../dom.js";
-import { answered } from "../fields.js";
+import { answered, button } from "../fields.js";
 import { TRACE, ago, exact } from "../words.js";
 
-/** Messages that are listed. */
-const MOST = 8;
+/** Messages that are listed at first, and how many more are asked for each time; the app gives no more than the last. */
+const MOST = [8, 50, 200, 1000];
 const TROUBLE = new Set(["failed", "retried", "parked", "stopped"]);
 
 /** @typedef {{ id: string, direction: "in" | "out", at: string, state: string }} Entry */
@@ -17,8 +17,18 @@ const TROUBLE = new Set(["failed", "retried", "parked", "stopped"]);
 
 /** @param {Page} page @param {string} chat @returns {Child} */
 export function traceOf(page, chat) {
-  const list = (/** @type {Entry[]} */ all) => [all.length ? h("ul.card", { key: "list" }, ...all.slice(0, MOST).map((one) => entry(page, one))) : h("div.card", { key: "none" }, empty("chats", { title: TRACE.none, text: "" }))];
-  return section(TRACE.title, TRACE.hint, ...answered(page.ask("chats.trace", { chat }), list));
+  const size = page.get(`trace.size ${chat}`, 0);
+  // One more than is shown tells whether there are any.
+  const ask = (/** @type {number} */ of) => page.ask("chats.trace", { chat, limit: MOST[of] + 1 });
+  const answer = ask(size);
+  // Those that are there stay until the others are.
+  const known = answer.value === null && !answer.trouble && size > 0 ? ask(size - 1) : answer;
+  const list = (/** @type {Entry[]} */ all) => {
+    const older = all.length > MOST[size] && size + 1 < MOST.length;
+    const more = older ? h("li", { key: "older" }, h("div.row", null, button({ label: TRACE.older, look: "quiet", picture: "plus", press: () => page.set(`trace.size ${chat}`, size + 1) }))) : null;
+    return [all.length ? h("ul.card", { key: "list" }, ...[...all.slice(0, MOST[size]).map((one) => entry(page, one)), more].filter(Boolean)) : h("div.card", { key: "none" }, empty("chats", { title: TRACE.none, text: "" }))];
+  };
+  return section(TRACE.title, TRACE.hint, ...answered(known, list));
 }
 
 /** @param {Page} page @param {Entry} one @returns {Child} */

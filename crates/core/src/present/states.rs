@@ -134,7 +134,7 @@ fn ready() -> Facts {
         groups: vec![
             group("4915110000001@s.whatsapp.net", "You and Andy", "main"),
             group("120363000000000001@g.us", "Family 👨‍👩‍👧‍👦", "family"),
-            group("120363000000000002@g.us", "Ops on call", "ops"),
+            Group { timeout: Some(90 * 60_000), ..group("120363000000000002@g.us", "Ops on call", "ops") },
         ],
         scheduler: SchedulerStatus {
             state: SchedulerState::Running,
@@ -258,7 +258,7 @@ fn docker_down(facts: &mut Facts) {
         name: None,
         version: None,
         socket: None,
-        image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
+        image: ImageStatus::default(),
     };
     facts.can_start_engine = true;
     facts.queue = vec![queued("family", 1)];
@@ -400,7 +400,8 @@ fn sign_in(whoami: Whoami) -> SignInStatus {
 
 fn image(state: ImageState) -> ImageStatus {
     let id = (state != ImageState::Missing).then(|| "sha256:0a1b2c3d4e5f".to_owned());
-    ImageStatus { state, id, progress: None }
+    let created_at = id.as_ref().map(|_| NOW - SignedDuration::from_hours(75));
+    ImageStatus { state, id, created_at, ..ImageStatus::default() }
 }
 
 #[allow(clippy::expect_used, reason = "the folders here are good")]
@@ -423,6 +424,13 @@ fn run(facts: &Facts, folder: &str, kind: RunKind, state: RunState, seconds: i64
         group: folder.to_owned(),
         chat: chat.unwrap_or_else(|| Jid::new("120363000000000099@g.us")),
         kind,
+        about: match kind {
+            RunKind::Messages => {
+                Some("@Andy what do we still need for the weekend, and who brings the tent?".to_owned())
+            }
+            RunKind::Task => Some("Read yesterday\u{2019}s messages and list what is still open".to_owned()),
+            RunKind::KeptWarm => None,
+        },
         state,
         started_at,
         last_result_at: (state == RunState::Idle).then(|| NOW - SignedDuration::from_secs(30)),

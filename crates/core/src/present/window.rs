@@ -251,7 +251,8 @@ fn about(status: &AppStatus) -> AboutView {
         (Some(name), None) => clean(name),
         (None, _) => "not found".to_owned(),
     };
-    let image = status.engine.image.id.as_deref().map(|id| id.trim_start_matches("sha256:").chars().take(12).collect());
+    let image = &status.engine.image;
+    let image = containers::short_id(image).map(|id| format!("{} ({id})", clean(&image.name)));
     AboutView {
         text: "An agent on WhatsApp, from the menu bar.".into(),
         facts: vec![

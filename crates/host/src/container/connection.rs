@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use bollard::{Docker, errors::Error, query_parameters::EventsOptionsBuilder};
 use futures_util::StreamExt;
-use nanoclaw_core::status::{EngineState, EngineStatus, ImageState, ImageStatus};
+use nanoclaw_core::status::{EngineState, EngineStatus, ImageStatus};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -55,7 +55,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(edge: Edge, reach: watch::Sender<Reach>) -> Self {
-        let image = ImageStatus { state: ImageState::Missing, id: None, progress: None };
+        let image = ImageStatus::default();
         Connection { edge, reach, told: None, image }
     }
 

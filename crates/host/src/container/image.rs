@@ -21,7 +21,7 @@ use nanoclaw_core::{
     image::{self, BuildFailure},
     problem::Trouble,
     settings::Settings,
-    status::{BuildProgress, ImageState, ImageStatus},
+    status::{BuildProgress, ImageStatus},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -161,15 +161,22 @@ fn lost(error: &Error, log: &mut Log) -> Trouble {
 /// # Errors
 /// When the engine doesn't answer as it should.
 pub(super) async fn look(docker: &Docker, name: &str) -> Result<ImageStatus, Error> {
-    let (state, id) = match docker.inspect_image(name).await {
+    match docker.inspect_image(name).await {
         Ok(found) => {
             let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
-            (image::age(&labels, nanoclaw_context::LABEL, IDENTITY, nanoclaw_protocol::VERSION), found.id)
+            Ok(ImageStatus {
+                state: image::age(&labels, nanoclaw_context::LABEL, IDENTITY, nanoclaw_protocol::VERSION),
+                name: name.to_owned(),
+                id: found.id,
+                created_at: found.created.and_then(|at| at.parse().ok()),
+                progress: None,
+            })
         }
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => (ImageState::Missing, None),
-        Err(error) => return Err(error),
-    };
-    Ok(ImageStatus { state, id, progress: None })
+        Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
+            Ok(ImageStatus { name: name.to_owned(), ..ImageStatus::default() })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The same for those without an orchestrator.

@@ -89,7 +89,7 @@ fn status(runner: Option<&Path>) -> EngineStatus {
         name: Some("This computer".to_owned()),
         version: None,
         socket: None,
-        image: ImageStatus { state, id: runner.map(|path| path.display().to_string()), progress: None },
+        image: ImageStatus { state, id: runner.map(|path| path.display().to_string()), ..ImageStatus::default() },
     }
 }
 

@@ -61,7 +61,7 @@ impl State {
                 done()
             }
             Command::Chats {} => json_of(&self.kept(self.store.read(chats::list).await)?),
-            Command::ChatsTrace { id, chat } => self.trace(id, chat).await,
+            Command::ChatsTrace { id, chat, limit } => self.trace(id, chat, limit).await,
             Command::GroupsList {} => json_of(&self.groups.values().map(GroupStatus::from).collect::<Vec<_>>()),
             Command::GroupsRegister(registration) => self.register(registration).await,
             Command::GroupsSet { target, trigger, requires_trigger, mounts, timeout, tools, default_tools } => {
@@ -174,14 +174,14 @@ impl State {
         json_of(&shown)
     }
 
-    async fn trace(&self, id: Option<String>, chat: Option<String>) -> Answer {
+    async fn trace(&self, id: Option<String>, chat: Option<String>, limit: Option<u32>) -> Answer {
         let under_way = UnderWay {
             sent: self.in_flight.values().cloned().collect(),
             queued: self.queued.values().flatten().map(|(seq, at)| (*seq, *at)).collect(),
         };
         if let Some(chat) = chat {
             let jid = self.group_named(&chat).map_or_else(|_| Jid::new(chat.clone()), |group| group.jid.clone());
-            return json_of(&self.kept(self.store.read(move |db| trace::newest(db, &jid, &under_way)).await)?);
+            return json_of(&self.kept(self.store.read(move |db| trace::newest(db, &jid, limit, &under_way)).await)?);
         }
         let id = id.unwrap_or_default();
         let wanted = id.clone();

@@ -73,6 +73,7 @@ impl State {
             group: run.folder.to_string(),
             chat: run.chat.clone(),
             kind: run.clock.kind,
+            about: run.about.clone(),
             state: match self.queue.run_state(id) {
                 Some(state) if run.is_up => state,
                 Some(RunState::Stopping) | None => RunState::Stopping,

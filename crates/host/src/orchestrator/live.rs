@@ -26,6 +26,8 @@ pub(super) struct LiveRun {
     pub container: String,
     pub mounts: Vec<Mount>,
     pub clock: Clock,
+    /// What it was asked last, cut short.
+    pub about: Option<String>,
     /// The container runs.
     pub is_up: bool,
     /// Turns that have no result yet.
@@ -134,6 +136,17 @@ fn not_started(reason: &str) -> Failure {
     }
 }
 
+/// Enough of a text to know it by, on one line.
+pub(super) fn short(text: &str) -> String {
+    const MOST: usize = 160;
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(MOST) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
 /// When a run was decided on: what its id, its container and its log are named by.
 pub(super) fn stamp_of(run: &str) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(run.rsplit_once('-')?.1.parse().ok()?).ok()
@@ -174,6 +187,13 @@ mod tests {
             let told = not_started(reason).text;
             assert!(told.contains(expect) && !told.contains("ann") && told.matches(". ").count() == 1, "{told}");
         }
+    }
+
+    #[test]
+    fn a_long_text_is_known_by_its_beginning() {
+        assert_eq!(short(" @Andy what\n is  open? "), "@Andy what is open?");
+        let long = short(&"é ".repeat(1000));
+        assert!(long.chars().count() == 161 && long.ends_with('…'), "{long}");
     }
 
     #[test]

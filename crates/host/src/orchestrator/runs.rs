@@ -18,7 +18,7 @@ use nanoclaw_protocol::{Cause, FollowUp, Output, Request, Status};
 use super::{
     GRACE, State,
     ends::NOT_PREPARED,
-    live::{LiveRun, Measured, Stopped, container_name, stamp_of},
+    live::{LiveRun, Measured, Stopped, container_name, short, stamp_of},
     now,
     tasks::{TaskOfRun, ran_of},
 };
@@ -130,6 +130,8 @@ impl State {
             (None, Some(task)) => (Some(0), task.prompt.clone()),
             (None, None) => (None, String::new()),
         };
+        let asked = given.as_ref().and_then(|given| given.messages.last()).map(|message| &message.content);
+        let about = asked.or(task.as_ref().map(|task| &task.prompt)).map(|text| short(text));
         let started_at = now();
         let mounts = self.mounts(&group).await;
         self.check_kiro_files();
@@ -173,6 +175,7 @@ impl State {
                 limits: Limits::of(&group, &self.settings),
                 closing_at: None,
             },
+            about,
             is_up: false,
             open: turn.into_iter().collect(),
             failure: None,
@@ -243,6 +246,7 @@ impl State {
             return Ok(live.open.is_empty().then(|| Event::Idle(run.clone())));
         };
         live.open.push(given.turn);
+        live.about = given.messages.last().map(|message| short(&message.content));
         let text = prompt::format(&given.messages, &self.settings.zone);
         let follow_up = FollowUp::Message { turn: given.turn, text };
         self.send_engine(ToEngine::Write { run: run.clone(), follow_up });

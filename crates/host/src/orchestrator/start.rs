@@ -15,7 +15,7 @@ use nanoclaw_core::{
     problem::Trouble,
     queue::{Event, Queue},
     settings::{Runtime, Settings},
-    status::{EngineState, EngineStatus, ImageState, ImageStatus, KiroStatus, Wanted},
+    status::{EngineState, EngineStatus, ImageStatus, KiroStatus, Wanted},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -244,7 +244,7 @@ fn unknown_engine() -> EngineStatus {
         name: None,
         version: None,
         socket: None,
-        image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
+        image: ImageStatus::default(),
     }
 }
 

@@ -18,6 +18,8 @@ use serde::Serialize;
 const MESSAGES: Seq = 10_000;
 /// So many are listed.
 const LISTED: u32 = 50;
+/// And at most.
+const MOST_LISTED: u32 = 1000;
 /// So many steps of a message are kept at each hand-over, the newest ones, and how it arrived.
 pub const STEPS: usize = 30;
 
@@ -308,7 +310,8 @@ fn steps_out(connection: &Connection, id: &str, under_way: &UnderWay) -> Result<
 ///
 /// # Errors
 /// What SQLite says.
-pub fn newest(connection: &Connection, chat: &Jid, under_way: &UnderWay) -> Result<Vec<Entry>> {
+pub fn newest(connection: &Connection, chat: &Jid, limit: Option<u32>, under_way: &UnderWay) -> Result<Vec<Entry>> {
+    let limit = limit.unwrap_or(LISTED).min(MOST_LISTED);
     let mut statement = connection.prepare_cached(
         "SELECT * FROM (
              SELECT id, 'in', coalesce((SELECT at FROM trace WHERE message = seq ORDER BY rowid LIMIT 1), timestamp) AS at,
@@ -319,7 +322,7 @@ pub fn newest(connection: &Connection, chat: &Jid, under_way: &UnderWay) -> Resu
              WHERE chat_jid = ?1 AND seq > (SELECT max(seq) FROM outbox) - ?3 ORDER BY seq DESC LIMIT ?2)
          ORDER BY 3 DESC LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![chat.as_str(), LISTED, MESSAGES], |row| {
+    let rows = statement.query_map(params![chat.as_str(), limit, MESSAGES], |row| {
         let direction = if row.get::<_, String>(1)? == "in" { Direction::In } else { Direction::Out };
         let (id, at, kept): (String, _, String) = (row.get(0)?, row.get(2)?, row.get(3)?);
         let state = match direction {
@@ -399,7 +402,7 @@ mod tests {
         let sent = UnderWay { sent: [("3EB0".into(), at(5))].into(), ..UnderWay::default() };
         let way = path(&db, "A", &sent).unwrap().unwrap();
         assert_eq!((way.state.as_str(), way.steps.len()), ("sent", until_outbox.len() + 1), "no ack yet");
-        assert_eq!(newest(&db, &alice(), &sent).unwrap()[0].state, "sent");
+        assert_eq!(newest(&db, &alice(), None, &sent).unwrap()[0].state, "sent");
         outbox::acked(&db, "3EB0", Some(at(5)), at(6)).unwrap();
         assert_eq!(steps(&db, "A"), [&until_outbox[..], &["sent", "acked"]].concat());
 
@@ -411,12 +414,13 @@ mod tests {
         assert_eq!((answer.direction, answer.sender, steps(&db, "3EB0").len()), (Direction::Out, None, 3));
         assert_eq!(path(&db, "nobody's", &UnderWay::default()).unwrap(), None);
 
-        let listed: Vec<_> = newest(&db, &alice(), &UnderWay::default())
+        let listed: Vec<_> = newest(&db, &alice(), None, &UnderWay::default())
             .unwrap()
             .into_iter()
             .map(|entry| (entry.id, entry.state))
             .collect();
         assert_eq!(listed, [("3EB0".into(), "acked".into()), ("A".into(), "outbox".into())]);
+        assert_eq!(newest(&db, &alice(), Some(1), &UnderWay::default()).unwrap().len(), 1);
         let all = serde_json::to_string(&(way, answer.id)).unwrap();
         assert!(!all.contains("hello"), "no text is in it: {all}");
     }
@@ -432,7 +436,7 @@ mod tests {
             step.into_iter().for_each(|step| take(&db, [seq], step, at(3), None).unwrap());
             let way = path(&db, "A", &waits).unwrap().unwrap();
             assert_eq!(
-                (way.state.as_str(), newest(&db, &alice(), &waits).unwrap()[0].state.as_str()),
+                (way.state.as_str(), newest(&db, &alice(), None, &waits).unwrap()[0].state.as_str()),
                 (expect, expect)
             );
         }
@@ -481,7 +485,7 @@ mod tests {
         let kept: u64 = db.query_row("SELECT count(*) FROM trace", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, 2);
         assert_eq!(path(&db, "first", &UnderWay::default()).unwrap(), None);
-        assert_eq!(newest(&db, &alice(), &UnderWay::default()).unwrap().last().unwrap().state, "forgotten");
+        assert_eq!(newest(&db, &alice(), None, &UnderWay::default()).unwrap().last().unwrap().state, "forgotten");
     }
 
     #[test]
@@ -523,7 +527,7 @@ mod tests {
         assert_eq!(messages::unseen(&db, &alice(), 0, &Trigger::any()).unwrap().len(), 1);
         assert_eq!(steps(&db, "3EB0"), ["outbox"]);
         let states: Vec<_> =
-            newest(&db, &alice(), &UnderWay::default()).unwrap().into_iter().map(|entry| entry.state).collect();
+            newest(&db, &alice(), None, &UnderWay::default()).unwrap().into_iter().map(|entry| entry.state).collect();
         assert_eq!(states, ["queued", "forgotten"]);
         assert_eq!(path(&db, "A", &UnderWay::default()).unwrap(), None);
     }

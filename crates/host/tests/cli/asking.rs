@@ -198,6 +198,7 @@ async fn the_way_of_a_message() {
     let of = |id: Option<&str>, chat: Option<&str>| Command::ChatsTrace {
         id: id.map(str::to_owned),
         chat: chat.map(str::to_owned),
+        limit: None,
     };
     let rows = |told: &Ended| -> Vec<String> {
         told.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()

@@ -8,8 +8,8 @@ use nanoclaw_core::{
     link::Link,
     settings::{KiroMode, Runtime},
     status::{
-        AppStatus, EngineState, EngineStatus, Facts, ImageState, ImageStatus, KiroStatus, SchedulerState,
-        SchedulerStatus, SignInStatus, Wanted,
+        AppStatus, EngineState, EngineStatus, Facts, ImageStatus, KiroStatus, SchedulerState, SchedulerStatus,
+        SignInStatus, Wanted,
     },
 };
 use nanoclaw_host::{
@@ -45,7 +45,7 @@ pub fn facts() -> Facts {
             name: None,
             version: None,
             socket: None,
-            image: ImageStatus { state: ImageState::Missing, id: None, progress: None },
+            image: ImageStatus::default(),
         },
         can_start_engine: false,
         image: "nanoclaw-agent:latest".into(),

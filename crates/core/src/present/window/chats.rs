@@ -48,6 +48,7 @@ fn of_group(status: &AppStatus, group: &GroupStatus) -> GroupView {
         trigger: group.trigger.as_deref().map(clean).unwrap_or_default(),
         usual_trigger: format!("@{name}"),
         requires_trigger: group.requires_trigger,
+        timeout: group.timeout,
         trust: if group.is_main {
             format!("{name} may do everything here: act for all chats, plan their tasks, write in the shared folders.")
         } else {

@@ -15,7 +15,8 @@ use crate::{
     present::words::memory,
     problem::Problem,
     status::{
-        AppStatus, EngineState, GroupStatus, ImageState, QueueStatus, RunKind, RunState, RunStatus, Wanted, rfc3339,
+        AppStatus, EngineState, GroupStatus, ImageState, ImageStatus, QueueStatus, RunKind, RunState, RunStatus,
+        Wanted, rfc3339,
     },
 };
 
@@ -163,10 +164,13 @@ fn of_run(status: &AppStatus, run: &RunStatus) -> Run {
         RunState::Idle => (Mark::Off, "Ready to go on"),
         RunState::Stopping => (Mark::Busy, "Stopping"),
     };
-    let text = match run.kind {
-        RunKind::Messages => "Answers messages",
-        RunKind::Task => "Does a planned task",
-        RunKind::KeptWarm => "Started by hand",
+    let about = run.about.as_deref().map(quoted).filter(|_| run.state != RunState::Idle);
+    let text = match (run.kind, about) {
+        (RunKind::Task, None) => "Does a planned task".to_owned(),
+        (RunKind::Task, Some(about)) => format!("Does the task {about}"),
+        (_, Some(about)) => format!("Answers {about}"),
+        (RunKind::Messages, None) => "Answers messages".to_owned(),
+        (RunKind::KeptWarm, None) => "Started by hand".to_owned(),
     };
     let busy = match run.state {
         // Nobody has asked it anything yet.
@@ -188,24 +192,16 @@ fn of_run(status: &AppStatus, run: &RunStatus) -> Run {
     Run {
         id: run.id.clone(),
         state: State { mark, word: word.to_owned() },
-        text: text.to_owned(),
+        text,
         container: run.container.clone(),
         started_at: rfc3339(run.started_at),
-        load: load(run),
+        memory: run.memory_bytes.map(memory),
+        cpu: run.cpu_percent.map(|percent| format!("{percent:.0} %")),
         mounts: run.mounts.iter().map(folder).collect(),
         restart: act("Restart", "containers.restart", Look::Plain, None),
         stop: act("Stop", "containers.stop", Look::Danger, busy.then_some(lost)),
         chat,
     }
-}
-
-/// What its container takes of this computer, where somebody looks.
-fn load(run: &RunStatus) -> Option<String> {
-    let memory = memory(run.memory_bytes?);
-    Some(match run.cpu_percent {
-        Some(percent) => format!("{memory}, {percent:.0} % CPU"),
-        None => memory,
-    })
 }
 
 fn folder(mount: &crate::mounts::Mount) -> Folder {
@@ -321,7 +317,7 @@ fn place(status: &AppStatus) -> Vec<Vital> {
     if runs_on_host(status) || matches!(engine.state, EngineState::Absent | EngineState::Forbidden) {
         return Vec::new();
     }
-    let row = |title: String, mark, text: &str| Vital { title, mark, text: text.into(), page: None };
+    let row = |title: String, mark, text: Line| Vital { title, mark, text, page: None };
     let name = engine.name.as_deref().map_or("Docker".to_owned(), clean);
     let title = match engine.version.as_deref().map(clean) {
         Some(version) => format!("{name} {version}"),
@@ -338,5 +334,17 @@ fn place(status: &AppStatus) -> Vec<Vital> {
         ImageState::Failed => (Mark::NeedsYou, "Not built"),
         ImageState::Stale => (Mark::Note, "Older than this NanoClaw"),
     };
-    vec![row(title, mark, word), row("Agent image".to_owned(), image, said)]
+    vec![row(title, mark, word.into()), row("Agent image".to_owned(), image, of_image(&engine.image, said))]
+}
+
+/// How the image is, which one that is, and how old.
+fn of_image(image: &ImageStatus, said: &str) -> Line {
+    let Some(id) = short_id(image) else { return said.into() };
+    let known = format!("{said} · {} · {id}", clean(&image.name));
+    image.created_at.map_or(known.as_str().into(), |at| Line::at(format!("{known} · made {{ago}}"), at))
+}
+
+/// As engines show it.
+pub(super) fn short_id(image: &ImageStatus) -> Option<String> {
+    Some(image.id.as_deref()?.trim_start_matches("sha256:").chars().take(12).collect())
 }

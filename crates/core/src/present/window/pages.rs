@@ -129,6 +129,9 @@ pub struct GroupView {
     pub trigger: String,
     pub usual_trigger: String,
     pub requires_trigger: bool,
+    /// The longest that a run of it may take without a result, in milliseconds; `None` for what the settings say.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub timeout: Option<u64>,
     /// What its agent may do.
     pub trust: String,
     pub mounts: Vec<ExtraMount>,

@@ -100,7 +100,7 @@ pub struct Tab {
 }
 
 /// A sentence. Where `at` is set, the page puts a time in words that go on by themselves in the place of `{in}` (in 12 s),
-/// or `{when}` (today at 13:00).
+/// `{when}` (today at 13:00) or `{ago}` (3 days ago).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Line {
@@ -326,7 +326,8 @@ pub struct Run {
     pub container: String,
     pub started_at: String,
     /// What its container takes of this computer, while the page asks for it.
-    pub load: Option<String>,
+    pub memory: Option<String>,
+    pub cpu: Option<String>,
     pub mounts: Vec<Folder>,
     pub restart: Button,
     pub stop: Button,

@@ -202,6 +202,9 @@ pub enum ChatsWords {
         /// List a registered chat's newest messages
         #[arg(long, value_name = "JID-OR-FOLDER", conflicts_with = "id")]
         chat: Option<String>,
+        /// How many, instead of 50
+        #[arg(long, value_name = "NUMBER", requires = "chat", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: Option<u32>,
     },
 }
 

@@ -89,7 +89,7 @@ fn command(words: Words) -> Result<Command, Failure> {
             Command::WhatsappRemoveBackup { name, yes }
         }
         Words::Chats { words: None } => Command::Chats {},
-        Words::Chats { words: Some(ChatsWords::Trace { id, chat }) } => Command::ChatsTrace { id, chat },
+        Words::Chats { words: Some(ChatsWords::Trace { id, chat, limit }) } => Command::ChatsTrace { id, chat, limit },
         Words::Groups { words: GroupsWords::List } => Command::GroupsList {},
         Words::Groups { words: GroupsWords::Register { jid, name, folder, trigger, no_trigger, container } } => {
             let ContainerSettings { mount: mounts, timeout, tool } = container;

@@ -65,7 +65,7 @@ impl World {
             move |db: &store::Transaction<'_>| kept.iter().try_for_each(|group| store::groups::add(db, group, now()));
         world.state.store.write(keep).await.unwrap();
         world.state.take_groups(groups).await;
-        let image = ImageStatus { state: ImageState::Ready, id: Some("1".to_owned()), progress: None };
+        let image = ImageStatus { state: ImageState::Ready, id: Some("1".to_owned()), ..ImageStatus::default() };
         world.state.engine = EngineStatus { state: EngineState::Ready, name: None, version: None, socket: None, image };
         world.state.tell_ready().await;
         world

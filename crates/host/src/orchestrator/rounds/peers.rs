@@ -293,7 +293,7 @@ impl Agents {
 }
 
 fn engine(state: EngineState) -> EngineStatus {
-    let image = ImageStatus { state: ImageState::Ready, id: Some("1".to_owned()), progress: None };
+    let image = ImageStatus { state: ImageState::Ready, id: Some("1".to_owned()), ..ImageStatus::default() };
     EngineStatus { state, name: None, version: None, socket: None, image }
 }
 
