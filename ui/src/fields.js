@@ -6,17 +6,17 @@
 /** @import { Child } from "./dom.js" */
 
 import { PATIENCE_MS } from "./answers.js";
-import { icon, markOf } from "./components.js";
+import { icon, markOf, sentence } from "./components.js";
 import { h } from "./dom.js";
 import { WORDS } from "./words.js";
 
-/** What is wrong, in a sentence or two. @param {Trouble} trouble */
-export const told = (trouble) => `${trouble.message} ${trouble.cure}`.trim();
+/** What is wrong, in a sentence or two. @param {Trouble} trouble @returns {Child[]} */
+export const told = (trouble) => sentence(`${trouble.message} ${trouble.cure}`.trim(), 0);
 
-/** An input with its label; `id` is the input's. @param {{ id: string, label: string, hint?: Child, trouble?: string | null }} of @param {Child} input @returns {Child} */
+/** An input with its label; `id` is the input's. @param {{ id: string, label: string, hint?: Child, trouble?: Child[] | null }} of @param {Child} input @returns {Child} */
 export function field({ id, label, hint, trouble }, input) {
   const note = trouble ?? hint;
-  return h("div.field", { key: id }, h("label", { for: id }, label), input, note ? h("span", { id: `${id}-hint`, class: trouble ? "err" : "hint", role: trouble && "alert" }, note) : null);
+  return h("div.field", { key: id }, h("label", { for: id }, label), input, note ? h("span", { id: `${id}-hint`, class: trouble ? "err" : "hint", role: trouble && "alert" }, ...[note].flat()) : null);
 }
 
 /** @param {string} id @param {Record<string, any>} [attrs] @param {boolean} [wrong] @returns {Child} */
@@ -83,10 +83,15 @@ export function copyable(page, text) {
   return h("div.codeline", null, h("span.mono.sel", null, text), iconButton("copy", WORDS.copy, () => page.copy(text)));
 }
 
+/** What is wrong with a whole part of a page. @param {string} message @param {string} cure @returns {Child} */
+export function wrong(message, cure) {
+  return h("div.banner.note", { key: "trouble", role: "alert" }, markOf("note"), h("div.mid", null, h("b", { dir: "auto" }, ...sentence(message, 0)), h("p", { dir: "auto" }, ...sentence(cure, 0))));
+}
+
 /** What is drawn of an answer: nothing for a moment, then that it is on its way, then itself or what is wrong. @param {Answer} answer @param {(value: any) => Child[]} draw @returns {Child[]} */
 export function answered(answer, draw) {
   if (answer.value !== null) return draw(answer.value);
-  if (answer.trouble) return [h("div.banner.note", { key: "trouble", role: "alert" }, markOf("note"), h("div.mid", null, h("b", null, answer.trouble.message), h("p", null, answer.trouble.cure)))];
+  if (answer.trouble) return [wrong(answer.trouble.message, answer.trouble.cure)];
   if (performance.now() - answer.since < PATIENCE_MS) return [];
   const line = (/** @type {number} */ at) => h("div.row", { key: `${at}` }, h("span.av.blank"), h("div.mid", null, h("div.skel"), h("div.skel.thin")));
   return [h("div.card", { key: "loading", "aria-busy": "true" }, h("span.sr", { role: "status" }, WORDS.loading), ...[1, 2, 3, 4].map(line))];

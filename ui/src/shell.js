@@ -5,7 +5,7 @@
 /** @import { Child } from "./dom.js" */
 /** @import { View } from "./views.js" */
 
-import { buttonOf, icon, markOf } from "./components.js";
+import { buttonOf, icon, markOf, sentence } from "./components.js";
 import { h } from "./dom.js";
 import { WORDS } from "./words.js";
 
@@ -75,7 +75,7 @@ export function toastList(toasts, close) {
       "div.toast",
       { key: toast.key, class: toast.mark && "stays", role: toast.mark ? "alert" : "status" },
       toast.mark ? markOf(toast.mark) : null,
-      h("div.mid", null, h("b", { dir: "auto" }, toast.title), toast.text ? h("p", { dir: "auto" }, toast.text) : null),
+      h("div.mid", null, h("b", { dir: "auto" }, ...sentence(toast.title, 0)), toast.text ? h("p", { dir: "auto" }, ...sentence(toast.text, 0)) : null),
       toast.mark ? h("button.ib", { type: "button", "aria-label": WORDS.close, title: WORDS.close, onclick: () => close(toast) }, icon("close")) : null,
     ),
   );

@@ -88,5 +88,13 @@ export async function answers() {
 /** Nothing there yet. */
 export const NOTHING = { chats: [], "tasks.list": [], "tasks.history": [], "logs.tail": { path: "", from: 0, end: 0, text: "" } };
 
-/** More than fits. */
+/** More than fits: chats to choose from. */
 export const MANY = { chats: Array.from({ length: 400 }, (_, at) => chat(`1203630000${String(at + 1).padStart(8, "0")}@g.us`, `Group ${at + 1}`, at, at < 200)) };
+
+/** More than fits: as many containers at work, each for a chat of its own. */
+export function many(view, count) {
+  const { running } = view.containers;
+  const { groups } = view.chats;
+  const copy = (_, at) => ({ ...running[at % running.length], id: `run-${at}`, container: `nanoclaw-group-${at}`, chat: groups[at % groups.length].chat });
+  return { ...view, containers: { ...view.containers, running: Array.from({ length: count }, copy) } };
+}

@@ -44,6 +44,12 @@ export function tabs() {
     });
 }
 
+/** Puts a file where those who look at the tests find it. */
+export async function keep(name, content, folder = ARTEFACTS) {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, name), content);
+}
+
 export class Browser {
   #process;
   #profile;
@@ -223,8 +229,7 @@ export class Page {
 
   async picture(name, folder = ARTEFACTS) {
     const { data } = await this.call("Page.captureScreenshot", { format: "png", optimizeForSpeed: true });
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, `${name}.png`), Buffer.from(data, "base64"));
+    await keep(`${name}.png`, Buffer.from(data, "base64"), folder);
   }
 }
 

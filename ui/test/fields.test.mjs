@@ -167,6 +167,21 @@ inTab("a command that helps is shown as one, and copied where it is to be typed"
   await page.until("app.copied === 'sudo usermod -aG docker $USER'");
 });
 
+inTab("a command in what is told of a failure is shown as one, in a toast and at a field", all.ready, async (page) => {
+  await fails(page, "That needs `docker`.", "Start it with `systemctl start docker`.");
+  const codes = (within) => page.get(`[...document.querySelectorAll("${within} code")].map((one) => one.innerText)`);
+  await page.click(".foot .btn");
+  await page.until("document.querySelector('.toast')");
+  assert.deepEqual(await codes(".toast"), ["docker", "systemctl start docker"]);
+  await page.go("tasks");
+  await page.click(".head .btn");
+  await page.until("document.querySelectorAll('.preview li').length === 5");
+  await page.fill("#prompt", "List what is open");
+  await page.click("form > .btns .btn");
+  await page.until("document.querySelector('#prompt-hint')");
+  assert.deepEqual(await codes("#prompt-hint"), ["docker", "systemctl start docker"]);
+});
+
 inTab("each setting's label reaches its control, which names what explains it", all.ready, async (page) => {
   await page.go("settings");
   await page.until("document.querySelector('#AGENT_ONE_SHOT')");

@@ -1,14 +1,16 @@
-// Every named state on every page, narrow and wide, light and dark: looked at, and held to what must be true of all.
+// Every named state on every page, and what pages show that was asked for, in all sizes and themes: looked at, and held to what
+// must be true of all.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
-import { MANY, NOTHING } from "./answers.mjs";
-import { Browser, states } from "./browser.mjs";
+import { MANY, NOTHING, many } from "./answers.mjs";
+import { Browser, keep, states } from "./browser.mjs";
+import { faults, prepare, regard, told } from "./looks.mjs";
 
-const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const PAGES = ["overview", "whatsapp", "kiro", "containers", "setup"];
+/** Tabs that work at once: two processors, and what one of them waits for. */
+const TABS = 3;
+const PAGES = ["overview", "whatsapp", "kiro", "containers", "chats", "tasks", "settings", "about", "setup"];
 /** Pages that show what was asked for, in which state, with what answers, and what is done on them first. */
 const ASKED = [
   { name: "chats", state: "ready" },
@@ -36,15 +38,6 @@ const ASKED = [
   { name: "kiro-identity-center", page: "kiro", state: "needs_you_kiro", does: ["input[value=identity-center]"] },
   { name: "setup-main", page: "setup", state: "first_start_chat" },
 ];
-/** Narrowest and widest, and where the layout changes. */
-const SIZES = [
-  { name: "narrow", width: 480, height: 640, themes: ["light", "dark"] },
-  { name: "column", width: 599, height: 640, themes: [] },
-  { name: "sidebar", width: 700, height: 640, themes: [] },
-  { name: "wide", width: 1200, height: 800, themes: ["dark", "light"] },
-];
-/** States looked at in every size and theme; of the others the narrowest and the widest will do, in one theme. */
-const WHOLE = new Set(["ready", "two_running_one_queued", "not_paired", "many", "hostile_names", "kiro_login", "first_start"]);
 
 let browser;
 before(async () => (browser = await Browser.start()));
@@ -52,62 +45,65 @@ after(() => browser.close());
 
 const all = await states();
 
-test("every state is whole, reachable and calm", { concurrency: true, timeout: 180_000 }, async (t) => {
-  const shares = [0, 1].map((share) => Object.entries(all).filter((_, at) => at % 2 === share));
-  const seen = new Set();
-  await Promise.all(shares.map((share, at) => t.test(`share ${at + 1}`, () => inspect(share, seen))));
+test("every state and page is whole, reachable and calm", { timeout: 300_000 }, async () => {
+  const found = [];
+  const first = await browser.open(all.ready);
+  await prepare(first);
+  const work = [...(await different(first)).map(([state, name]) => (page) => inspect(page, state, name, found)), ...ASKED.map((asked) => () => visit(asked, found))];
+  const worker = async (page) => {
+    await prepare(page);
+    for (let next = work.shift(); next; next = work.shift()) await next(page);
+    found.push(...page.complaints.map((text) => `the console: ${text}`));
+  };
+  await Promise.all(Array.from({ length: TABS }, async (_, at) => worker(at ? await browser.open(all.ready) : first)));
+  assert.equal(told(found), "");
 });
 
-/** @param seen What needs no second look, because another state looks the same there. */
-async function inspect(share, seen) {
-  const page = await browser.open(share[0][1]);
-  await page.get(axe);
-  const found = [];
-  for (const [state, view] of share) {
+/** Each state with each page, but for those that look like another's: which, is kept beside the pictures. */
+async function different(page) {
+  const seen = new Map();
+  const same = {};
+  for (const [state, view] of [["ready", all.ready], ...Object.entries(all)]) {
     await page.emit(view);
     for (const name of PAGES) {
       await page.go(name);
       const drawn = await page.get("document.querySelector('main').outerHTML");
-      if (seen.has(drawn)) continue;
-      seen.add(drawn);
-      await regard(page, `${name}-${state}`, WHOLE.has(state), found);
+      const [like] = seen.get(drawn) ?? [];
+      if (like && state !== "ready") same[`${name}-${state}`] = `${name}-${like}`;
+      else if (!like) seen.set(drawn, [state, name]);
     }
   }
-  assert.deepEqual([...found, ...page.complaints], []);
+  await keep("same.json", JSON.stringify(same, null, 2));
+  return [...seen.values()];
 }
 
-/** Looks at what is shown, in every size and theme that it is to be seen in. */
-async function regard(page, where, whole, found) {
-  const lookFor = async (what, size) => found.push(...(await page.get(`(${what})()`)).map((fault) => `${where} ${size}: ${fault}`));
-  for (const size of SIZES.filter(({ themes }) => whole || themes.length)) {
-    await page.look(size);
-    await lookFor(faults, size.name);
-    if (size.name === "wide") await lookFor(barriers, size.name);
-    for (const theme of whole ? size.themes : size.themes.slice(0, 1)) {
-      await page.look({ ...size, dark: theme === "dark" });
-      await page.picture(`${where}-${size.name}-${theme}`);
-    }
-  }
+/** One state on one page. */
+async function inspect(page, state, name, found) {
+  await page.emit(all[state]);
+  await page.go(name);
+  await page.get("document.activeElement.blur()");
+  await regard(page, `${name}-${state}`, found);
 }
 
-test("pages of what was asked for are whole, reachable and calm", { timeout: 180_000 }, async () => {
-  const found = [];
-  for (const { name, page: to = name, state, known, does = [] } of ASKED) {
-    const page = await browser.open(all[state], { known });
-    await page.get(axe);
-    await page.go(to);
-    await page.until("document.querySelector('main') && !document.querySelector('[aria-busy]')");
-    for (const selector of does) {
-      await page.until(`document.querySelector(${JSON.stringify(selector)})`);
-      await page.click(selector);
+/** One page with what is done on it first. */
+async function visit({ name, page: to = name, view, state, known, does = [], start }, found) {
+  const page = await browser.open(view ?? all[state], { known, start });
+  await prepare(page);
+  if (start !== false) await page.go(to);
+  await page.until("document.querySelector('main') && !document.querySelector('[aria-busy]')");
+  for (const act of does) {
+    if (typeof act === "function") await act(page);
+    else {
+      await page.until(`document.querySelector(${JSON.stringify(act)})`);
+      await page.click(act);
     }
-    await page.settled();
-    await regard(page, name, true, found);
-    found.push(...page.complaints);
-    await page.close();
   }
-  assert.deepEqual(found, []);
-});
+  await page.settled();
+  await page.get("document.querySelector('dialog[open]') ?? document.activeElement.blur()");
+  await regard(page, name, found);
+  found.push(...page.complaints.map((text) => `${name}: ${text}`));
+  await page.close();
+}
 
 test("high contrast and forced colours show the same", async () => {
   const page = await browser.open(all.two_running_one_queued);
@@ -117,33 +113,3 @@ test("high contrast and forced colours show the same", async () => {
     await page.picture(`overview-${name}`);
   }
 });
-
-/** In the page: what is cut off, spills over, can't be named or hit. */
-function faults() {
-  const out = new Set();
-  const root = document.documentElement;
-  if (root.scrollWidth > innerWidth || root.scrollHeight > innerHeight) out.add("the window scrolls");
-  if (document.querySelectorAll("[style], main script, main img:not([src='mark.svg'])").length) out.add("markup or style from nowhere");
-  if (document.querySelectorAll("h1").length !== 1) out.add("not one h1");
-  for (const element of document.querySelectorAll("nav *, main *")) {
-    const box = element.getBoundingClientRect();
-    if (element.closest("svg, .sr") || !box.width) continue;
-    const style = getComputedStyle(element);
-    const what = `${element.tagName}.${element.className} ${element.textContent.slice(0, 30)}`;
-    if (element.matches(".runs .s") && element.scrollWidth > element.clientWidth) out.add(`cut: ${what}`);
-    if (box.right > innerWidth + 1) out.add(`outside: ${what}`);
-    if (/auto|scroll/.test(style.overflowX) && element.scrollWidth > element.clientWidth + 1) out.add(`scrolls sideways: ${what}`);
-    const spills = style.overflowX === "visible" && style.display !== "inline" && element.clientWidth && element.scrollWidth > element.clientWidth + 2;
-    if (spills) out.add(`spills: ${what}`);
-    if (/^(BUTTON|SUMMARY)$/.test(element.tagName) && (box.width < 20 || box.height < 16)) out.add(`tiny: ${what}`);
-  }
-  return [...out];
-}
-
-/** In the page: what axe calls serious or worse. */
-async function barriers() {
-  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).slice(0, 3).join(" | ")}`);
-}

@@ -66,7 +66,7 @@ function doctor(page) {
     null,
     h("p.dim", null, ABOUT.checksText),
     h("div.btns.above", null, button({ label: busy ? ABOUT.checking : ABOUT.check, busy, press: () => void check() })),
-    trouble ? h("p.err", { role: "alert" }, told(trouble)) : null,
+    trouble ? h("p.err", { role: "alert" }, ...told(trouble)) : null,
     checks ? h("ul.card.above", { "aria-label": ABOUT.checked }, ...checks.map(line)) : null,
   );
 }
@@ -83,7 +83,7 @@ function bundle(page) {
     null,
     h("p.lead", null, ABOUT.packText),
     h("div.btns.above", null, button({ label: ABOUT.doPack, busy, press: () => void pack() })),
-    trouble ? h("p.err", { role: "alert" }, told(trouble)) : null,
+    trouble ? h("p.err", { role: "alert" }, ...told(trouble)) : null,
     path ? h("div.field.wide.above", null, h("span.label", { role: "status" }, ABOUT.packed), copyable(page, path)) : null,
   );
 }

@@ -3,9 +3,9 @@
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
-import { icon, markOf, row, section, strange } from "../components.js";
+import { icon, row, section, strange } from "../components.js";
 import { h } from "../dom.js";
-import { answered, button, copyable, field, filled, iconButton, input, toggle, told } from "../fields.js";
+import { answered, button, copyable, field, filled, iconButton, input, toggle, told, wrong } from "../fields.js";
 import { ALLOW, WORDS } from "../words.js";
 
 /** @typedef {{ path: string, allowReadWrite: boolean }} Root */
@@ -19,7 +19,7 @@ export function allowlist(page) {
   const shown = answer.value;
   const { problem } = shown;
   if (problem) {
-    return section(ALLOW.title, ALLOW.hint, h("div.banner.note", { role: "alert" }, markOf("note"), h("div.mid", null, h("b", { dir: "auto" }, problem.text), h("p", null, problem.cure))), copyable(page, shown.path));
+    return section(ALLOW.title, ALLOW.hint, wrong(problem.text, problem.cure), copyable(page, shown.path));
   }
   const now = shown.allowlist ?? { allowedRoots: [], blockedPatterns: [], nonMainReadOnly: true };
   const busy = page.isDoing("allow");
@@ -57,6 +57,6 @@ function roots(page, all, keep) {
     h("div.btns", null, button({ label: ALLOW.allow, look: "primary", busy: page.isDoing("allow") }), button({ label: WORDS.cancel, press: () => page.set("allow.add", false) })),
   );
   const open = h("div.row", null, button({ label: ALLOW.add, look: "quiet", picture: "plus", press: () => page.set("allow.add", true) }));
-  const wrong = trouble && !adding ? h("p.err", { role: "alert", key: "wrong" }, told(trouble)) : null;
-  return h("div", null, h("ul.card", null, ...all.map(line), h("li", { key: "" }, adding ? form : open)), wrong);
+  const failed = trouble && !adding ? h("p.err", { role: "alert", key: "wrong" }, ...told(trouble)) : null;
+  return h("div", null, h("ul.card", null, ...all.map(line), h("li", { key: "" }, adding ? form : open)), failed);
 }

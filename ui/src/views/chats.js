@@ -6,7 +6,7 @@
 
 import { avatar, buttonOf, empty, icon, markOf, row, section, strange } from "../components.js";
 import { h } from "../dom.js";
-import { answered, button, field, filled, iconButton, input, search, seg, told, toggle } from "../fields.js";
+import { answered, button, field, filled, iconButton, input, search, seg, told, toggle, wrong } from "../fields.js";
 import { CHATS, SETTINGS, WORDS, ago } from "../words.js";
 import { traceOf } from "./trace.js";
 
@@ -83,7 +83,7 @@ function entry(page, one) {
       attrs: { type: "button", "aria-current": on && "true", class: "pick", onclick: () => choose(page, one.jid) },
       lead: avatar({ name: one.name, folder: one.group?.chat.folder ?? one.jid, isGroup: one.isGroup }),
       title: strange(one.name, "t"),
-      text: h("span", { dir: "auto" }, text),
+      text: h("span", { dir: "auto", title: text }, text),
       end: one.group?.state ? [markOf(one.group.state.mark)] : [],
     }),
   );
@@ -132,7 +132,7 @@ function listening(page, view, group) {
   const every = { name: "chats.every", label: CHATS.answers, value: group.requiresTrigger ? "called" : "every", fill: true, change: (/** @type {string} */ to) => void set({ requiresTrigger: to === "called" }) };
   const trigger = (/** @type {Event} */ event) => void set({ trigger: filled(event).trigger });
   return [
-    trouble ? h("div.banner.note", { key: "wrong", role: "alert" }, markOf("note"), h("div.mid", null, h("b", null, trouble.message), h("p", null, trouble.cure))) : null,
+    trouble ? wrong(trouble.message, trouble.cure) : null,
     h(
       "div.card",
       { key: "how" },
@@ -220,7 +220,7 @@ function tools(page, usual, group, set) {
 /** A chat that the agent does not listen in. @param {Page} page @param {WindowView} view @param {Row} one @returns {Child[]} */
 function offered(page, view, one) {
   const [asGroup, asOwn, answers] = [`chats.register ${one.jid}`, `chats.main ${one.jid}`, `chats.new-every ${one.jid}`];
-  const [trouble, wrong, busy] = [page.trouble(asGroup), page.trouble(asOwn), page.isDoing(asGroup) || page.isDoing(asOwn)];
+  const [trouble, failed, busy] = [page.trouble(asGroup), page.trouble(asOwn), page.isDoing(asGroup) || page.isDoing(asOwn)];
   const hasMain = view.chats.groups.some((group) => group.isMain);
   const every = page.get(answers, "called");
   const register = (/** @type {Event} */ event) => {
@@ -240,7 +240,7 @@ function offered(page, view, one) {
       field({ id: "folder", label: CHATS.folder, hint: CHATS.folderHint, trouble: trouble && told(trouble) }, input("folder", { value: proposed(one, view), dir: "ltr", maxlength: 63 }, Boolean(trouble))),
       h("div.btns", { key: "do" }, button({ label: CHATS.listen(view.assistant), look: "primary", big: true, busy })),
     ),
-    h("div.card.pad", { key: "main" }, h("b", null, CHATS.mainTitle), h("p.dim", null, CHATS.mainText(view.assistant)), h("div.btns.above", null, button({ label: hasMain ? CHATS.moveHere : CHATS.makeMain, press: hasMain ? move : main, busy })), wrong ? h("p.err.above", { key: "wrong", role: "alert" }, told(wrong)) : null),
+    h("div.card.pad", { key: "main" }, h("b", null, CHATS.mainTitle), h("p.dim", null, CHATS.mainText(view.assistant)), h("div.btns.above", null, button({ label: hasMain ? CHATS.moveHere : CHATS.makeMain, press: hasMain ? move : main, busy })), failed ? h("p.err.above", { key: "wrong", role: "alert" }, ...told(failed)) : null),
   ];
 }
 

@@ -20,7 +20,7 @@ export function kiro(page, view) {
   const { places, modes, signOut } = view.kiro;
   return [
     ...signingIn(page, view.kiro),
-    section(KIRO.places, null, h("ul.card", null, ...places.map((place) => row({ key: place.title, tag: "li", lead: markOf(place.mark, 18), title: h("span.t.trunc", { dir: "auto" }, place.title), text: h("span", { dir: "auto", title: place.text }, place.text), end: place.at ? [h("span.small.num", null, KIRO.looked(ago(place.at, page.now)))] : [] })))),
+    section(KIRO.places, null, h("ul.card", null, ...places.map((place) => row({ key: place.title, tag: "li", lead: markOf(place.mark, 18), title: h("span.t.trunc", { dir: "auto", title: place.title }, place.title), text: h("span", { dir: "auto", title: place.text }, place.text), end: place.at ? [h("span.small.num", null, KIRO.looked(ago(place.at, page.now)))] : [] })))),
     section(KIRO.modes(view.assistant), null, h("div.choices", { role: "radiogroup", "aria-label": KIRO.modes(view.assistant) }, ...modes.map((mode) => choice({ name: "mode", value: mode.mode, on: mode.on, title: mode.title, text: mode.text, asks: true, change: () => page.press(mode.choose) })))),
     signOut ? h("div", null, buttonOf(page, signOut)) : null,
   ];
@@ -71,7 +71,7 @@ function ways(page, { methods, ends, browser }) {
     h("div.field.wide", { key: "how" }, h("span.label", null, KIRO.how), h("div.choices.two", { role: "radiogroup", "aria-label": KIRO.how }, ...methods.map((way) => choice({ name: "method", value: way.method, on: way === chosen, title: way.title, text: way.text, change: () => page.set("kiro.method", way.method) })))),
     chosen.organisation ? organisation(chosen) : null,
     browser ? h("label.check", { key: "browser" }, h("input", { type: "checkbox", name: "browser" }), h("span", null, KIRO.browser)) : null,
-    trouble ? h("p.err", { key: "trouble", role: "alert" }, told(trouble)) : null,
+    trouble ? h("p.err", { key: "trouble", role: "alert" }, ...told(trouble)) : null,
     h("div.btns", { key: "do" }, button({ label: KIRO.begin, look: "primary", big: true, busy })),
   );
 }

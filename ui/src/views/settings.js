@@ -4,7 +4,7 @@
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
-import { buttonOf, markOf, row, section } from "../components.js";
+import { buttonOf, markOf, row, section, sentence } from "../components.js";
 import { h } from "../dom.js";
 import { answered, button, iconButton, input, select, toggle } from "../fields.js";
 import { SETTINGS } from "../words.js";
@@ -49,7 +49,7 @@ function line(page, one) {
   return h(
     "div.row.setting",
     { key: one.name },
-    h("div.mid", null, h("label.t", { for: one.name }, title), h("div.s", { id: `${one.name}-help` }, help, " ", h("code", null, one.name), given ? ` ${SETTINGS.environment}` : null), trouble ? h("div.err", { id: `${one.name}-hint`, role: "alert" }, markOf("needs-you", 13), `${trouble} ${cure}`) : null),
+    h("div.mid", null, h("label.t", { for: one.name }, title), h("div.s", { id: `${one.name}-help` }, help, " ", h("code", null, one.name), given ? ` ${SETTINGS.environment}` : null), trouble ? h("div.err", { id: `${one.name}-hint`, role: "alert" }, markOf("needs-you", 13), h("span", null, ...sentence(`${trouble} ${cure}`, 0))) : null),
     h("div.end", null, reset, control(page, one, title, given)),
   );
 }

@@ -23,7 +23,7 @@ export function setup(page, view) {
   const step = steps[at];
   const last = step.key === "hello";
   return [
-    h("ol.prog", { key: "prog", "aria-label": SETUP.step(at + 1, steps.length) }, ...steps.map((one, n) => h("li", { key: one.key, class: n < at ? "done" : n === at ? "now" : null, "aria-current": n === at && "step" }, h("span.sr", null, `${one.label}${one.done ? `, ${SETUP.done}` : ""}`)))),
+    h("header.prog", { key: "prog" }, h("ol", { "aria-label": SETUP.step(at + 1, steps.length) }, ...steps.map((one, n) => h("li", { key: one.key, class: n < at ? "done" : n === at ? "now" : null, "aria-current": n === at && "step" }, h("span.sr", null, `${one.label}${one.done ? `, ${SETUP.done}` : ""}`))))),
     h(
       "main.mid",
       { key: "main", id: "main", tabindex: "-1", "aria-label": step.label },
@@ -110,7 +110,7 @@ function chooser(page, view, known) {
     known.length > MOST ? search(page, "setup.search", CHATS.search(known.length)) : null,
     h("div.card", { key: "chats", role: "radiogroup", "aria-label": SETUP.which }, ...shown.map(one)),
     chosen?.twin ? twinNote(chosen.jid) : null,
-    trouble ? h("p.err", { key: "trouble", role: "alert" }, told(trouble)) : null,
+    trouble ? h("p.err", { key: "trouble", role: "alert" }, ...told(trouble)) : null,
   ];
 }
 

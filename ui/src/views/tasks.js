@@ -68,7 +68,7 @@ function about(page, task, when) {
       task.status === "paused" ? button({ label: TASKS.resume, press: () => act("tasks.resume"), busy }) : null,
       button({ label: end, look: "danger", busy, press: () => page.confirm(ask(task.prompt), () => act("tasks.cancel")) }),
     ),
-    trouble ? h("p.err", { role: "alert" }, told(trouble)) : null,
+    trouble ? h("p.err", { role: "alert" }, ...told(trouble)) : null,
     h("h3", null, TASKS.history),
     ...answered(page.ask("tasks.history", { id: task.id }), (/** @type {any[]} */ runs) => [runs.length ? h("ol.history", null, ...runs.slice(0, 20).map((run) => ran(page, run))) : h("p.small.dim", { key: "never" }, TASKS.never)]),
   );
@@ -101,7 +101,7 @@ function form(page, view) {
   };
   const chats = view.chats.groups.map(({ chat }) => /** @type {[string, string]} */ ([chat.folder, chat.name]));
   return h(
-    "form.form",
+    "form.form.whole",
     { key: "form", onsubmit: create, novalidate: true },
     field({ id: "prompt", label: TASKS.what(view.assistant), trouble: trouble && told(trouble) }, h("textarea.in", { id: "prompt", name: "prompt", rows: 3, dir: "auto", placeholder: TASKS.whatHint, "aria-describedby": "prompt-hint", "aria-invalid": trouble && "true" })),
     field({ id: "group", label: TASKS.where }, select({ id: "group", name: "group", onchange: (/** @type {Event} */ event) => page.set("tasks.group", /** @type {HTMLSelectElement} */ (event.currentTarget).value) }, chats, page.get("tasks.group", chats[0]?.[0] ?? ""))),
@@ -162,7 +162,7 @@ function preview(page, planned) {
   if (known) page.get("tasks.shown") === known || queueMicrotask(() => page.get("tasks.shown") === known || page.set("tasks.shown", known));
   const shown = known ?? (answer && !answer.trouble ? page.get("tasks.shown", null) : null);
   const title = shown ? (shown.zone ? TASKS.nextTimesIn(shown.zone) : TASKS.nextTimes) : TASKS.noTimes;
-  const text = answer?.trouble ? told(answer.trouble) : TASKS.incomplete;
-  const lines = shown ? shown.times.map((/** @type {any} */ time) => h("li", { key: time.at }, time.text.replace(/^./, (/** @type {string} */ c) => c.toUpperCase()))) : [h("li", { key: "" }, text)];
+  const text = answer?.trouble ? told(answer.trouble) : [TASKS.incomplete];
+  const lines = shown ? shown.times.map((/** @type {any} */ time) => h("li", { key: time.at }, time.text.replace(/^./, (/** @type {string} */ c) => c.toUpperCase()))) : [h("li", { key: "" }, ...text)];
   return h("div.preview", { key: "preview", class: !shown && answer?.trouble ? "wrong" : null, role: "status" }, icon("tasks"), h("div.mid", null, h("b", null, title), h("ol", null, ...lines)));
 }

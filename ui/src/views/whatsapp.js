@@ -49,7 +49,7 @@ function backups(page, view) {
   const remove = (/** @type {string} */ name) => () => page.confirm(WHATSAPP.removeAsk(name), () => void page.submit("backups", "whatsapp.remove-backup", { name, yes: true }));
   const line = (/** @type {typeof all[number]} */ { name, movedAt, bytes }) =>
     row({ key: name, tag: "li", title: h("span.mono.sel", null, name), text: WHATSAPP.moved(ago(movedAt, page.now), bytes), end: [h("button.btn.danger", { type: "button", "aria-label": WHATSAPP.remove(name), onclick: remove(name) }, WHATSAPP.removeLabel)] });
-  return section(WHATSAPP.backups, null, h("ul.card", null, ...all.map(line)), trouble ? h("p.err", { key: "wrong", role: "alert" }, told(trouble)) : null);
+  return section(WHATSAPP.backups, null, h("ul.card", null, ...all.map(line)), trouble ? h("p.err", { key: "wrong", role: "alert" }, ...told(trouble)) : null);
 }
 
 /** How the person links. @param {Page} page @returns {"qr" | "phone"} */
@@ -120,7 +120,7 @@ function numberForm(page, form, first) {
       null,
       h("label", { for: "phone" }, form.label),
       h("input.in.big", { id: "phone", name: "phone", type: "tel", inputmode: "tel", autocomplete: "off", spellcheck: "false", dir: "ltr", "aria-describedby": "phone-hint", "aria-invalid": trouble && "true" }),
-      h("span", { id: "phone-hint", class: trouble ? "err" : "hint", role: trouble && "alert" }, trouble ? `${trouble.message} ${trouble.cure}` : form.hint),
+      h("span", { id: "phone-hint", class: trouble ? "err" : "hint", role: trouble && "alert" }, ...(trouble ? told(trouble) : [form.hint])),
     ),
     h("div", null, h("button.btn.big", { type: "submit", class: first ? "primary" : "plain", "aria-disabled": asking && "true" }, form.button)),
   );
