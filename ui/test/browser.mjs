@@ -182,7 +182,8 @@ export class Page {
     await this.call("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: scale, mobile: false });
     const scheme = { name: "prefers-color-scheme", value: dark ? "dark" : "light" };
     // Without motion, two pictures of one state are the same.
-    await this.call("Emulation.setEmulatedMedia", { features: [scheme, { name: "prefers-reduced-motion", value: "reduce" }, ...features] });
+    const named = new Map([scheme, { name: "prefers-reduced-motion", value: "reduce" }, ...features].map((feature) => [feature.name, feature]));
+    await this.call("Emulation.setEmulatedMedia", { features: [...named.values()] });
   }
 
   /** Tells the page a new status, as the app does. */
@@ -202,10 +203,20 @@ export class Page {
   }
 
   async press(key, modifiers = 0) {
-    const codes = { Enter: 13, Tab: 9, Escape: 27, " ": 32 };
+    const codes = { Enter: 13, Tab: 9, Escape: 27, " ": 32, ArrowRight: 39, ArrowDown: 40 };
     const event = { key, modifiers, windowsVirtualKeyCode: codes[key] ?? key.charCodeAt(0), text: key === "Enter" ? "\r" : key.length === 1 && !modifiers ? key : undefined };
     await this.call("Input.dispatchKeyEvent", { type: event.text ? "keyDown" : "rawKeyDown", ...event });
     await this.call("Input.dispatchKeyEvent", { type: "keyUp", ...event });
+  }
+
+  /** Goes on by keys until what is called so has the focus. */
+  async reach(name) {
+    const focused = "((one) => one.tabIndex < 0 ? '' : one.ariaLabel ?? (one.labels?.[0] ?? one).innerText)(document.activeElement)";
+    for (let at = 0; at < 60; at += 1) {
+      if ((await this.get(focused)).includes(name)) return;
+      await this.press("Tab");
+    }
+    throw new Error(`no way to ${name} by keys`);
   }
 
   /** Types into a field as a person does, in place of what stands there. */
