@@ -165,7 +165,7 @@ function timeLimit(page, { jid, timeout }, set) {
     "form.row",
     { key: "limit", onsubmit: keep, novalidate: true },
     h("div.mid", null, h("label.t", { for: "limit" }, CHATS.limit), h("div", { id: "limit-hint", class: wrong === null ? "s" : "err", role: wrong !== null && "alert" }, wrong === null ? CHATS.limitText : `${SETTINGS.cantBe(wrong)} ${SETTINGS.mustBe(CHATS.limitAllowed(LIMITS[0], LIMITS[1]))}`)),
-    h("div.end", null, input("limit", { class: "short", inputmode: "decimal", value: timeout === null ? "" : String(Number((timeout / 60_000).toFixed(2))), placeholder: CHATS.limitUsual }, wrong !== null), h("span.dim", null, CHATS.minutes), button({ label: WORDS.save, name: CHATS.keepLimit, busy: page.isDoing(setting(jid)) })),
+    h("div.end", null, h("span.unit", null, input("limit", { class: "short", inputmode: "decimal", value: timeout === null ? "" : String(Number((timeout / 60_000).toFixed(2))), placeholder: CHATS.limitUsual }, wrong !== null), h("span.dim", null, CHATS.minutes)), button({ label: WORDS.save, name: CHATS.keepLimit, busy: page.isDoing(setting(jid)) })),
   );
 }
 
