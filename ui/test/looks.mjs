@@ -65,7 +65,7 @@ export function faults() {
     if (/hidden|clip/.test(style.overflowX) && isCut && !element.closest("[title]") && !element.querySelector("[title]")) out.add(`cut: ${what}`);
     if (element.matches("input.in") && wider > 1 && element !== document.activeElement) out.add(`cut: ${what}`);
     pen.font = style.font;
-    if (element.matches("select") && pen.measureText(element.selectedOptions[0]?.text ?? "").width + 24 > element.clientWidth && !element.title) out.add(`cut: ${what}`);
+    if (element.matches("select") && pen.measureText(element.selectedOptions[0]?.text ?? "").width + 32 > element.clientWidth && !element.title) out.add(`cut: ${what}`);
     if (/^(BUTTON|SUMMARY|INPUT|SELECT)$/.test(element.tagName) && (box.width < 16 || box.height < 16)) out.add(`tiny: ${what}`);
   }
   return [...out];

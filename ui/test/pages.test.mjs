@@ -59,20 +59,20 @@ after(() => browser.close());
 
 test("every state and page is whole, reachable and calm", { timeout: 300_000 }, async () => {
   const found = [];
-  const first = await browser.open(all.ready);
-  await prepare(first);
-  const work = [...(await different(first)).map(([state, name]) => (page) => inspect(page, state, name, found)), ...ASKED.map((asked) => () => visit(asked, found))];
-  const worker = async (page) => {
+  const work = [...(await different()).map(([state, name]) => (page) => inspect(page, state, name, found)), ...ASKED.map((asked) => () => visit(asked, found))];
+  const worker = async () => {
+    const page = await browser.open(all.ready);
     await prepare(page);
     for (let next = work.shift(); next; next = work.shift()) await next(page);
     found.push(...page.complaints.map((text) => `the console: ${text}`));
   };
-  await Promise.all(Array.from({ length: TABS }, async (_, at) => worker(at ? await browser.open(all.ready) : first)));
+  await Promise.all(Array.from({ length: TABS }, worker));
   assert.equal(told(found), "");
 });
 
 /** Each state with each page, but for those that look like another's: which, is kept beside the pictures. */
-async function different(page) {
+async function different() {
+  const page = await browser.open(all.ready);
   const seen = new Map();
   const same = {};
   for (const [state, view] of [["ready", all.ready], ...Object.entries(all)]) {
@@ -85,6 +85,7 @@ async function different(page) {
       else if (!like) seen.set(drawn, [state, name]);
     }
   }
+  await page.close();
   await keep("same.json", JSON.stringify(same, null, 2));
   return [...seen.values()];
 }

@@ -20,7 +20,7 @@ export function kiro(page, view) {
   const { places, modes, signOut } = view.kiro;
   return [
     ...signingIn(page, view.kiro),
-    section(KIRO.places, null, h("ul.card", null, ...places.map((place) => row({ key: place.title, tag: "li", lead: markOf(place.mark, 18), title: h("span.t.trunc", { dir: "auto", title: place.title }, place.title), text: h("span", { dir: "auto", title: place.text }, place.text), end: place.at ? [h("span.small.num", null, KIRO.looked(ago(place.at, page.now)))] : [] })))),
+    section(KIRO.places, null, h("ul.card", null, ...places.map((place) => row({ key: place.title, tag: "li", lead: markOf(place.mark, 18), title: h("span.t.wrap", { dir: "auto" }, place.title), text: h("span", { dir: "auto", title: place.text }, place.text), end: place.at ? [h("span.small.num", null, KIRO.looked(ago(place.at, page.now)))] : [] })))),
     section(KIRO.modes(view.assistant), null, h("div.choices", { role: "radiogroup", "aria-label": KIRO.modes(view.assistant) }, ...modes.map((mode) => choice({ name: "mode", value: mode.mode, on: mode.on, title: mode.title, text: mode.text, asks: true, change: () => page.press(mode.choose) })))),
     signOut ? h("div", null, buttonOf(page, signOut)) : null,
   ];
