@@ -45,11 +45,19 @@ pub async fn command(
     // What the command line does by itself, too.
     match name.as_str() {
         "doctor" => return Ok(json!(doctor::examine(&home).await)),
+        "versions" => return Ok(versions(&home).await),
         "diagnostics" => return packed(&app, &home).await.map_err(|trouble| CommandError::from(&trouble)),
         _ => {}
     }
     let command = allowed(&name, args).map_err(|trouble| CommandError::from(&trouble))?;
     Ask::send(&reach.commands, command).await.map_err(|trouble| CommandError::from(&trouble))
+}
+
+/// Those that the bundle tells, and `webKit`: what draws the window.
+async fn versions(home: &Home) -> Value {
+    let mut versions = diagnostics::versions(home).await;
+    versions["webKit"] = json!(tauri::webview_version().ok());
+    versions
 }
 
 /// `{path, files}`: where the bundle lies that helps to find a fault.

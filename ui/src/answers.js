@@ -3,7 +3,7 @@
 /** @import { Trouble } from "./api.js" */
 
 /** @typedef {{ value: any, trouble: Trouble | null, since: number }} Answer Without either it is on its way. */
-/** @typedef {Answer & { command: string, args: Record<string, unknown>, drawn: number, asking: boolean, again: boolean }} Kept */
+/** @typedef {Answer & { command: string, args: Record<string, unknown>, drawn: number, asking: boolean, again: boolean, once: boolean }} Kept */
 
 /** The least time between two rounds of asking, however often the status changes. */
 const PAUSE_MS = 1000;
@@ -27,12 +27,12 @@ export class Answers {
     this.changed = changed;
   }
 
-  /** The answer as far as it is known. @param {string} command @param {Record<string, unknown>} [args] @returns {Answer} */
-  get(command, args = {}) {
+  /** The answer as far as it is known. `once`: not asked again while it is drawn. @param {string} command @param {Record<string, unknown>} [args] @param {boolean} [once] @returns {Answer} */
+  get(command, args = {}, once = false) {
     const key = JSON.stringify([command, args]);
     let kept = this.#kept.get(key);
     if (!kept) {
-      kept = { value: null, trouble: null, since: performance.now(), command, args, drawn: 0, asking: false, again: false };
+      kept = { value: null, trouble: null, since: performance.now(), command, args, drawn: 0, asking: false, again: false, once };
       this.#kept.set(key, kept);
       void this.#learn(kept);
       setTimeout(this.changed, PATIENCE_MS);
@@ -60,7 +60,7 @@ export class Answers {
     if (this.#planned) clearTimeout(this.#planned);
     this.#planned = null;
     this.#last = performance.now();
-    for (const kept of this.#kept.values()) void this.#learn(kept);
+    for (const kept of this.#kept.values()) if (!kept.once) void this.#learn(kept);
   }
 
   /** @param {Kept} kept */

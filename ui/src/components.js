@@ -20,7 +20,7 @@ import { WORDS, left, said } from "./words.js";
  * @property {(at: string) => number} whole How many seconds there were until a moment when it was first heard of.
  * @property {(key: string, initial?: any) => any} get What was chosen or typed in some place.
  * @property {(key: string, value: any) => void} set
- * @property {(command: string, args?: Record<string, unknown>) => Answer} ask What a command answers; asked again when something changes.
+ * @property {(command: string, args?: Record<string, unknown>, once?: boolean) => Answer} ask What a command answers; asked again when something changes, unless `once` does.
  * @property {(key: string, command: string, args: Record<string, unknown>) => Promise<any>} submit Does a form's command; `null` where that went wrong.
  * @property {(key: string) => Trouble | null} trouble What was wrong with a form's command.
  * @property {(confirm: Confirm, yes: () => void) => void} confirm

@@ -46,13 +46,9 @@ export function seg({ name, label, value, change, fill }, options) {
   return h("div.seg", { class: fill && "fill", role: "radiogroup", "aria-label": label }, ...options.map(one));
 }
 
-/** A choice that needs a sentence. `asks`: it is asked about first, and changes when the app says that it has. @param {{ name: string, value: string, on: boolean, title: string, text: string, change: () => void, asks?: boolean }} of @returns {Child} */
-export function choice({ name, value, on, title, text, change, asks }) {
-  const first = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    if (!on) change();
-  };
-  return h("label.choice", { key: value }, h("input", { type: "radio", name, value, checked: on, onchange: asks ? null : change, onclick: asks ? first : null }), h("span.box", null, h("span.dot"), h("span.mid", null, h("b", null, title), h("span.p", null, text))));
+/** A choice that needs a sentence. @param {{ name: string, value: string, on: boolean, title: string, text: string, change: () => void }} of @returns {Child} */
+export function choice({ name, value, on, title, text, change }) {
+  return h("label.choice", { key: value }, h("input", { type: "radio", name, value, checked: on, onchange: change }), h("span.box", null, h("span.dot"), h("span.mid", null, h("b", null, title), h("span.p", null, text))));
 }
 
 /** @param {Page} page @param {string} key @param {string} label @returns {Child} */

@@ -75,7 +75,7 @@ const page = {
     ui.memory.set(key, value);
     draw();
   },
-  ask: (command, args) => answers.get(command, args),
+  ask: (command, args, once) => answers.get(command, args, once),
   submit,
   trouble: (key) => ui.memory.get(`trouble ${key}`) ?? null,
   confirm(confirm, yes) {
@@ -236,6 +236,17 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   go(tab.page);
 });
+// A form whose button is off sends nothing, by Enter neither: what it was sent for is still being done.
+document.addEventListener(
+  "submit",
+  (event) => {
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    if (form.querySelector("[type=submit]")?.getAttribute("aria-disabled") !== "true") return;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  true,
+);
 // Escape answers at once: what is told of a closed dialog comes later, when another may be open already.
 dialog.addEventListener("cancel", (event) => {
   event.preventDefault();

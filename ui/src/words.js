@@ -55,6 +55,7 @@ export const KIRO = {
   places: "Who is signed in",
   looked: (/** @type {string} */ ago) => `looked ${ago}`,
   modes: (/** @type {string} */ name) => `How ${name} signs in`,
+  useMode: "Use this way",
   how: "Sign in with",
   begin: "Sign in",
   browser: "In this computer’s browser, without a code",
@@ -252,6 +253,7 @@ export const SETTINGS = {
   cantBe: (/** @type {string} */ value) => `It can’t be “${value}”.`,
   mustBe: (/** @type {string} */ allowed) => `It must be ${allowed}.`,
   number: (/** @type {string} */ least, /** @type {string} */ most, /** @type {string} */ unit) => `from ${least} to ${most}${unit ? ` ${unit}` : ""}`,
+  forget: (/** @type {string} */ days, /** @type {number} */ count) => ({ title: `Keep messages for ${days === "1" ? "1 day" : `${days} days`} only?`, text: `From the next start on, the ${count === 1 ? "text of 1 older message is" : `texts of ${count.toLocaleString("en-GB")} older messages are`} forgotten for good. What is still to be answered stays.`, label: "Keep fewer" }),
   unprotected: { title: "Run agents without containers?", text: "They then run as programs of this computer, and can read and change all that you can.", label: "Run unprotected" },
   groups: /** @type {[string, string[]][]} */ ([
     ["Assistant", ["ASSISTANT_NAME", "ASSISTANT_HAS_OWN_NUMBER", "TZ", "MESSAGE_RETENTION_DAYS"]],
@@ -265,7 +267,7 @@ export const SETTINGS = {
     ASSISTANT_NAME: ["Name", "People call it with @ and this name."],
     ASSISTANT_HAS_OWN_NUMBER: ["Has its own phone number", "Off: its answers start with its name, because you share the number."],
     TZ: ["Time zone", "For tasks, and for what the agent thinks the time is."],
-    MESSAGE_RETENTION_DAYS: ["Keep messages", "0 keeps them for ever."],
+    MESSAGE_RETENTION_DAYS: ["Keep messages", "0 keeps them for ever. Else what is older, and was dealt with, is forgotten."],
     MAX_CONCURRENT_CONTAINERS: ["Containers at once", "More chats than these wait for their turn."],
     IDLE_TIMEOUT: ["Wait for follow-ups", "How long a container waits after its last answer."],
     CONTAINER_TIMEOUT: ["Longest work", "Without a result for so long, a run is stopped."],
@@ -291,6 +293,7 @@ export const SETTINGS = {
 
 export const ABOUT = {
   copy: "Copy these",
+  notFound: "not found",
   checks: "Is all as it should be?",
   checksText: "Looks at all that NanoClaw needs, one thing after the other. It changes nothing.",
   check: "Check all",

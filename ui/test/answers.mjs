@@ -73,6 +73,7 @@ export async function answers() {
       { id: "allowlist", outcome: "warning", text: "There is no /home/maya/.config/nanoclaw/mount-allowlist.json, so no extra folder is mounted.", problem: { cure: "Write one that allows the folders, or take them from the chats with `nanoclawctl groups set`." } },
       { id: "docker", outcome: "bad", text: "Docker is not running.", problem: { cure: "Start Docker. Messages wait, and are answered by themselves when it is back." } },
     ],
+    versions: { nanoclaw: "0.1.0", kiroCli: "2.13.0", webKit: "2.50.1", os: "linux", arch: "x86_64", system: "Debian GNU/Linux 13 (trixie)" },
     diagnostics: { path: "/home/maya/Downloads/nanoclaw-diagnostics-1778581800.tar", files: ["versions.json"] },
     "chats.trace": { byArgument: TRACE },
     "allowlist.get": { path: "/home/maya/.config/nanoclaw/mount-allowlist.json", allowlist: { allowedRoots: [{ path: "~/Pictures/Family", allowReadWrite: false, description: "shared" }, { path: "~/projects", allowReadWrite: true }], blockedPatterns: ["taxes"], nonMainReadOnly: true }, always: [".ssh", ".gnupg", ".aws", "credentials", ".env"], problem: null },

@@ -203,7 +203,7 @@ export class Page {
   }
 
   async press(key, modifiers = 0) {
-    const codes = { Enter: 13, Tab: 9, Escape: 27, " ": 32, ArrowRight: 39, ArrowDown: 40 };
+    const codes = { Enter: 13, Tab: 9, Escape: 27, " ": 32, ArrowUp: 38, ArrowRight: 39, ArrowDown: 40 };
     const event = { key, modifiers, windowsVirtualKeyCode: codes[key] ?? key.charCodeAt(0), text: key === "Enter" ? "\r" : key.length === 1 && !modifiers ? key : undefined };
     await this.call("Input.dispatchKeyEvent", { type: event.text ? "keyDown" : "rawKeyDown", ...event });
     await this.call("Input.dispatchKeyEvent", { type: "keyUp", ...event });

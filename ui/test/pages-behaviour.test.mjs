@@ -52,22 +52,36 @@ inTab("its code is large, copied, and gone when it has run out", all.kiro_login,
   assert.equal(await page.text(".statehead h2"), "Signed in to Kiro");
 });
 
-inTab("a mode is asked about first, and stays until the app has changed it", all.ready, async (page) => {
+inTab("a mode is chosen first, by arrow keys too, and asked about when it is to be used", all.ready, async (page) => {
   // K4
   await page.go("kiro");
   const on = () => page.get("document.querySelector('input[name=mode]:checked').value");
-  await page.click("input[value=own]");
+  const isAsked = () => page.get("document.querySelector('dialog').open");
+  const use = ".modes .btn";
+  await page.click(use);
+  await page.get("document.querySelector('input[value=shared]').focus()");
+  await page.press("ArrowDown");
+  await page.until("document.querySelector('input[value=own]').checked");
+  await page.press("ArrowDown");
+  await page.until("document.querySelector('input[value=api-key]').checked");
+  await page.press("ArrowUp");
+  await page.until("document.querySelector('input[value=own]').checked");
+  assert.equal(await isAsked(), false, "nothing is asked on the way, nor for what is in use");
+  await page.press("Enter");
   await page.until("document.querySelector('dialog[open]')");
   assert.match(await page.text("#confirm-text"), /Nothing of your ~\/\.kiro/);
-  assert.equal(await on(), "shared");
   await page.press("Escape");
-  await page.click("input[value=own]");
+  await page.until("!document.querySelector('dialog').open");
+  assert.deepEqual(await page.asked(), []);
+  await page.click(use);
   await page.until("document.querySelector('dialog[open]')");
   await page.click("dialog .danger");
   assert.deepEqual(await page.asked(), [{ name: "kiro.mode", args: { mode: "own", yes: true } }]);
-  assert.equal(await on(), "shared");
   await page.emit(all.kiro_own);
   assert.equal(await on(), "own");
+  // Changed elsewhere meanwhile: what was picked once is not picked again.
+  await page.emit(all.kiro_key);
+  assert.equal(await on(), "api-key");
 });
 
 inTab("an API key goes to its command and stays nowhere", all.kiro_key_missing, async (page) => {

@@ -138,3 +138,66 @@ inTab("a container tells what it works on, what it takes, and from which image",
   await page.look({ width: 480, height: 640, dark: true });
   await page.picture("containers-open-narrow");
 });
+
+inTab("messages are kept for a shorter time after a question that says what is lost", all.ready, async (page) => {
+  const days = "#MESSAGE_RETENTION_DAYS";
+  const shown = () => page.get(`document.querySelector("${days}").value`);
+  const kept = async () => (await page.asked()).filter(({ name }) => name === "settings.set").map(({ args }) => args.value);
+  const type = async (text) => {
+    await page.fill(days, text);
+    await page.press("Enter");
+  };
+  await page.get("void (app.lost = 1234, app.answer = ({ name }) => (name === 'settings.forgets' ? { count: app.lost } : {}))");
+  await page.go("settings");
+  await page.until(`document.querySelector("${days}")`);
+  await type("30");
+  await page.until("document.querySelector('dialog[open]')");
+  assert.deepEqual(await page.asked(), [{ name: "settings.forgets", args: { days: 30 } }]);
+  assert.equal(await page.text("#confirm-title"), "Keep messages for 30 days only?");
+  assert.match(await page.text("#confirm-text"), /the texts of 1,234 older messages are forgotten for good/);
+  await page.picture("settings-forget");
+  await page.press("Escape");
+  await page.until("!document.querySelector('dialog').open");
+  assert.equal(await shown(), "0", "as it was");
+  await type("30");
+  await page.until("document.querySelector('dialog[open]')");
+  await page.click("dialog .danger");
+  await page.until("app.asked.some(({ name }) => name === 'settings.set')");
+  assert.deepEqual([await kept(), await shown()], [["30"], "30"]);
+  // Longer, for ever, or with nothing to lose: no question.
+  await page.get("void (app.known['settings.get'].find((one) => one.name === 'MESSAGE_RETENTION_DAYS').value = 30)");
+  await page.emit(all.working);
+  await page.until(`document.querySelector("${days}").getAttribute("value") === "30"`);
+  for (const [text, lost] of [["60", 5], ["0", 5], ["7", 0]]) {
+    await page.get(`void (app.lost = ${lost})`);
+    await type(text);
+    await page.until(`app.asked.some(({ name, args }) => name === 'settings.set' && args.value === '${text}')`);
+    assert.equal(await page.get("document.querySelector('dialog').open"), false, text);
+  }
+});
+
+inTab("a form that is being done sends nothing more, whatever is typed meanwhile", all.ready, async (page) => {
+  await page.get("void (app.answer = () => new Promise((done) => (app.done = done)))");
+  await page.go("tasks");
+  await page.until("document.querySelector('.head .btn')");
+  await page.click(".head .btn");
+  await page.until("document.querySelectorAll('.preview li').length === 5");
+  await page.fill("#prompt", "List what is open");
+  const send = "form > .btns .btn";
+  await page.click(send);
+  await page.until("app.done");
+  await page.fill("#prompt", "List what is open, once more");
+  await page.click(send);
+  await page.get("document.querySelector('form').requestSubmit()");
+  assert.equal((await page.asked()).length, 1);
+  await page.get("app.done({})");
+  await page.until("document.querySelector('.tasks')");
+  assert.equal((await page.asked()).length, 1);
+});
+
+inTab("what is installed is told with its versions", all.ready, async (page) => {
+  await page.go("about");
+  await page.until("document.querySelector('main').innerText.includes('2.13.0')");
+  const facts = await page.text("main ul.card");
+  for (const fact of ["NanoClaw\n0.1.0", "Docker\nDocker 29.0.1", "kiro-cli\n2.13.0", "WebKit\n2.50.1"]) assert.ok(facts.replace(/\s*\n\s*/g, "\n").includes(fact), `${fact} in ${facts}`);
+});

@@ -235,6 +235,10 @@ pub enum Command {
     /// Answers with the setting as it is then; it is used from the next start on.
     #[serde(rename = "settings.set")]
     SettingsSet { key: String, value: String },
+    /// Answers with `{count}`: how many texts would be forgotten if only those of the last `days` were kept
+    /// (MESSAGE_RETENTION_DAYS; 0: for ever).
+    #[serde(rename = "settings.forgets")]
+    SettingsForgets { days: u32 },
     /// Answers with `{path, allowlist, always, problem}`: the mount allowlist as its file says it (`null` without one, or one
     /// that can't be used), what is blocked whatever it says, and what is wrong with it (X1, X2).
     #[serde(rename = "allowlist.get")]

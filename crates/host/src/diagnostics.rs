@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use nanoclaw_core::{command::Command, redact::without_people};
 use serde_json::{Value, json};
 
-use crate::{control::Client, doctor, paths::Home, settings};
+use crate::{control::Client, doctor, kiro, paths::Home, settings};
 
 /// Bytes of each log's end.
 const TAIL: u64 = 1 << 20;
@@ -74,7 +74,7 @@ async fn contents(home: &Home) -> Result<Vec<(&'static str, String)>> {
         Err(_) => None,
     };
     let mut parts = vec![
-        ("versions.json", pretty(&versions())?),
+        ("versions.json", pretty(&versions(home).await)?),
         ("doctor.json", pretty(&serde_json::to_value(doctor::examine(home).await)?)?),
     ];
     if let Some(mut status) = status {
@@ -92,11 +92,18 @@ async fn contents(home: &Home) -> Result<Vec<(&'static str, String)>> {
     Ok(parts)
 }
 
-fn versions() -> Value {
+/// What is installed here: `{nanoclaw, kiroCli, os, arch, system}`.
+pub async fn versions(home: &Home) -> Value {
+    let (settings, _) = settings::load(home);
+    let kiro_cli = match kiro::find(&settings, &home.places()).await {
+        Some(path) => kiro::version(&path).await,
+        None => None,
+    };
     let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or_default();
     json!({
         "nanoclaw": env!("CARGO_PKG_VERSION"),
+        "kiroCli": kiro_cli,
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
         "system": system.trim_matches('"'),

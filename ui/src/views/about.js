@@ -14,7 +14,8 @@ import { ABOUT } from "../words.js";
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function about(page, view) {
-  const { text, facts } = view.about;
+  const { text } = view.about;
+  const facts = [...view.about.facts.slice(0, -1), ...installed(page), ...view.about.facts.slice(-1)];
   const all = facts.map(({ title, value }) => `${title}: ${value}`).join("\n");
   return [
     h("div.hello", { key: "hello" }, h("img", { src: "mark.svg", width: 56, height: 56, alt: "" }), h("div", null, h("h2", null, "NanoClaw"), h("p.dim", null, ...sentence(text, page.now)))),
@@ -24,6 +25,13 @@ export function about(page, view) {
     bundle(page),
     madeOf(page),
   ];
+}
+
+/** What is beside NanoClaw; kiro-cli has to be asked, so it is asked once. @param {Page} page @returns {{ title: string, value: string }[]} */
+function installed(page) {
+  const { value, trouble } = page.ask("versions", {}, true);
+  const version = (/** @type {string | null | undefined} */ of) => of ?? (value || trouble ? ABOUT.notFound : "…");
+  return [{ title: "kiro-cli", value: version(value?.kiroCli) }, { title: "WebKit", value: version(value?.webKit) }];
 }
 
 /** Read only when it is asked for: it is long. @param {Page} page @returns {Child} */

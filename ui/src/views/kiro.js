@@ -17,13 +17,32 @@ export function kiroHead(page, view) {
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function kiro(page, view) {
-  const { places, modes, signOut } = view.kiro;
+  const { places, signOut } = view.kiro;
   return [
     ...signingIn(page, view.kiro),
     section(KIRO.places, null, h("ul.card", null, ...places.map((place) => row({ key: place.title, tag: "li", lead: markOf(place.mark, 18), title: h("span.t.wrap", { dir: "auto" }, place.title), text: h("span", { dir: "auto", title: place.text }, place.text), end: place.at ? [h("span.small.num", null, KIRO.looked(ago(place.at, page.now)))] : [] })))),
-    section(KIRO.modes(view.assistant), null, h("div.choices", { role: "radiogroup", "aria-label": KIRO.modes(view.assistant) }, ...modes.map((mode) => choice({ name: "mode", value: mode.mode, on: mode.on, title: mode.title, text: mode.text, asks: true, change: () => page.press(mode.choose) })))),
+    section(KIRO.modes(view.assistant), null, modeForm(page, view)),
     signOut ? h("div", null, buttonOf(page, signOut)) : null,
   ];
+}
+
+/** One is chosen first, and used when that is pressed. @param {Page} page @param {WindowView} view @returns {Child} */
+function modeForm(page, { assistant, kiro: { modes } }) {
+  const now = modes.find((mode) => mode.on);
+  const picked = page.get("kiro.mode", null);
+  // What was picked before another one came into use counts no more.
+  const chosen = (picked?.instead === now?.mode && modes.find((mode) => mode.mode === picked?.mode)) || now;
+  const use = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (chosen && !chosen.on) page.press(chosen.choose);
+  };
+  const pick = (/** @type {string} */ mode) => () => page.set("kiro.mode", { mode, instead: now?.mode });
+  return h(
+    "form.form.modes",
+    { key: "modes", onsubmit: use },
+    h("div.choices", { role: "radiogroup", "aria-label": KIRO.modes(assistant) }, ...modes.map((mode) => choice({ name: "mode", value: mode.mode, on: mode === chosen, title: mode.title, text: mode.text, change: pick(mode.mode) }))),
+    h("div.btns", null, button({ label: KIRO.useMode, busy: !chosen || chosen.on || page.isDoing(chosen.choose.act) })),
+  );
 }
 
 /** How agents are signed in, and the way to it; the assistant of the first start shows it too. @param {Page} page @param {KiroView} kiro @returns {Child[]} */

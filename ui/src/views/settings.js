@@ -60,7 +60,10 @@ function control(page, one, title, given) {
   const wrong = Boolean(page.get(`wrong ${one.name}`, null) ?? page.trouble(`setting ${one.name}`));
   const about = `${one.name}-help${wrong ? ` ${one.name}-hint` : ""}`;
   if (typeof one.value === "boolean") return toggle({ id: one.name, about, label: title, on: one.value, off: busy || given, change: (on) => void keep(page, one, String(on)) });
-  const changed = (/** @type {Event} */ event) => void keep(page, one, /** @type {HTMLInputElement} */ (event.currentTarget).value, true);
+  const changed = (/** @type {Event} */ event) => {
+    const field = /** @type {HTMLInputElement} */ (event.currentTarget);
+    void keep(page, one, field.value, (text) => (field.value = text));
+  };
   const off = given ? { disabled: true } : {};
   if (one.name === "KIRO_MODE") return h("span.unit", null, h("span.dim", null, SETTINGS.choices[one.value]), button({ id: one.name, about, label: SETTINGS.showKiro, press: () => page.go("kiro") }));
   if (one.choices.length) {
@@ -92,11 +95,11 @@ function allowed(one) {
   return SETTINGS.number(least, most, unit);
 }
 
-/** Keeps a value; `shown`: as the field shows it, in its unit. @param {Page} page @param {Setting} one @param {string} text @param {boolean} [shown] */
-async function keep(page, one, text, shown = false) {
+/** Keeps a value. `show`: puts a text into the field that shows it, in its unit. @param {Page} page @param {Setting} one @param {string} text @param {(text: string) => void} [show] */
+async function keep(page, one, text, show) {
   const [, size] = unitOf(one);
   let value = text.trim();
-  if (shown && one.range) {
+  if (show && one.range) {
     const number = Math.round(Number(value.replace(",", ".")) * size);
     if (value === "" || !Number.isFinite(number) || number < one.range[0] || number > one.range[1]) return page.set(`wrong ${one.name}`, SETTINGS.cantBe(value));
     value = String(number);
@@ -104,5 +107,20 @@ async function keep(page, one, text, shown = false) {
   page.set(`wrong ${one.name}`, null);
   const send = () => page.submit(`setting ${one.name}`, "settings.set", { key: one.name, value });
   if (one.name === "AGENT_RUNTIME" && value === "host") return page.confirm(SETTINGS.unprotected, () => void send());
+  if (one.name === "MESSAGE_RETENTION_DAYS" && isShorter(Number(value), one.value)) {
+    const lost = await page.submit(`setting ${one.name}`, "settings.forgets", { days: Number(value) });
+    // Until it is kept, the field says what is.
+    show?.(amount(one.value, size));
+    if (!lost) return;
+    const yes = () => {
+      show?.(text);
+      void send();
+    };
+    if (lost.count > 0) return page.confirm(SETTINGS.forget(value, lost.count), yes);
+    return yes();
+  }
   await send();
 }
+
+/** Whether less is kept than before; 0 is for ever. @param {number} to @param {number} from */
+const isShorter = (to, from) => to > 0 && (from === 0 || to < from);

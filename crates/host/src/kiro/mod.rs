@@ -52,8 +52,8 @@ use tokio::{
 
 pub use find::find;
 pub use login::LONGEST;
-pub use program::whoami;
 pub(crate) use program::{Group, KEY, Mute, PLAIN, Said, silent};
+pub use program::{version, whoami};
 pub(crate) use terminal::{Line, SIZE, Terminal};
 
 use crate::{container::Aside, paths::Home};

@@ -130,16 +130,24 @@ pub async fn too_old(path: &Path, whoami: &Whoami) -> Option<Trouble> {
     if whoami.state != SignIn::Unknown {
         return None;
     }
-    let said =
-        Program { path, environment: &PLAIN, patience: Duration::from_secs(5) }.ask(&["--version"]).await.ok()?;
-    old(&said.stdout)
+    old(&version(path).await?)
 }
 
-fn old(said: &str) -> Option<Trouble> {
+/// What it says of its version, where it does so within five seconds.
+pub async fn version(path: &Path) -> Option<String> {
+    let program = Program { path, environment: &PLAIN, patience: Duration::from_secs(5) };
+    version_of(&program.ask(&["--version"]).await.ok()?.stdout)
+}
+
+fn version_of(said: &str) -> Option<String> {
     let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    Some(version.chars().take(20).collect())
+}
+
+fn old(version: &str) -> Option<Trouble> {
     let mut numbers = version.split('.').map(|number| number.parse::<u64>().ok());
     let found = (numbers.next()??, numbers.next()??);
-    let version = version.chars().take(20).collect();
+    let version = version.to_owned();
     (found < OLDEST).then(|| Trouble::KiroOld { version, needed: format!("{}.{}", OLDEST.0, OLDEST.1) })
 }
 

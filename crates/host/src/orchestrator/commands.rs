@@ -30,7 +30,7 @@ use crate::{
     store::{
         self, chats, cursors, groups, messages,
         outbox::Outgoing,
-        tasks,
+        retention, tasks,
         trace::{self, UnderWay},
     },
 };
@@ -130,6 +130,13 @@ impl State {
                     one.pending = Some(self.used.get(one.name).is_some_and(|used| *used != one.value));
                 }
                 json_of(&shown)
+            }
+            Command::SettingsForgets { days } => {
+                let count = match self.kept(retention::before(days.into(), now()))? {
+                    Some(before) => self.kept(self.store.read(move |db| retention::count(db, before)).await)?,
+                    None => 0,
+                };
+                Ok(json!({"count": count}))
             }
             Command::SettingsSet { key, value } => self.set_setting(&key, &value),
             Command::AllowlistGet {} => json_of(&allowlist::shown(&self.home.places())),

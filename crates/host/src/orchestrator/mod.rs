@@ -422,10 +422,10 @@ impl State {
 
     /// Each day.
     async fn forget_old(&mut self) -> Result<()> {
-        let days = i64::try_from(self.settings.retention_days)?;
-        if days > 0 && self.forget_at <= now() {
+        if let Some(before) = store::retention::before(self.settings.retention_days, now())?
+            && self.forget_at <= now()
+        {
             self.forget_at = now() + SignedDuration::from_hours(24);
-            let before = now().saturating_sub(SignedDuration::from_hours(24 * days))?;
             if self.store.write(move |db| store::retention::forget(db, before)).await? {
                 self.forget_at = now() + SignedDuration::from_secs(1);
             }
