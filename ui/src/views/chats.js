@@ -74,7 +74,7 @@ function list(page, view, rows, all) {
 /** @param {Page} page @param {Row} one @returns {Child} */
 function entry(page, one) {
   const on = one.jid === page.get("chats.chosen", null);
-  const text = one.group?.state ? one.group.state.word : one.twin ? CHATS.twin(tail(one.jid)) : one.group && !one.lastActivity ? one.group.text : one.lastActivity ? ago(one.lastActivity, page.now) : one.isOwn ? CHATS.ownText : CHATS.silent;
+  const text = one.group?.state ? one.group.state.word : one.twin ? whichOf(one, page.now) : one.group && !one.lastActivity ? one.group.text : one.lastActivity ? ago(one.lastActivity, page.now) : one.isOwn ? CHATS.ownText : CHATS.silent;
   return h(
     "li",
     { key: one.jid, "data-key": one.jid },
@@ -89,8 +89,11 @@ function entry(page, one) {
   );
 }
 
+/** Which of the chats of one name. @param {Row} one @param {number} now */
+export const whichOf = ({ jid, lastActivity }, now) => `${tail(jid)} · ${lastActivity ? CHATS.last(ago(lastActivity, now)) : CHATS.silent}`;
+
 /** What tells two chats of one name apart. @param {string} jid */
-export const tail = (jid) => (jid.endsWith("@s.whatsapp.net") ? `+${jid.split("@")[0]}` : `…${jid.split("@")[0].slice(-4)}`);
+const tail = (jid) => (jid.endsWith("@s.whatsapp.net") ? `+${jid.split("@")[0]}` : `…${jid.split("@")[0].slice(-4)}`);
 
 /** @param {Page} page @param {string | null} jid */
 function choose(page, jid) {

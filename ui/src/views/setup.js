@@ -8,7 +8,7 @@ import { avatar, banner, bar, buttonOf, markOf, panelOf, row, strange } from "..
 import { h } from "../dom.js";
 import { answered, button, search, told, toggle } from "../fields.js";
 import { CHATS, SETTINGS, SETUP, ago } from "../words.js";
-import { asMain, rowsOf, tail, twinNote } from "./chats.js";
+import { asMain, rowsOf, twinNote, whichOf } from "./chats.js";
 import { signingIn } from "./kiro.js";
 import { atLogin, loginRow } from "./settings.js";
 import { whatsapp } from "./whatsapp.js";
@@ -103,7 +103,7 @@ function offered(page, view, known) {
 function chooser(page, view, known) {
   const { shown, chosen } = offered(page, view, known);
   const trouble = page.trouble("setup.main");
-  const said = (/** @type {typeof shown[number]} */ chat) => (chat.isOwn ? SETUP.ownText : [chat.twin ? tail(chat.jid) : null, chat.lastActivity ? CHATS.last(ago(chat.lastActivity, page.now)) : CHATS.silent].filter(Boolean).join(" · "));
+  const said = (/** @type {typeof shown[number]} */ chat) => (chat.isOwn ? SETUP.ownText : chat.twin ? whichOf(chat, page.now) : chat.lastActivity ? CHATS.last(ago(chat.lastActivity, page.now)) : CHATS.silent);
   const one = (/** @type {typeof shown[number]} */ chat) =>
     h("label.row.pick", { key: chat.jid }, h("input", { type: "radio", name: "main", value: chat.jid, checked: chat === chosen, onchange: () => page.set("setup.chat", chat.jid) }), avatar({ name: chat.name, folder: chat.jid, isGroup: chat.isGroup }), h("span.mid", null, strange(chat.name, "t"), h("span.s.trunc", null, said(chat))));
   return [
