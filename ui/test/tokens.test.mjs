@@ -49,6 +49,12 @@ test("rules use tokens alone", async () => {
   assert.deepEqual(colours, []);
 });
 
+test("space is a scale of 4, but for hairlines and a pixel or two for the eye", async () => {
+  const rules = `${await read("style.css")}${await read("pages.css")}`;
+  const spaces = [...rules.matchAll(/\b(?:padding|margin|gap)[\w-]*: ([^;]+);/g)].flatMap(([rule, value]) => [...value.matchAll(/(-?[\d.]+)px/g)].map(([, pixels]) => [rule, Math.abs(Number(pixels))]));
+  assert.deepEqual(spaces.filter(([, pixels]) => pixels > 2 && pixels % 4).map(([rule]) => rule), []);
+});
+
 function tokens(text) {
   return Object.fromEntries([...text.matchAll(/--([\w-]+):\s*(#[0-9a-f]{6})\b/g)].map(([, name, value]) => [name, value]));
 }
