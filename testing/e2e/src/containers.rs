@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use bollard::errors::Error;
@@ -81,7 +82,9 @@ impl Containers {
     /// Waits until the scene's containers are so, looking again at each of the engine's events.
     pub async fn until(&self, what: &str, holds: impl Fn(&[Container]) -> bool) -> Result<Vec<Container>> {
         let filters = HashMap::from([("label", vec![LABEL])]);
-        let mut events = self.docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build()));
+        // The subscription begins with the first look at it, behind the first list: what came between is told again.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().saturating_sub(1).to_string();
+        let mut events = self.docker.events(Some(EventsOptionsBuilder::new().since(&now).filters(&filters).build()));
         let wait = async {
             loop {
                 let now = self.list().await?;

@@ -25,7 +25,7 @@ fn kept(after_ms: u64) -> Value {
 async fn the_sign_in_is_seen_made_and_ended() -> Result<()> {
     // K1, K2
     let mut scene = Scene::begin("kiro").await?;
-    scene.kiro().plays(&kept(3000))?;
+    scene.kiro().plays(&kept(8000))?;
     scene.start().await?;
     let signed_out =
         |status: &Value| state(status, "host") == "signed-out" && state(status, "container") == "signed-out";
@@ -82,7 +82,7 @@ async fn the_sign_in_is_seen_made_and_ended() -> Result<()> {
     ensure!(scene.ctl_raw(&["kiro", "login", "--cancel"]).await?.2.contains("No sign-in"));
 
     // Identity Center asks at a terminal for what it was told already.
-    scene.kiro().plays(&kept(500))?;
+    scene.kiro().plays(&kept(3000))?;
     let acme =
         ["--method", "identity-center", "--start-url", "https://acme.awsapps.com/start", "--region", "eu-west-1"];
     let (code, stdout, stderr) = scene.ctl_raw(&[&["kiro", "login"], &acme[..]].concat()).await?;
@@ -123,7 +123,7 @@ async fn the_agents_own_sign_in() -> Result<()> {
     // The script lies where the agents' own ~/.kiro is.
     let own = scene.home().join("kiro/kiro");
     fs::create_dir_all(&own)?;
-    fs::write(own.join("fake-kiro.json"), kept(300).to_string())?;
+    fs::write(own.join("fake-kiro.json"), kept(3000).to_string())?;
     scene.ctl(&["kiro", "mode", "own", "--yes"]).await?;
     let out = |status: &Value| status["kiro"]["mode"] == "own" && state(status, "container") == "signed-out";
     scene.until("the agents are signed out", out).await?;

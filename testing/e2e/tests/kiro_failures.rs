@@ -234,7 +234,7 @@ async fn signed_out_messages_wait_are_said_once_and_go_on() -> Result<()> {
         if state == "signed-out" {
             // What comes next waits too, a task as well, and a restart changes nothing of it.
             alice.writes_to(&owner, "more").await?;
-            let soon = (Timestamp::now() + SignedDuration::from_secs(2)).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+            let soon = (Timestamp::now() + SignedDuration::from_secs(6)).strftime("%Y-%m-%dT%H:%M:%S").to_string();
             let plan = ["tasks", "add", "--group", "main", "--prompt", "water", "--schedule", "once", "--value", &soon];
             scene.ctl(&plan).await?;
             scene.until("all three wait", |status| status["kiro"]["parked"] == 3).await?;

@@ -31,7 +31,7 @@ fn mounts(inspected: &Value, home: &str, user: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_message_is_answered_from_a_container() -> Result<()> {
     let mut scene = Scene::begin("main_job").await?;
-    scene.set("IDLE_TIMEOUT", "3000");
+    scene.set("IDLE_TIMEOUT", "10000");
     let (owner, alice) = people(&scene).await?;
 
     // W1: a fresh Home shows a QR; scanned, it connects.
@@ -215,7 +215,7 @@ async fn without_a_network_answers_wait_in_the_outbox() -> Result<()> {
     // M13, T7
     let mut scene = Scene::begin("outbox").await?;
     let (owner, alice) = people(&scene).await?;
-    scene.kiro().plays(&json!({"turns": [{"match": "", "delayMs": 1000, "parts": ["late answer"]}]}))?;
+    scene.kiro().plays(&json!({"turns": [{"match": "", "delayMs": 5000, "parts": ["late answer"]}]}))?;
     scene.start_linked_to(&owner).await?;
     scene.register(&alice.jid(), "Alice", "main").await?;
     alice.writes_to(&owner, "question").await?;

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 const KEY: &str = "ksk-planted-0123456789";
-const CODE: &str = "WXYZ-QRST";
+/// Its own: other stories run on this computer, and hand theirs to a browser.
+const CODE: &str = "SCRT-CODE";
 /// How fake-kiro's tokens begin.
 const TOKENS: [&str; 2] = ["aoa-fake-access-token", "aor-fake-refresh-token"];
 
@@ -130,7 +131,7 @@ struct Seen {
 
 impl Seen {
     fn of(pairing: &str) -> Seen {
-        let device = [CODE, "device?user_code"].map(str::to_owned);
+        let device = [CODE.to_owned(), format!("device?user_code={CODE}")];
         let secrets = [KEY].iter().chain(&TOKENS).map(|secret| (*secret).to_owned());
         let pairing = [pairing.to_owned(), pairing.replace('-', "")];
         Seen { secrets: secrets.chain(device).chain(pairing).collect(), kinds: HashMap::new() }
@@ -150,7 +151,11 @@ impl Seen {
             let mut inside = fs::read_dir(path)?.flatten().filter(|_| !kept);
             inside.try_for_each(|entry| self.search(&entry.path()))
         } else if path.is_file() {
-            self.hides(&path.display().to_string(), &String::from_utf8_lossy(&fs::read(path)?))
+            match fs::read(path) {
+                // A container that is ending takes its files along.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                read => self.hides(&path.display().to_string(), &String::from_utf8_lossy(&read?)),
+            }
         } else {
             Ok(())
         }
@@ -168,12 +173,14 @@ impl Seen {
             let read = |name: &str| {
                 String::from_utf8_lossy(&fs::read(process.join(name)).unwrap_or_default()).replace('\0', " ")
             };
+            // Before the arguments: a shell that becomes kiro-cli meanwhile is taken for that.
+            let environment = read("environ");
             let arguments = read("cmdline");
             self.hides(&format!("the arguments of {arguments}"), &arguments)?;
             // NanoClaw itself was given the key so; kiro-cli, which takes it no other way, has it too.
             let given =
                 arguments.contains("nanoclawctl") || arguments.contains("kiro-cli") && !arguments.contains("sh -c");
-            let environment = if given { read("environ").replace(KEY, "") } else { read("environ") };
+            let environment = if given { environment.replace(KEY, "") } else { environment };
             self.hides(&format!("the environment of {arguments}"), &environment)?;
         }
         Ok(())

@@ -41,7 +41,7 @@ async fn a_task_runs_at_its_time_and_its_result_comes() -> Result<()> {
             context,
         ]
     };
-    let task = scene.ctl(&add("1500", "isolated")).await?;
+    let task = scene.ctl(&add("5000", "isolated")).await?;
     let id = task["id"].as_str().context("no id")?;
     let status = scene.until("it is planned", |status| status["scheduler"]["next"]["taskId"] == id).await?;
     assert_eq!(status["scheduler"]["next"]["at"], task["nextRun"]);
@@ -68,7 +68,7 @@ async fn a_task_runs_at_its_time_and_its_result_comes() -> Result<()> {
     scene.ctl(&["tasks", "cancel", id]).await?;
     scene.until("its run has ended", |status| status["runs"] == json!([])).await?;
     scene.ctl(&["pause"]).await?;
-    let soon = (Timestamp::now() + SignedDuration::from_secs(2)).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let soon = (Timestamp::now() + SignedDuration::from_secs(6)).strftime("%Y-%m-%dT%H:%M:%S").to_string();
     let add =
         ["tasks", "add", "--group", "main", "--prompt", "water the plants", "--schedule", "once", "--value", &soon];
     let task = scene.ctl(&add).await?;

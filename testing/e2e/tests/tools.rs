@@ -88,7 +88,7 @@ async fn what_an_agent_asks_for_after_a_kill_is_not_done_twice() -> Result<()> {
     let mut scene = Scene::begin("tools_killed").await?;
     let (owner, alice) = people(&scene).await?;
     let say = json!({"server": "nanoclaw", "name": "send_message", "args": {"text": "half of it"}});
-    let turn = json!({"match": "break", "delayMs": 1500, "tool": say, "parts": ["all of it"]});
+    let turn = json!({"match": "break", "delayMs": 5000, "tool": say, "parts": ["all of it"]});
     scene.kiro().plays(&json!({"turns": [turn]}))?;
     scene.start_linked_to(&owner).await?;
     scene.register(&alice.jid(), "Alice", "main").await?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nanoclaw_e2e::{PATIENCE, Phone, Scene, built};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -109,8 +109,10 @@ async fn a_killed_app_leaves_no_process() -> Result<()> {
     let (mut scene, owner, alice) = linked("host_runtime_killed").await?;
     alice.writes_to(&owner, "slow").await?;
     scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
+    let deadline = Instant::now() + PATIENCE;
     while agents(&scene).len() < 2 {
-        tokio::task::yield_now().await;
+        ensure!(Instant::now() < deadline, "there is no agent");
+        sleep(std::time::Duration::from_millis(20)).await;
     }
     scene.kill().await?;
     until_no_agent(&scene).await?;

@@ -13,7 +13,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -135,8 +138,7 @@ impl Desktop {
         panel.arg("--disable-wm-check").envs(self.environment());
         panel.env("GTK_THEME", format!("Adwaita:{theme}"));
         let _panel = panel.env("XDG_CONFIG_HOME", settings_of_the_panel(&self.folder)?).spawn().context("no panel")?;
-        screen::open_menu(&self.display).await?;
-        screen::picture_of_menu(&self.display)
+        screen::picture_of_menu(&self.display).await
     }
 
     /// The window's page. The window must be open.
@@ -171,7 +173,11 @@ pub async fn no_process_is(name: &str, variable: &str) -> Result<()> {
 pub fn kill_processes(name: &str, variable: &str) -> Result<()> {
     for (process, _) in processes_with(variable)?.iter().filter(|(_, process)| process.starts_with(name)) {
         let pid = process.file_name().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
-        kill_process(pid.context("no pid")?, Signal::KILL)?;
+        match kill_process(pid.context("no pid")?, Signal::KILL) {
+            // It has just ended by itself.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ impl Page {
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Runs an async function's body in the page; gives what it returns.
+    /// Runs an async function's body in the page; gives what it returns as `ok`, or what it threw as `error`.
     pub async fn run(&self, body: &str) -> Result<Value> {
         let script = format!(
             "const done = arguments[arguments.length - 1];
@@ -107,9 +107,7 @@ impl Page {
             "[...document.querySelectorAll('button')].find((button) => !button.disabled && (button.ariaLabel ?? button.innerText).trim() === {})",
             json!(name)
         );
-        self.until(&format!("{button} && true")).await?;
-        self.run(&format!("{button}.click()")).await?;
-        Ok(())
+        self.press_it(&button).await
     }
 
     /// Presses the button whose text begins so.
@@ -118,8 +116,13 @@ impl Page {
             "[...document.querySelectorAll('main button')].find((button) => button.innerText.split('\\n').some((line) => line.trim().startsWith({})))",
             json!(start)
         );
-        self.until(&format!("{button} && true")).await?;
-        self.run(&format!("{button}.click()")).await?;
+        self.press_it(&button).await
+    }
+
+    /// Presses what an expression in the page's own language finds. Found and pressed at once: between the two the page
+    /// could draw itself anew.
+    pub async fn press_it(&self, found: &str) -> Result<()> {
+        self.until(&format!("(() => {{ const found = {found}; found?.click(); return Boolean(found); }})()")).await?;
         Ok(())
     }
 

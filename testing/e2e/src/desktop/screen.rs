@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::time::{Instant, sleep};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
@@ -13,6 +13,12 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
 use crate::PATIENCE;
+
+/// How long a menu may take to open after a click that a panel has heard, and to draw itself.
+const OPENS: Duration = Duration::from_secs(3);
+const DRAWS: Duration = Duration::from_millis(500);
+/// The protocol's events would need a thread that blocks on them.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The windows that can be seen, with their titles.
 pub fn windows(display: &str) -> Result<Vec<(Window, String)>> {
@@ -46,12 +52,11 @@ pub async fn close(display: &str) -> Result<()> {
     }
     server.flush()?;
     let deadline = Instant::now() + PATIENCE;
-    // The protocol's events would need a thread that blocks on them.
     while !seen(&server, screen)?.is_empty() {
         if Instant::now() > deadline {
             bail!("windows stay open: {:?}", seen(&server, screen)?);
         }
-        sleep(Duration::from_millis(20)).await;
+        sleep(LOOK).await;
     }
     Ok(())
 }
@@ -82,28 +87,49 @@ pub async fn window_is(display: &str, place: Place) -> Result<()> {
         match is {
             Some(is) if is == place => return Ok(()),
             is if Instant::now() > deadline => bail!("the window is at {is:?}, not {place:?}"),
-            _ => sleep(Duration::from_millis(20)).await,
+            _ => sleep(LOOK).await,
         }
     }
 }
 
-/// Clicks into the screen's upper left corner until a menu opens there.
-pub async fn open_menu(display: &str) -> Result<()> {
+/// Clicks into the screen's upper left corner until a menu hangs there; that as a PNG.
+pub async fn picture_of_menu(display: &str) -> Result<Vec<u8>> {
     let (server, screen) = RustConnection::connect(Some(display))?;
     let root = server.setup().roots[screen].root;
     let deadline = Instant::now() + PATIENCE;
-    while menu(&server, screen)?.is_none() {
-        if Instant::now() > deadline {
-            bail!("no menu opens");
-        }
+    // The one of a panel that was there before goes with it.
+    while menu(&server, screen)?.is_some() {
+        ensure!(Instant::now() < deadline, "a menu stays open");
+        sleep(LOOK).await;
+    }
+    let menu = loop {
+        ensure!(Instant::now() < deadline, "no menu opens");
         server.xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, root, 12, 15, 0)?;
         for event in [BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT] {
             server.xtest_fake_input(event, 1, 0, root, 0, 0, 0)?;
         }
         server.flush()?;
-        sleep(Duration::from_millis(500)).await;
-    }
-    Ok(())
+        // Another click would close one that is slow to open.
+        let opens = Instant::now() + OPENS;
+        while menu(&server, screen)?.is_none() && Instant::now() < opens {
+            sleep(LOOK).await;
+        }
+        if let Some(menu) = menu(&server, screen)? {
+            break menu;
+        }
+    };
+    // Nothing tells when it has drawn itself.
+    sleep(DRAWS).await;
+    // The edges are the menu's own.
+    let width = menu.width + u16::try_from(menu.x)?;
+    let height = menu.height + u16::try_from(menu.y)?;
+    let image = server.get_image(ImageFormat::Z_PIXMAP, root, 0, 0, width, height, !0)?.reply()?;
+    let rgb: Vec<u8> = image.data.chunks(4).flat_map(|pixel| pixel.iter().take(3).rev().copied()).collect();
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, width.into(), height.into());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header()?.write_image_data(&rgb)?;
+    Ok(png)
 }
 
 /// A menu is higher than the panel.
@@ -116,21 +142,4 @@ fn menu(server: &RustConnection, screen: usize) -> Result<Option<GetGeometryRepl
         }
     }
     Ok(None)
-}
-
-/// The menu as it hangs from the panel, as a PNG.
-pub fn picture_of_menu(display: &str) -> Result<Vec<u8>> {
-    let (server, screen) = RustConnection::connect(Some(display))?;
-    let root = server.setup().roots[screen].root;
-    let menu = menu(&server, screen)?.context("no menu is open")?;
-    // The edges are the menu's own.
-    let width = menu.width + u16::try_from(menu.x)?;
-    let height = menu.height + u16::try_from(menu.y)?;
-    let image = server.get_image(ImageFormat::Z_PIXMAP, root, 0, 0, width, height, !0)?.reply()?;
-    let rgb: Vec<u8> = image.data.chunks(4).flat_map(|pixel| pixel.iter().take(3).rev().copied()).collect();
-    let mut png = Vec::new();
-    let mut encoder = png::Encoder::new(&mut png, width.into(), height.into());
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.write_header()?.write_image_data(&rgb)?;
-    Ok(png)
 }

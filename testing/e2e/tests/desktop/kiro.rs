@@ -14,7 +14,7 @@ async fn signed_in_by_a_code() -> Result<()> {
     let url = "https://view.awsapps.com/start/#/device?user_code=WXYZ-QRST";
     scene.kiro().plays(&json!({
         "auth": {"state": "stored", "accountType": "BuilderId", "email": "maya@example.org", "tokens": {"liveMs": 3_600_000}},
-        "login": {"code": "WXYZ-QRST", "url": url, "afterMs": 15_000},
+        "login": {"code": "WXYZ-QRST", "url": url, "afterMs": 25_000},
     }))?;
     scene.start_desktop(&desktop, &["--show"]).await?;
     let page = desktop.page().await?;

@@ -60,7 +60,7 @@ async fn chats_tasks_settings_and_the_rest_in_the_window() -> Result<()> {
     picture(&scene, &page, "chats").await?;
     let group = scene.ctl(&["groups", "list"]).await?[0].clone();
     assert_eq!((&group["jid"], &group["folder"]), (&json!(alice.jid()), &json!("alice")));
-    page.run("document.querySelector('input[value=every]').click()").await?;
+    page.press_it("document.querySelector('input[value=every]')").await?;
     until_listed(&scene, &["groups", "list"], |all| all[0]["requiresTrigger"] == false).await?;
 
     // A task is planned, with its next times before.
@@ -107,12 +107,15 @@ async fn chats_tasks_settings_and_the_rest_in_the_window() -> Result<()> {
 /// Types into a field and leaves it.
 async fn fill(page: &Page, field: &str, text: &str) -> Result<()> {
     let (field, text) = (json!(field), json!(text));
-    page.run(&format!(
-        "const field = document.querySelector({field}); field.focus(); field.value = {text};
-         field.dispatchEvent(new Event('input', {{ bubbles: true }})); field.dispatchEvent(new Event('change', {{ bubbles: true }}));"
-    ))
-    .await
-    .map(drop)
+    page.until(&format!("document.querySelector({field}) && true")).await?;
+    let done = page
+        .run(&format!(
+            "const field = document.querySelector({field}); field.focus(); field.value = {text};
+             field.dispatchEvent(new Event('input', {{ bubbles: true }})); field.dispatchEvent(new Event('change', {{ bubbles: true }}));"
+        ))
+        .await?;
+    anyhow::ensure!(done["error"].is_null(), "{done}");
+    Ok(())
 }
 
 async fn until_listed(scene: &Scene, words: &[&str], holds: impl Fn(&Value) -> bool) -> Result<()> {

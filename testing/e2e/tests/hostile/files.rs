@@ -58,13 +58,17 @@ for n in range(20):
     put(tasks, f"deep{n}", "[" * 60000)
     put(tasks, f"long{n}", '{"type":"' + "x" * 60000 + '"}')
     put(messages, f"bytes{n}", "\0" * 60000)
-os.link(f"{messages}/sparse0.json" if os.path.exists(f"{messages}/sparse0.json") else ipc + "/current_tasks.json", f"{messages}/second.json")
+with open(f"{messages}/first", "w") as file:
+    file.write("{}")
+os.link(f"{messages}/first", f"{messages}/second.json")
 for n in range(700):
     os.makedirs(f"{tasks}/folder{n}.json/deeper/still")
 # What the host writes itself.
 for name in ["current_tasks.json", "available_groups.json", ".new-from-host"]:
     subprocess.run(["rm", "-rf", f"{ipc}/{name}"])
-    os.symlink(given["secret"], f"{ipc}/{name}")
+    # The host may have written it anew.
+    os.symlink(given["secret"], f"{ipc}/lnk")
+    os.rename(f"{ipc}/lnk", f"{ipc}/{name}")
 subprocess.run(["rm", "-rf", "/workspace/group/logs", "/workspace/group/.kiro"])
 for name in ["logs", ".kiro"]:
     os.symlink(given["elsewhere"], f"/workspace/group/{name}")
@@ -98,6 +102,11 @@ while time.monotonic() < until:
             os.rename(ipc + "/results.was", ipc + "/results")
     except OSError:
         pass
+# The host makes folders anew that it misses, so that a turn back may have failed.
+for name in ["messages", "results"]:
+    if os.path.islink(f"{ipc}/{name}"):
+        os.unlink(f"{ipc}/{name}")
+    os.makedirs(f"{ipc}/{name}", exist_ok=True)
 print("raced")
 "##;
 

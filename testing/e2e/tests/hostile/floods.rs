@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use anyhow::Result;
-use nanoclaw_e2e::Scene;
+use anyhow::{Result, ensure};
+use nanoclaw_e2e::{PATIENCE, Scene};
+use tokio::time::Instant;
 
 use crate::Town;
 
@@ -104,7 +105,9 @@ async fn no_output_fills_the_memory_or_holds_others_up() -> Result<()> {
         let memory = town.memory()?;
         town.attack(word).await?;
         let spilled = town.scene.home().join("groups/family/spilled");
+        let deadline = Instant::now() + PATIENCE;
         while !spilled.exists() {
+            ensure!(Instant::now() < deadline, "{word} does not end");
             town.main_is_unharmed().await?;
         }
         fs::remove_file(spilled)?;
