@@ -6,6 +6,7 @@ mod figures;
 mod kiro;
 mod starts;
 mod troubles;
+mod views;
 mod window;
 
 use std::fs;

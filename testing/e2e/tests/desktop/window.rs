@@ -105,7 +105,7 @@ async fn chats_tasks_settings_and_the_rest_in_the_window() -> Result<()> {
 }
 
 /// Types into a field and leaves it.
-async fn fill(page: &Page, field: &str, text: &str) -> Result<()> {
+pub(crate) async fn fill(page: &Page, field: &str, text: &str) -> Result<()> {
     let (field, text) = (json!(field), json!(text));
     page.until(&format!("document.querySelector({field}) && true")).await?;
     let done = page
@@ -118,7 +118,7 @@ async fn fill(page: &Page, field: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-async fn until_listed(scene: &Scene, words: &[&str], holds: impl Fn(&Value) -> bool) -> Result<()> {
+pub(crate) async fn until_listed(scene: &Scene, words: &[&str], holds: impl Fn(&Value) -> bool) -> Result<()> {
     let deadline = tokio::time::Instant::now() + nanoclaw_e2e::PATIENCE;
     while !holds(&scene.ctl(words).await?) {
         anyhow::ensure!(tokio::time::Instant::now() < deadline, "never so: {words:?}");
