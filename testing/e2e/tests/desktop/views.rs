@@ -17,6 +17,7 @@ async fn ways_folders_the_private_channel_histories_and_licences() -> Result<()>
     let desktop = scene.desktop().await?;
     let (owner, alice) = people(&scene).await?;
     let bob = scene.phone("4915110000003", "Bob").await?;
+    scene.kiro().plays(&json!({"turns": [{"match": "slow", "delayMs": 60_000, "parts": ["too late"]}]}))?;
     scene.start_desktop(&desktop, &["--show"]).await?;
     let status = scene.until("a code is there", |status| status["whatsapp"]["qr"]["data"].is_string()).await?;
     owner.scans(status["whatsapp"]["qr"]["data"].as_str().context("no code")?).await?;
@@ -49,6 +50,11 @@ async fn ways_folders_the_private_channel_histories_and_licences() -> Result<()>
     page.reads("/workspace/group, read and write").await?;
     page.reads("nanoclaw-agent").await?;
     picture(&scene, &page, "containers-mounts").await?;
+    // And what it works on.
+    alice.writes_to(&owner, "slow and steady").await?;
+    page.until("/Answers .*slow and steady/.test(document.querySelector('main').innerText)").await?;
+    scene.ctl(&["containers", "stop", "main"]).await?;
+    alice.hears_of("I was stopped before I could answer.").await?;
 
     // A folder is allowed, then given to a chat.
     std::fs::create_dir_all(scene.user().join("notes"))?;
@@ -86,6 +92,38 @@ async fn ways_folders_the_private_channel_histories_and_licences() -> Result<()>
     page.press("Show all").await?;
     page.reads("whatsapp-rust").await?;
     picture(&scene, &page, "about-licences").await?;
+    scene.end().await
+}
+
+#[tokio::test]
+async fn no_to_start_at_login_is_kept_and_the_greeting_come_back_to() -> Result<()> {
+    // T5
+    let mut scene = Scene::begin("desktop_no_login").await?;
+    let desktop = scene.desktop().await?;
+    let (owner, _) = people(&scene).await?;
+    scene.start_desktop(&desktop, &[]).await?;
+    let page = desktop.page().await?;
+    let tick = |on: bool| format!("document.querySelector('[aria-label=\"Start at login\"]')?.ariaChecked === '{on}'");
+    page.press("Begin").await?;
+    owner.scans(&page.qr().await?).await?;
+    page.reads("You (message yourself)").await?;
+    page.until(&tick(true)).await?;
+    page.press("Start at login").await?;
+    page.until(&tick(false)).await?;
+    page.press("Use this chat").await?;
+    page.reads("Waiting for your message").await?;
+
+    // A window that knows nothing of what was pressed in the one before.
+    page.reload().await?;
+    page.reads("It goes on with: Say hello to Andy.").await?;
+    page.press("Go on").await?;
+    page.until(&tick(false)).await?;
+    assert_eq!(scene.ctl(&["status"]).await?["autostart"], false);
+    page.press("Start at login").await?;
+    page.until(&tick(true)).await?;
+    scene.until("it starts at login", |status| status["autostart"] == true).await?;
+    owner.writes_as_owner(&owner.jid(), "hello").await?;
+    page.reads("Andy is ready").await?;
     scene.end().await
 }
 
