@@ -2,11 +2,11 @@
 //! window. Must not know what NanoClaw should show; tests do.
 
 mod page;
+mod port;
 mod screen;
 mod tray;
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -22,6 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::PATIENCE;
+use port::Port;
 use screen::Place;
 
 pub use page::Page;
@@ -33,7 +34,7 @@ pub struct Desktop {
     display: String,
     bus: String,
     /// Where the window lets the driver in.
-    inspector: u16,
+    inspector: Port,
     panel: tray::Panel,
     _programs: [Child; 2],
 }
@@ -56,8 +57,7 @@ impl Desktop {
         let bus = first_line(&mut dbus).await?;
         let panel = tray::Panel::on(&bus).await?;
         opener(folder)?;
-        // Freed at once and taken by the window later: nobody else here asks for ports of this range meanwhile.
-        let inspector = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let inspector = Port::free()?;
         Ok(Self { folder: folder.to_owned(), display, bus, inspector, panel, _programs: [xvfb, dbus] })
     }
 
@@ -72,7 +72,7 @@ impl Desktop {
             ("DBUS_SESSION_BUS_ADDRESS", self.bus.clone()),
             ("GDK_BACKEND", "x11".to_owned()),
             ("TAURI_WEBVIEW_AUTOMATION", "true".to_owned()),
-            ("WEBKIT_INSPECTOR_SERVER", format!("127.0.0.1:{}", self.inspector)),
+            ("WEBKIT_INSPECTOR_SERVER", format!("127.0.0.1:{}", self.inspector.number)),
         ]
     }
 
@@ -143,7 +143,7 @@ impl Desktop {
 
     /// The window's page. The window must be open.
     pub async fn page(&self) -> Result<Page> {
-        Page::attach(program("WebKitWebDriver", &self.folder)?, self.inspector).await
+        Page::attach(program("WebKitWebDriver", &self.folder)?, self.inspector.number).await
     }
 }
 

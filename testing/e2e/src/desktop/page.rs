@@ -1,13 +1,13 @@
 //! The window's page in the real WebKit, through WebKit's own driver, attached to the app as it runs.
 
 use std::io::Cursor;
-use std::net::TcpListener;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
+use super::port::Port;
 use crate::PATIENCE;
 use crate::http::Http;
 
@@ -16,18 +16,19 @@ pub struct Page {
     driver: Http,
     session: String,
     _process: Child,
+    _port: Port,
 }
 
 impl Page {
     /// `inspector`: where the window lets the driver in.
     pub async fn attach(mut driver: Command, inspector: u16) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = Port::free()?;
         let process = driver
-            .arg(format!("--port={port}"))
+            .arg(format!("--port={}", port.number))
             .arg(format!("--target=127.0.0.1:{inspector}"))
             .spawn()
             .context("no WebKitWebDriver")?;
-        let driver = Http::at(&format!("http://127.0.0.1:{port}"))?;
+        let driver = Http::at(&format!("http://127.0.0.1:{}", port.number))?;
         let wanted = json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": {}}}});
         let deadline = Instant::now() + PATIENCE;
         // It says nothing when it is ready, nor does the window.
@@ -38,7 +39,7 @@ impl Page {
                 Err(_) => sleep(std::time::Duration::from_millis(50)).await,
             }
         };
-        let page = Self { driver, session, _process: process };
+        let page = Self { driver, session, _process: process, _port: port };
         // A window that has just gone leaves the driver at nothing: it is shown the one that is there.
         loop {
             let all = page.driver.get(&format!("/session/{}/window/handles", page.session)).await?;
