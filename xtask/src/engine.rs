@@ -20,7 +20,7 @@ use crate::needs;
 use crate::program::{answer, is_installed, program, root, succeeds};
 
 /// How long a `dockerd` may take to answer, or to stop (it gives containers 10 s to end).
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// An engine that answers.
 pub struct Engine {

@@ -313,6 +313,7 @@ fn tasks(status: &AppStatus, now: &Zoned) -> String {
         SchedulerState::Running => match &status.scheduler.next {
             None => "none planned",
             Some(_) if !engine_serves(status) => "waiting for Docker",
+            Some(_) if status.kiro.is_signed_out(status.runtime) => "waiting for Kiro",
             Some(next) => return format!("next {}", moment(&next.at.to_zoned(now.time_zone().clone()), now)),
         },
     };
