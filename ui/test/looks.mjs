@@ -24,6 +24,9 @@ export function told(found) {
   return [...places].map(([fault, at]) => `${fault} – ${at.slice(0, 3).join(", ")}${at.length > 3 ? ` and ${at.length - 3} more` : ""}`).join("\n");
 }
 
+/** Lists of hundreds are not seen to their end. */
+const TALLEST = 2400;
+
 /** To be called once in each tab. */
 export const prepare = (page) => page.get(axe);
 
@@ -35,13 +38,16 @@ export async function regard(page, where, found) {
   for (const size of SIZES) {
     await page.look(size);
     await look(faults, size.name);
+    if (!size.themes.length) continue;
+    await look(unseen, size.name);
+    // What is scrolled away is neither pictured nor seen by axe.
+    const height = Math.min(size.height + (await page.get(`(${hidden})()`)), TALLEST);
     for (const [at, theme] of size.themes.entries()) {
-      await page.look({ ...size, dark: theme === "dark" });
+      await page.look({ ...size, height, dark: theme === "dark" });
       // But for its colours, a page is the same to axe in both themes.
       await look(at ? faint : barriers, `${size.name} ${theme}`);
       await page.picture(`${where}-${size.name}-${theme}`);
     }
-    if (size.themes.length) await look(unseen, size.name);
   }
 }
 
@@ -71,6 +77,12 @@ export function faults() {
     if (/^(BUTTON|SUMMARY|INPUT|SELECT)$/.test(element.tagName) && (box.width < 16 || box.height < 16)) out.add(`tiny: ${what}`);
   }
   return [...out];
+}
+
+/** In the page: by how much something is taller than what is seen of it. */
+function hidden() {
+  const scrolled = [...document.querySelectorAll("main, main *")].filter((one) => /auto|scroll/.test(getComputedStyle(one).overflowY));
+  return Math.max(0, ...scrolled.map((one) => one.scrollHeight - one.clientHeight));
 }
 
 /** In the page: whatever axe finds. */
@@ -112,6 +124,7 @@ export function unseen() {
     }
   }
   document.activeElement?.blur();
+  document.querySelector("dialog[open] [autofocus]")?.focus();
   for (const [one, top] of scrolled) if (one.scrollTop !== top) one.scrollTop = top;
   return [...out];
 }
