@@ -29,7 +29,7 @@ const ui = {
   /** @type {Map<string, number>} */ wholes: new Map(),
 };
 const answers = new Answers(api.command, draw);
-const tail = new Tail(api.command);
+const tail = new Tail(api.command, draw);
 
 /** The app has asked for a page other than its first. */
 let turned = false;
@@ -213,7 +213,7 @@ function whole(at) {
 function look() {
   if (document.visibilityState !== "visible") return;
   if (ui.page === "containers" && ui.view?.containers.running.length) void api.command("containers.list", {});
-  if (ui.page === "logs") void tail.more().then((changed) => changed && draw());
+  if (ui.page === "logs" && page.get("logs.live", true)) void tail.read();
 }
 
 async function start() {

@@ -1,66 +1,77 @@
-// A log as it grows: read on from where the last read ended.
+// What is looked for in the logs, as it grows: the app finds it, and reads on from where it read last.
 
 /** @import { Trouble } from "./api.js" */
 
-/** @typedef {{ at: string, level: string, text: string, run: string, group: string, key: string }} LogLine */
+/** @typedef {{ at: string, level: string, text: string, key: string }} LogLine */
+/** @typedef {{ run?: string, chat?: string, level?: string, text?: string }} Wanted What is not said is not asked for. */
 
-/** Lines that are kept; the file has all. */
+/** Lines that are kept; the app gives no more at once. */
 const MOST = 2000;
 const LINE = /^(\d{4}-\d\d-\d\dT[\d:.]+Z) (ERROR|WARN|INFO|DEBUG|TRACE) (.*)$/;
-/** A field at a line's end: `run.id: "family-1"`. */
-const OF_RUN = /(?:^| )run\.id: "([^"\\]*)"/;
-const OF_GROUP = /(?:^| )(?:run\.)?group: "([^"\\]*)"/;
 
 export class Tail {
-  /** The run whose own log is read; `null` for the one log. @type {string | null} */
-  run = null;
-  path = "";
-  /** @type {LogLine[]} */
+  /** The newest that fit, the oldest of them first. @type {LogLine[]} */
   lines = [];
+  /** Others fit too, and are older. */
+  more = false;
   /** @type {Trouble | null} */
   trouble = null;
   loaded = false;
-  /** @type {number | null} */
-  #end = null;
+  /** @type {Wanted | null} */
+  wanted = null;
+  /** @type {string | null} */
+  #mark = null;
   #count = 0;
   #reading = false;
+  #again = false;
 
-  /** @param {(command: string, args: Record<string, unknown>) => Promise<{ value: any, trouble: Trouble | null }>} ask */
-  constructor(ask) {
+  /** @param {(command: string, args: Record<string, unknown>) => Promise<{ value: any, trouble: Trouble | null }>} ask @param {() => void} changed */
+  constructor(ask, changed) {
     this.ask = ask;
+    this.changed = changed;
   }
 
-  /** Turns to another log. @param {string | null} run */
-  turn(run) {
-    Object.assign(this, { run, path: "", lines: [], trouble: null, loaded: false });
-    this.#end = null;
+  /** Looks for something else from now on. What was found stays until the answer is there. @param {Wanted} wanted */
+  turn(wanted) {
+    this.wanted = wanted;
+    this.#mark = null;
+    void this.read();
   }
 
-  /** Reads on; whether there was anything new. */
-  async more() {
-    if (this.#reading) return false;
+  /** Reads on. One at a time: a large log takes its while. */
+  async read() {
+    if (this.#reading) {
+      this.#again ||= this.#mark === null;
+      return;
+    }
     this.#reading = true;
-    const [run, from] = [this.run, this.#end];
-    const { value, trouble } = await this.ask("logs.tail", { ...(run === null ? {} : { run }), ...(from === null ? {} : { from }) });
+    const [wanted, mark] = [this.wanted, this.#mark];
+    const { value, trouble } = await this.ask("logs.find", { ...wanted, ...(mark === null ? {} : { since: mark }) });
     this.#reading = false;
-    if (run !== this.run) return false;
-    const before = [this.loaded, this.trouble?.code];
+    if (wanted === this.wanted) this.#take(value, trouble);
+    if (this.#again) {
+      this.#again = false;
+      void this.read();
+    }
+  }
+
+  /** @param {any} found @param {Trouble | null} trouble */
+  #take(found, trouble) {
+    const same = this.loaded && this.trouble?.code === trouble?.code && (found ? found.goesOn && !found.lines.length : true);
     this.loaded = true;
     this.trouble = trouble;
-    if (!value) return before[0] !== true || before[1] !== trouble?.code;
-    this.path = value.path;
-    // Another file has taken its place.
-    if (from !== null && value.from !== from) this.lines = [];
-    this.#end = value.end;
-    const fresh = value.text.split("\n").filter(Boolean).map((/** @type {string} */ text) => this.#line(text));
-    this.lines = [...this.lines, ...fresh].slice(-MOST);
-    return fresh.length > 0 || !before[0];
+    this.#mark = found?.mark ?? null;
+    if (found && !same) {
+      const all = [...(found.goesOn ? this.lines : []), ...found.lines.map((/** @type {string} */ text) => this.#line(text))];
+      this.more = found.more || (found.goesOn && this.more) || all.length > MOST;
+      this.lines = all.slice(-MOST);
+    }
+    if (!same) this.changed();
   }
 
   /** @param {string} text @returns {LogLine} */
   #line(text) {
     const [, at = "", level = "", rest = text] = LINE.exec(text) ?? [];
-    const run = OF_RUN.exec(rest)?.[1] ?? "";
-    return { at, level: level.toLowerCase(), text: rest, run, group: OF_GROUP.exec(rest)?.[1] ?? "", key: `${this.#count++}` };
+    return { at, level: level.toLowerCase(), text: rest, key: `${this.#count++}` };
   }
 }

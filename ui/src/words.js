@@ -203,15 +203,17 @@ export const TASKS = {
 export const LOGS = {
   search: "Search the log",
   level: "Level",
-  all: "All",
-  problems: "Problems",
-  chat: "Chat",
-  everyChat: "All chats",
-  run: "Run",
-  everyRun: "NanoClaw’s log",
+  least: /** @type {[string, string][]} */ ([["", "Everything"], ["info", "Without details"], ["warn", "Warnings and errors"], ["error", "Errors"]]),
+  of: "Chat or run",
+  all: "NanoClaw’s log",
+  chats: "Chats",
+  runs: "Runs",
+  ofRun: (/** @type {string} */ name, /** @type {string} */ when) => `${name}, ${when}`,
+  atWork: "at work",
   live: "Live",
   lines: "Log lines, the newest last",
   none: "Nothing in the log says so",
+  more: "Older lines are not shown. Search for them, or open the file.",
   levels: /** @type {Record<string, string>} */ ({ error: "Error", warn: "Warn", info: "Info", debug: "Debug", trace: "Trace" }),
 };
 
@@ -383,6 +385,7 @@ function formsOf(zone) {
     // 2026-05-12
     date: form({ year: "numeric", month: "2-digit", day: "2-digit" }, "en-CA"),
     day: form({ weekday: "short", day: "numeric", month: "short" }),
+    whole: form({ weekday: "short", day: "numeric", month: "short", year: "numeric" }),
     minute: form({ hour: "2-digit", minute: "2-digit" }),
     second: form({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
   };
@@ -395,6 +398,16 @@ export function moment(at, now) {
   const days = (midnight(then) - midnight(now)) / 86_400_000;
   const near = { "-1": "yesterday", "0": "today", "1": "tomorrow" }[String(days)];
   return `${near ?? forms.day.format(then).replace(",", "")} at ${forms.minute.format(then)}`;
+}
+
+/** "2026-05-12". @param {number} time */
+export function date(time) {
+  return forms.date.format(time);
+}
+
+/** "Tue 12 May 2026". @param {string} at */
+export function day(at) {
+  return forms.whole.format(Date.parse(at)).replace(",", "");
 }
 
 /** A sentence with its time put in. @param {Line} line @param {number} now */

@@ -14,6 +14,7 @@ use crate::{
     chat::Jid,
     group::Registration,
     kiro::{Method, Secret},
+    logs::Query,
     problem::{Problem, Trouble},
     schedule::Context,
     settings::KiroMode,
@@ -116,14 +117,15 @@ pub enum Command {
         #[serde(default)]
         run: Option<String>,
     },
-    /// Answers with `{path, from, end, text}`: what the log asked for says in whole lines from byte `from` to `end`, or its last
-    /// part where there is no `from`, or the file has become another one.
-    #[serde(rename = "logs.tail")]
-    LogsTail {
+    /// Answers with `{lines, more, mark, goesOn}`: the newest lines that fit, the oldest of them first; `more` where others came
+    /// before them. With the `mark` as `since` only what has come from then on: `goesOn` is false where that can't be told.
+    #[serde(rename = "logs.find")]
+    LogsFind(Query),
+    /// Answers with `[{run, group, startedAt, atWork}]`: the runs that have a log, the latest first. `chat`: a JID or a folder.
+    #[serde(rename = "logs.runs")]
+    LogsRuns {
         #[serde(default)]
-        run: Option<String>,
-        #[serde(default)]
-        from: Option<u64>,
+        chat: Option<String>,
     },
     /// Answers with `{id}`, the message id, once the text is in the outbox (M13).
     #[serde(rename = "send")]

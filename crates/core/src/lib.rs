@@ -14,6 +14,7 @@ pub mod group;
 pub mod image;
 pub mod kiro;
 pub mod link;
+pub mod logs;
 pub mod mcp_entry;
 pub mod mounts;
 pub mod owner;

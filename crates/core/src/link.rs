@@ -204,7 +204,8 @@ impl Link {
 }
 
 /// Why a try to link came to nothing (W2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PairingFailure {
     /// WhatsApp has this answer for a number that is none of its own, and for one that asks too often.
     Number,

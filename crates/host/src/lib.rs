@@ -18,6 +18,7 @@ pub mod import;
 pub mod ipc;
 pub mod kiro;
 pub mod logging;
+pub mod logs;
 mod moment;
 pub mod orchestrator;
 pub mod paths;

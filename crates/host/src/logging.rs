@@ -14,6 +14,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use nanoclaw_core::{redact::without_numbers, settings::Settings, status::rfc3339};
+use serde::Serialize;
+use serde_json::Value;
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -239,6 +241,14 @@ impl Text {
     }
 }
 
+/// A word of ours as the wire has it: `signed-in`.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        _ => "none".to_owned(),
+    }
+}
+
 fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped(text, true))
 }
@@ -331,6 +341,15 @@ mod tests {
         assert_eq!(lines.len(), 1, "{lines:#?}");
         let low = lines[0].to_lowercase();
         assert!(low.contains("pairing") && !low.contains("secret") && !low.contains("1555"), "{low}");
+    }
+
+    #[test]
+    fn words_are_told_as_people_know_them() {
+        use nanoclaw_core::kiro::SignIn;
+        let (lines, _place) = logged(LevelFilter::INFO, 1 << 20, || {
+            info!(host = word(&SignIn::SignedIn), container = word(&None::<SignIn>), "Kiro's sign-in");
+        });
+        assert_eq!(lines, [r#"INFO Kiro's sign-in host: "signed-in" container: "none""#]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use nanoclaw_core::{
     status::{EngineStatus, RunKind},
 };
 use nanoclaw_protocol::{FollowUp, Output, Request};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -87,7 +88,8 @@ pub enum FromChannel {
 }
 
 /// What stood against a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Obstacle {
     /// WhatsApp was not reached: nobody has refused it.
     OutOfReach,

@@ -1,61 +1,87 @@
-// The Logs page: the one log as it grows, or the log of a run that has ended; by level, chat and text.
+// The Logs page: NanoClaw's log as it grows, by level, chat and text, or what it has of one run.
 
-/** @import { WindowView } from "../../types" */
+/** @import { Button, WindowView } from "../../types" */
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
-/** @import { LogLine } from "../tail.js" */
+/** @import { LogLine, Wanted } from "../tail.js" */
 
 import { buttonOf, empty } from "../components.js";
 import { h } from "../dom.js";
-import { search, seg, select, toggle } from "../fields.js";
-import { LOGS, clock } from "../words.js";
+import { search, select, toggle } from "../fields.js";
+import { LOGS, clock, date, day, moment } from "../words.js";
 
 /** Lines that are drawn: the newest. */
 const MOST = 400;
-const TROUBLE = new Set(["warn", "error"]);
+
+/** @typedef {{ run: string, group: string, startedAt: string, atWork: boolean }} Run */
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function logs(page, view) {
-  const { tail } = page;
-  const wanted = page.get("logs.search", "").trim().toLowerCase();
-  const [level, chat, live] = [page.get("logs.level", "all"), page.get("logs.chat", ""), page.get("logs.live", true)];
-  const lines = live ? tail.lines : page.get("logs.held", tail.lines);
-  const fits = (/** @type {LogLine} */ line) => (level === "all" || TROUBLE.has(line.level)) && (!chat || line.group === chat || line.run.replace(/-\d+$/, "") === chat) && (!wanted || line.text.toLowerCase().includes(wanted));
-  const found = lines.filter(fits);
-  const chats = view.chats.groups.map((group) => /** @type {[string, string]} */ ([group.chat.folder, group.chat.name]));
-  const runs = [...new Set(tail.run === null ? tail.lines.map((line) => line.run).filter(Boolean) : page.get("logs.runs", []))].slice(-30).reverse();
-  const turn = (/** @type {string} */ run) => {
-    if (tail.run === null) page.set("logs.runs", [...runs].reverse());
-    tail.turn(run || null);
-    void tail.more().then(() => page.set("logs.live", true));
-  };
-  const hold = (/** @type {boolean} */ on) => {
-    page.set("logs.held", tail.lines);
-    page.set("logs.live", on);
-  };
-  const chosen = (/** @type {Event} */ event) => /** @type {HTMLSelectElement} */ (event.currentTarget).value;
+  const [text, level, of, live] = [page.get("logs.search", "").trim(), page.get("logs.level", ""), page.get("logs.of", ""), page.get("logs.live", true)];
+  const [kind, about] = [of.slice(0, of.indexOf(":")), of.slice(of.indexOf(":") + 1)];
+  const run = kind === "run" ? about : null;
+  const chat = kind === "chat" ? about : (run?.replace(/-\d+$/, "") ?? null);
+  look(page, { ...(run ? { run } : chat ? { chat } : {}), ...(level && !run ? { level } : {}), ...(text ? { text } : {}) });
+  const set = (/** @type {string} */ key) => (/** @type {Event} */ event) => page.set(key, /** @type {HTMLSelectElement} */ (event.currentTarget).value);
   return [
     h(
       "div.logbar",
       null,
       search(page, "logs.search", LOGS.search),
-      seg({ name: "logs.level", label: LOGS.level, value: level, change: (to) => page.set("logs.level", to) }, [["all", LOGS.all], ["problems", LOGS.problems]]),
-      select({ "aria-label": LOGS.chat, onchange: (/** @type {Event} */ event) => page.set("logs.chat", chosen(event)) }, [["", LOGS.everyChat], ...chats], chat),
-      select({ "aria-label": LOGS.run, onchange: (/** @type {Event} */ event) => turn(chosen(event)) }, [["", LOGS.everyRun], ...runs.map((run) => /** @type {[string, string]} */ ([run, run]))], tail.run ?? ""),
-      h("div.inline", null, toggle({ label: LOGS.live, on: live, change: hold }), h("span.small.dim", { "aria-hidden": "true" }, LOGS.live)),
-      buttonOf(page, view.openLog),
+      h("select.in", { "aria-label": LOGS.of, onchange: set("logs.of") }, ...places(page, view, chat, of)),
+      // A run's own log has no levels.
+      run ? null : select({ "aria-label": LOGS.level, onchange: set("logs.level") }, LOGS.least, level),
+      h("div.inline", null, toggle({ label: LOGS.live, on: live, change: (on) => page.set("logs.live", on) }), h("span.small.dim", { "aria-hidden": "true" }, LOGS.live)),
+      buttonOf(page, fileOf(view, run)),
     ),
-    h("div.log", { role: "log", tabindex: "0", "aria-label": LOGS.lines, "aria-live": "off" }, ...body(page, found)),
+    h("div.log", { role: "log", tabindex: "0", "aria-label": LOGS.lines, "aria-live": "off" }, ...body(page)),
   ];
 }
 
-/** The newest at the bottom, where the view stays while it is there. @param {Page} page @param {LogLine[]} found @returns {Child[]} */
-function body(page, found) {
+/** Turns to what is wanted now, if that is something else than before. @param {Page} page @param {Wanted} wanted */
+function look({ tail }, wanted) {
+  const same = JSON.stringify(tail.wanted) === JSON.stringify(wanted);
+  if (!same) tail.turn(wanted);
+}
+
+/** All, the chats, and the runs of the chosen one. @param {Page} page @param {WindowView} view @param {string | null} chat @param {string} of @returns {Child[]} */
+function places(page, view, chat, of) {
+  const names = new Map(view.chats.groups.map((group) => [group.chat.folder, group.chat.name]));
+  const option = (/** @type {string} */ value, /** @type {string} */ label) => h("option", { key: value, value, selected: value === of, dir: "auto" }, label);
+  /** @type {Run[]} */
+  const runs = page.ask("logs.runs", chat && names.has(chat) ? { chat } : {}).value ?? [];
+  const named = runs.map(({ run, group, startedAt, atWork }) => option(`run:${run}`, LOGS.ofRun(names.get(group) ?? group, atWork ? LOGS.atWork : moment(startedAt, page.now))));
+  // One that is shown may be older than those that are listed.
+  if (of.startsWith("run:") && !runs.some(({ run }) => `run:${run}` === of)) named.unshift(option(of, of.slice(4)));
+  return [
+    option("", LOGS.all),
+    h("optgroup", { key: "chats", label: LOGS.chats }, ...[...names].map(([folder, name]) => option(`chat:${folder}`, name))),
+    named.length ? h("optgroup", { key: "runs", label: LOGS.runs }, ...named) : null,
+  ];
+}
+
+/** Opens the file that is shown. @param {WindowView} view @param {string | null} run @returns {Button} */
+function fileOf({ openLog }, run) {
+  return run === null ? openLog : { ...openLog, act: { kind: "desktop", action: { ShowLog: run } } };
+}
+
+/** The newest at the bottom, where the view stays while it is there. @param {Page} page @returns {Child[]} */
+function body(page) {
   const { tail } = page;
   if (tail.trouble) return [empty("logs", { title: tail.trouble.message, text: tail.trouble.cure })];
-  if (!found.length) return tail.loaded ? [empty("search", { title: LOGS.none, text: "" })] : [];
+  if (!tail.lines.length) return tail.loaded ? [empty("search", { title: LOGS.none, text: "" })] : [];
   const line = (/** @type {LogLine} */ one) =>
     h("div.line", { key: one.key, class: one.level }, h("time.num", null, one.at ? clock(one.at) : ""), h("span.lv", null, LOGS.levels[one.level] ?? ""), h("span.tx.sel", { dir: "auto" }, one.text));
-  // Drawn from the newest on, in a column that is turned over: so it stays at its end by itself.
-  return found.slice(-MOST).reverse().map(line);
+  const shown = tail.lines.slice(-MOST);
+  /** @type {Child[]} */
+  const drawn = tail.more || tail.lines.length > MOST ? [h("div.day", { key: "more" }, LOGS.more)] : [];
+  let last = date(page.now);
+  for (const one of shown) {
+    const on = one.at ? date(Date.parse(one.at)) : last;
+    if (on !== last) drawn.push(h("div.day", { key: `day ${on}` }, day(one.at)));
+    last = on;
+    drawn.push(line(one));
+  }
+  // From the newest on, in a column that is turned over: so it stays at its end by itself.
+  return drawn.reverse();
 }

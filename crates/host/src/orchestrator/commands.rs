@@ -94,8 +94,6 @@ impl State {
             }
             Command::ContainersStop { target } => self.stop(&target, Stopped::Dropped),
             Command::ContainersRestart { target } => self.stop(&target, Stopped::Restart),
-            Command::Logs { run } => self.log_path(run),
-            Command::LogsTail { run, from } => self.log_tail(run, from),
             Command::Send { to, text, any } => self.send(to, &text, any).await,
             Command::TasksList {} => json_of(&self.kept(self.store.read(tasks::list).await)?),
             Command::TasksAdd { group, prompt, schedule, value, context } => {
@@ -122,8 +120,12 @@ impl State {
             Command::KiroLoginCancel {} => self.kiro_login_cancel(),
             Command::KiroLogout { .. } => self.kiro_logout(),
             Command::KiroMode { mode, yes } => self.kiro_mode(mode, yes).await,
-            // Answered later (`kiro_asked`).
-            Command::KiroCheck {} | Command::KiroKey { .. } => done(),
+            // Answered later (`kiro_asked`), or beside the loop (`show_log`).
+            Command::KiroCheck {}
+            | Command::KiroKey { .. }
+            | Command::Logs { .. }
+            | Command::LogsFind(_)
+            | Command::LogsRuns { .. } => done(),
             Command::SettingsGet { key } => {
                 let mut shown = settings::get(&self.home, key.as_deref())?;
                 for one in &mut shown {
@@ -410,7 +412,7 @@ impl State {
         done()
     }
 
-    fn group_named(&self, target: &str) -> Result<&Group, Trouble> {
+    pub(super) fn group_named(&self, target: &str) -> Result<&Group, Trouble> {
         self.groups
             .values()
             .find(|group| group.folder.as_str() == target || group.jid.as_str() == target)

@@ -20,6 +20,7 @@ use super::{
     now,
 };
 use crate::{
+    logging::word,
     ports::{RunEnd, ToChannel},
     store::{
         cursors, messages,
@@ -42,7 +43,7 @@ impl State {
             (outcome, failure) = (Outcome::Lost, None);
         }
         if let Some(failure) = &failure {
-            tracing::warn!(run, cause = ?failure.cause, reason = failure.text, "The run ended badly");
+            tracing::warn!(run, cause = word(&failure.cause), reason = failure.text, "The run ended badly");
         }
         let dropped = live.stopped == Some(Stopped::Dropped);
         let more = match self.settle(&run, &live, dropped, failure.as_ref()).await {

@@ -14,7 +14,7 @@
 //! | `parking` | what waits for a sign-in to Kiro (K3) |
 //! | `outgoing` | the way from the outbox to WhatsApp (M13) |
 //! | `owner` | what the owner asks of NanoClaw itself in the main chat |
-//! | `logs` | which file shows a log |
+//! | `logs` | which file shows a log, and what is found in it |
 //! | `ipc` | what agents ask for, and the snapshots they read (I1–I8, R8) |
 //! | `tasks` | scheduled tasks: planned, claimed, finished (S2–S6) |
 //! | `kiro` | Kiro's sign-in: asked for, made, and whose it is (K1, K2, K4) |
@@ -305,6 +305,7 @@ impl State {
             Input::Ipc(event, last) => self.asked_by_agent(event, last).await,
             Input::Build(said) => self.build_said(said),
             Input::Asked(ask) if kiro::answered_later(&ask.command) => self.kiro_asked(ask).await,
+            Input::Asked(ask) if logs::answered_beside(&ask.command) => self.show_log(ask),
             Input::Asked(ask) => {
                 let waits = matches!(ask.command, Command::ImageBuild { wait: true, .. });
                 let answer = self.obey(ask.command).await;

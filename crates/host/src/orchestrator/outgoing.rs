@@ -6,6 +6,7 @@ use nanoclaw_core::{chat::Jid, pace::Pace, problem::Trouble, queue::retry_after}
 
 use super::{State, now};
 use crate::{
+    logging::word,
     moment::moment,
     ports::{Obstacle, ToChannel},
     store::{
@@ -84,7 +85,7 @@ impl State {
     }
 
     pub(super) async fn not_sent(&mut self, id: String, reason: String, obstacle: Obstacle) -> Result<()> {
-        tracing::warn!(id, reason, ?obstacle, "Message not sent");
+        tracing::warn!(id, reason, obstacle = word(&obstacle), "Message not sent");
         if let Some((chat, _)) = self.landed(&id) {
             if let Some(held) = Held::anew(self.held.get(&chat), &id, obstacle, now()) {
                 self.held.insert(chat, held);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     kiro,
-    logging::RUN_LOGS_SHARE,
+    logging::{RUN_LOGS_SHARE, word},
     moment::moment,
     ports::{Load, RunSpec, ToChannel, ToEngine},
     store::{
@@ -285,7 +285,7 @@ impl State {
         let (folder, chat) = (live.folder.clone(), live.chat.clone());
         let greets = !self.answered && self.groups.get(&folder).is_some_and(Group::is_main);
         if output.status == Status::Error {
-            tracing::warn!(run, cause = ?output.cause, "The agent reported an error");
+            tracing::warn!(run, cause = word(&output.cause), "The agent reported an error");
             tracing::debug!(run, error = output.error, "What it said");
             self.fail_run(&run, self.failure(output.cause.unwrap_or(Cause::Unknown)));
             return Ok(());

@@ -13,6 +13,7 @@ use whatsapp_rust::{
 };
 
 use super::{Config, link, session::Carried, voice::Voice};
+use crate::logging::word;
 
 #[derive(Default)]
 pub(super) struct Pairing {
@@ -67,8 +68,9 @@ impl Pairing {
             Event::PairingCodeError(error) => {
                 // Another is for a person to ask for, not for the next connection.
                 (self.code, carried.phone) = (None, None);
-                warn!(rejection = ?error.rejection, "WhatsApp gave no pairing code");
-                voice.pairing_failed(failure(error.rejection));
+                let failure = failure(error.rejection);
+                warn!(reason = word(&failure), "WhatsApp gave no pairing code");
+                voice.pairing_failed(failure);
             }
             _ => return None,
         }

@@ -18,6 +18,7 @@ use nanoclaw_protocol::Cause;
 use super::{AGAIN, State};
 use crate::{
     kiro::{Check, ToKiro},
+    logging::word,
     orchestrator::{commands::json_of, now},
 };
 
@@ -179,7 +180,7 @@ impl State {
             self.tell_queue(Event::SignedInAnew).await;
         }
         if before != after {
-            tracing::info!(host = ?after.0, container = ?after.1, "Kiro's sign-in");
+            tracing::info!(host = word(&after.0), container = word(&after.1), "Kiro's sign-in");
         }
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::KiroOld { .. }));
         self.recorded.extend(old);

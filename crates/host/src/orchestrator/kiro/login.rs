@@ -16,6 +16,7 @@ use super::{AGAIN, State};
 use crate::{
     container::Aside,
     kiro::{LONGEST, ToKiro},
+    logging::word,
     orchestrator::{commands::done, now},
 };
 
@@ -60,7 +61,7 @@ impl State {
             let reason = "the agents' own sign-in is made in a container, which has no browser".to_owned();
             return Err(Trouble::BadLogin { reason });
         }
-        tracing::info!(method = ?way.method, in_container = container.is_some(), "Signing in to Kiro");
+        tracing::info!(method = word(&way.method), in_container = container.is_some(), "Signing in to Kiro");
         self.kiro.login = Some(if browser {
             let text = "Sign in in the browser that opens.";
             LoginStatus { expires_at: ends_at(), ..login(LoginState::Waiting, text) }
@@ -169,7 +170,7 @@ impl State {
     }
 
     fn end_login(&mut self, state: LoginState, text: &str) {
-        tracing::info!(?state, "The sign-in to Kiro is over");
+        tracing::info!(state = word(&state), "The sign-in to Kiro is over");
         self.kiro.login = Some(login(state, text));
     }
 }
