@@ -72,7 +72,7 @@ const COMMAND_ICONS = {
 };
 
 /** @type {Record<string, keyof typeof ICONS>} */
-const DESKTOP_ICONS = { OpenFolder: "folder", OpenLog: "open", OpenWebsite: "open", Restart: "reconnect", Quit: "quit" };
+const DESKTOP_ICONS = { OpenFolder: "folder", OpenLog: "open", ShowLog: "open", OpenWebsite: "open", Restart: "reconnect", Quit: "quit" };
 
 /** @param {Act} act @returns {keyof typeof ICONS | undefined} */
 function pictureOf(act) {

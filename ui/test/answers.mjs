@@ -59,12 +59,16 @@ const TRACE = {
   id: { id: "3A0A", chat: "120363000000000001@g.us", sender: "4915110000003@s.whatsapp.net", direction: "in", state: "acked", steps: [step("received", 0), step("stored", 4), step("queued", 5), step("run", 8, "nanoclaw-family-1778581786000"), step("retried", 900, "The agent did not answer in time."), step("result", 6120), step("outbox", 6124, "3EB0A"), step("sent", 6130), step("acked", 6210)] },
 };
 
-const log = (count) => Array.from({ length: count }, (_, at) => `${new Date(NOW - (count - at) * 1500).toISOString()} ${LOG[at % LOG.length]}\n`).join("");
+const line = (time, at) => `${new Date(time).toISOString()} ${LOG[at % LOG.length]}`;
+
+/** What was found in the log: since an hour, or since days. */
+export const log = (count, apart = 1500, more = false) => ({ lines: Array.from({ length: count }, (_, at) => line(NOW - (count - at) * apart, at)), more, mark: "1-1", goesOn: false, then: { lines: [], more: false, mark: "1-1", goesOn: true } });
+
+const run = (group, minutes, atWork = false) => ({ run: `${group}-${NOW - minutes * 60_000}`, group, startedAt: ago(minutes), atWork });
 
 /** What the app answers, by command; a function is given the arguments. */
 export async function answers() {
   const settings = JSON.parse(await readFile(new URL("settings.json", import.meta.url), "utf8"));
-  const text = log(60);
   return {
     chats: CHATS,
     doctor: [
@@ -82,12 +86,17 @@ export async function answers() {
     "tasks.history": HISTORY,
     "tasks.preview": { zone: "Europe/Berlin", times: ["tomorrow at 08:00", "Thu 14 May at 08:00", "Fri 15 May at 08:00", "Mon 18 May at 08:00", "Tue 19 May at 08:00"].map((words, at) => ({ at: `2026-05-${13 + at}T06:00:00.000Z`, text: words })) },
     "settings.get": settings,
-    "logs.tail": { path: "/home/maya/.local/share/com.nanoclaw/logs/nanoclaw.log", from: 0, end: text.length, text },
+    "logs.find": log(60),
+    "logs.runs": [run("family", 0.4, true), run("main", 34), run("family", 1500), run("ops", 9000)],
   };
 }
 
 /** Nothing there yet. */
-export const NOTHING = { chats: [], "tasks.list": [], "tasks.history": [], "logs.tail": { path: "", from: 0, end: 0, text: "" } };
+export const NOTHING = { chats: [], "tasks.list": [], "tasks.history": [], "logs.find": log(0), "logs.runs": [] };
+
+/** A log of days, and what one run said of itself. */
+export const DAYS = { "logs.find": log(60, 3_600_000, true) };
+export const OF_RUN = { "logs.find": { ...log(0), lines: ["time: 2026-05-12T10:29:46.000Z", "group: family", "main: false", "run: family-1778581786000", "container: nanoclaw-family-1778581786000", "duration: 14213 ms", "exit code: 0", "truncated: no", "credits: 0.05, context %: 12.50"] } };
 
 /** More than fits: chats to choose from. */
 export const MANY = { chats: Array.from({ length: 400 }, (_, at) => chat(`1203630000${String(at + 1).padStart(8, "0")}@g.us`, `Group ${at + 1}`, at, at < 200)) };

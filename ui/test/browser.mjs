@@ -229,6 +229,11 @@ export class Page {
     return this.call("Input.insertText", { text });
   }
 
+  /** Chooses in a list. */
+  choose(selector, value) {
+    return this.get(`(() => { const list = document.querySelector(${JSON.stringify(selector)}); list.value = ${JSON.stringify(value)}; list.dispatchEvent(new Event("change")); })()`);
+  }
+
   text(selector) {
     return this.get(`document.querySelector(${JSON.stringify(selector)})?.innerText ?? null`);
   }
@@ -271,8 +276,9 @@ function app(view, at, known) {
         if (name === "act") return void stand.acts.push(args.action);
         if (name === "command" && args.name in stand.known) {
           const answer = stand.known[args.name];
-          // Where it depends on what was asked for: by the argument's name.
-          return answer?.byArgument ? answer.byArgument[Object.keys(args.args)[0]] : answer;
+          // Where it depends on what was asked for: by the argument's name, or what has come since.
+          if (answer?.byArgument) return answer.byArgument[Object.keys(args.args)[0]];
+          return "since" in args.args ? answer.then : answer;
         }
         if (name !== "command") throw { code: "not-running", message: "NanoClaw is not running.", cure: "Start the app." };
         stand.asked.push(args);

@@ -13,25 +13,24 @@ const fails = (page, message, cure) => page.get(`app.answer = () => { throw { co
 const known = async (page, command, change) => {
   await page.get(`(() => { const known = structuredClone(app.known[${JSON.stringify(command)}]); (${change})(known); app.known[${JSON.stringify(command)}] = known; })()`);
 };
-const choose = (page, selector, value) => page.get(`(() => { const list = document.querySelector(${JSON.stringify(selector)}); list.value = ${JSON.stringify(value)}; list.dispatchEvent(new Event("change")); })()`);
 
 inTab("a list of settings shows what is set: after a no, a refusal, and when it is set back", all.ready, async (page) => {
   await page.go("settings");
   await page.until("document.querySelector('#AGENT_RUNTIME')");
   const shown = (name) => page.get(`document.querySelector("#${name}").value`);
-  await choose(page, "#AGENT_RUNTIME", "host");
+  await page.choose("#AGENT_RUNTIME", "host");
   await page.until("document.querySelector('dialog[open]')");
   await page.press("Escape");
   await page.until("!document.querySelector('dialog[open]')");
   assert.equal(await shown("AGENT_RUNTIME"), "docker");
   await fails(page, "The settings can’t be written.", "Make room.");
-  await choose(page, "#LOG_LEVEL", "debug");
+  await page.choose("#LOG_LEVEL", "debug");
   await page.until("document.querySelector('.setting .err')");
   assert.equal(await shown("LOG_LEVEL"), "info");
   const set = (name, value, source) => known(page, "settings.get", `(all) => Object.assign(all.find((one) => one.name === "${name}"), { value: "${value}", source: "${source}" })`);
   await set("LOG_LEVEL", "debug", "file");
   await page.get("app.answer = () => ({})");
-  await choose(page, "#LOG_LEVEL", "debug");
+  await page.choose("#LOG_LEVEL", "debug");
   await page.until("document.querySelector('#LOG_LEVEL').value === 'debug'");
   await set("LOG_LEVEL", "info", "default");
   await page.click("[aria-label^='How much is logged: back']");
@@ -119,18 +118,6 @@ inTab("what could not be read or deleted is told with what helps", all.ready, as
   await page.until(`document.querySelector("${entry("120363000000000001@g.us")}")`);
   await page.click(entry("120363000000000001@g.us"));
   await said(".detail .section .banner[role=alert] .mid");
-});
-
-inTab("the log of a chat holds no runs of one whose folder is called like it", all.ready, async (page) => {
-  const line = (run, text) => `2026-05-12T10:29:00.000Z INFO ${text} run.id: "${run}"\\n`;
-  const text = line("family-1778581786000", "Of the family") + line("family-2-1778581786000", "Of another");
-  await page.get(`app.known["logs.tail"] = { path: "", from: 0, end: 400, text: '${text}' }`);
-  await page.go("logs");
-  await page.until("document.querySelectorAll('.log .line').length === 2");
-  await choose(page, "select[aria-label=Chat]", "family");
-  await page.until("document.querySelectorAll('.log .line').length < 2");
-  assert.match(await page.text(".log"), /Of the family/);
-  assert.doesNotMatch(await page.text(".log"), /Of another/);
 });
 
 inTab("a list of tools that was typed is removed after a question, the usual one without", all.ready, async (page) => {

@@ -252,21 +252,43 @@ inTab("a folder is allowed for chats, and what can't be is said at the field", a
   ]);
 });
 
-inTab("the log grows, is held, and is filtered by level, chat and text", all.ready, async (page) => {
+inTab("the log grows, and is held", all.ready, async (page) => {
   await page.go("logs");
-  const lines = () => page.get("document.querySelectorAll('.log .line').length");
-  await page.until("document.querySelectorAll('.log .line').length === 60");
-  await page.get(`app.known["logs.tail"] = { ...app.known["logs.tail"], from: app.known["logs.tail"].end, text: "2026-05-12T10:30:00.000Z WARN One more <b>line</b>\\n" }`);
-  await page.until("document.querySelectorAll('.log .line').length > 60");
+  const lines = "document.querySelectorAll('.log .line').length";
+  await page.until(`${lines} === 60`);
+  await page.get(`app.known["logs.find"].then = { lines: ["2026-05-12T10:30:00.000Z WARN One more <b>line</b>"], more: false, mark: "1-2", goesOn: true }`);
+  await page.until(`${lines} > 60`);
   assert.match(await page.text(".log .line"), /One more <b>line<\/b>/);
   await page.click(".logbar .toggle");
-  await page.click("input[value=problems]");
-  await page.until("document.querySelectorAll('.log .line.info').length === 0");
-  await page.fill(".logbar .search input", "pictures/family");
-  await page.until("document.querySelectorAll('.log .line').length === 8");
-  assert.equal(await lines(), 8);
+  await page.until("document.querySelector('.logbar .toggle').ariaChecked === 'false'");
+  await page.get(`app.known["logs.find"] = { lines: ["2026-05-12T10:30:00.000Z INFO Too late"], more: false, mark: "1-3", goesOn: false }`);
+  await page.fill(".logbar .search input", "late");
+  await page.until(`${lines} === 1`);
   await page.click(".logbar > .btn");
   assert.deepEqual(await page.get("app.acts"), ["OpenLog"]);
+});
+
+inTab("what is wanted of the log is asked of the app: level, chat, run and text", all.ready, async (page) => {
+  await page.get(`(delete app.known["logs.find"], delete app.known["logs.runs"], app.answer = ({ name }) => name === "logs.runs" ? [{ run: "ops-1778041800000", group: "ops", startedAt: "2026-05-06T04:30:00.000Z", atWork: false }] : { lines: ["2026-05-11T10:30:00.000Z INFO Of yesterday", "2026-05-12T10:30:00.000Z INFO Of today"], more: false, mark: "1-1", goesOn: false })`);
+  await page.go("logs");
+  const asked = (name, args) => page.until(`app.asked.some((one) => one.name === "${name}" && JSON.stringify(one.args) === ${JSON.stringify(JSON.stringify(args))})`);
+  const of = "select[aria-label='Chat or run']";
+  await asked("logs.find", {});
+  await page.until("document.querySelector('.log .day')");
+  assert.deepEqual(await page.get("[...document.querySelectorAll('.log > *')].reverse().map((one) => one.lastElementChild?.innerText ?? one.innerText)"), ["Mon 11 May 2026", "Of yesterday", "Tue 12 May 2026", "Of today"]);
+  await page.choose("select[aria-label=Level]", "warn");
+  await asked("logs.find", { level: "warn" });
+  await page.choose(of, "chat:family");
+  await asked("logs.find", { chat: "family", level: "warn" });
+  await asked("logs.runs", { chat: "family" });
+  await page.fill(".logbar .search input", "Photo");
+  await asked("logs.find", { chat: "family", level: "warn", text: "Photo" });
+  await page.until(`document.querySelector("${of} [value='run:ops-1778041800000']")`);
+  assert.equal(await page.get(`document.querySelector("${of} [value='run:ops-1778041800000']").innerText`), "Ops on call, Wed 6 May at 06:30");
+  await page.choose(of, "run:ops-1778041800000");
+  await asked("logs.find", { run: "ops-1778041800000", text: "Photo" });
+  await page.click(".logbar > .btn");
+  assert.deepEqual(await page.get("app.acts"), [{ ShowLog: "ops-1778041800000" }]);
 });
 
 inTab("the assistant is walked by keys alone, in four steps", all.first_start, async (page) => {

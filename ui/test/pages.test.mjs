@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { MANY, NOTHING, many } from "./answers.mjs";
+import { DAYS, MANY, NOTHING, OF_RUN, many } from "./answers.mjs";
 import { Browser, keep, states } from "./browser.mjs";
 import { prepare, regard, told } from "./looks.mjs";
 
@@ -14,6 +14,10 @@ const PAGES = ["overview", "whatsapp", "kiro", "containers", "chats", "tasks", "
 const all = await states();
 const refuse = (page) => page.get('void (app.answer = () => { throw { code: "bad", message: "That can’t be done now.", cure: "Go on with `nanoclawctl resume`, and look again." }; })');
 const later = (page) => page.get("app.now += 900_000").then(() => page.until("document.querySelector('.over')"));
+const ofRun = async (page) => {
+  await page.until("document.querySelector(\"[value='run:ops-1778041800000']\")");
+  await page.choose("select[aria-label='Chat or run']", "run:ops-1778041800000");
+};
 const answered = (view) => ({ ...view, setup: { ...view.setup, steps: view.setup.steps.map((step) => ({ ...step, done: true })) } });
 
 /** Pages that show what was asked for, in which state, with what answers, and what is done on them first. */
@@ -33,7 +37,8 @@ const ASKED = [
   { name: "tasks-new", page: "tasks", state: "ready", does: [".head .btn.primary"] },
   ...["once", "often", "cron"].map((kind) => ({ name: `tasks-new-${kind}`, page: "tasks", state: "ready", does: [".head .btn.primary", `input[value=${kind}]`] })),
   { name: "logs", state: "ready" },
-  { name: "logs-problems", page: "logs", state: "ready", does: ["input[value=problems]"] },
+  { name: "logs-days", page: "logs", state: "ready", known: DAYS },
+  { name: "logs-run", page: "logs", state: "ready", known: OF_RUN, does: [ofRun] },
   { name: "logs-none", page: "logs", state: "ready", known: NOTHING },
   { name: "settings", state: "ready" },
   { name: "settings-allow", page: "settings", state: "ready", does: ["ul.card .btn.quiet"] },

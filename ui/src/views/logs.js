@@ -12,6 +12,8 @@ import { LOGS, clock, date, day, moment } from "../words.js";
 
 /** Lines that are drawn: the newest. */
 const MOST = 400;
+/** Where what a line says ends, and its details begin: ` group: "family"`. */
+const FIELD = / [a-z_][a-z_.]*: (?:"|-?\d|true|false)/;
 
 /** @typedef {{ run: string, group: string, startedAt: string, atWork: boolean }} Run */
 
@@ -62,7 +64,7 @@ function places(page, view, chat, of) {
 
 /** Opens the file that is shown. @param {WindowView} view @param {string | null} run @returns {Button} */
 function fileOf({ openLog }, run) {
-  return run === null ? openLog : { ...openLog, act: { kind: "desktop", action: { ShowLog: run } } };
+  return run === null ? openLog : { ...openLog, act: { kind: "desktop", action: { ShowLog: run }, confirm: null } };
 }
 
 /** The newest at the bottom, where the view stays while it is there. @param {Page} page @returns {Child[]} */
@@ -70,8 +72,11 @@ function body(page) {
   const { tail } = page;
   if (tail.trouble) return [empty("logs", { title: tail.trouble.message, text: tail.trouble.cure })];
   if (!tail.lines.length) return tail.loaded ? [empty("search", { title: LOGS.none, text: "" })] : [];
-  const line = (/** @type {LogLine} */ one) =>
-    h("div.line", { key: one.key, class: one.level }, h("time.num", null, one.at ? clock(one.at) : ""), h("span.lv", null, LOGS.levels[one.level] ?? ""), h("span.tx.sel", { dir: "auto" }, one.text));
+  const line = (/** @type {LogLine} */ { key, at, level, text }) => {
+    const fields = text.search(FIELD);
+    const said = h("span.tx.sel", { dir: "auto" }, h("span", null, fields < 0 ? text : text.slice(0, fields)), fields < 0 ? null : h("span.dim", null, text.slice(fields)));
+    return h("div.line", { key, class: level }, at ? h("time.num", null, clock(at)) : null, at ? h("span.lv", null, LOGS.levels[level] ?? "") : null, said);
+  };
   const shown = tail.lines.slice(-MOST);
   /** @type {Child[]} */
   const drawn = tail.more || tail.lines.length > MOST ? [h("div.day", { key: "more" }, LOGS.more)] : [];
