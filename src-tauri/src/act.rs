@@ -1,8 +1,6 @@
 //! Does what a row of the tray says, or a button of the window that only the desktop can. What goes wrong with a row is a
 //! notification: the menu has closed by then.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use nanoclaw_core::{
     command::Command,
     group::Folder,
@@ -19,10 +17,6 @@ use tauri_plugin_opener::OpenerExt;
 use tokio::sync::watch;
 
 use crate::{autostart, commands::Reach, notify, tray, window};
-
-/// Whether NanoClaw starts again when it has ended. Kept by Tauri.
-#[derive(Default)]
-pub struct Again(pub AtomicBool);
 
 pub fn act(app: &AppHandle, action: Action) {
     let app = app.clone();
@@ -48,14 +42,7 @@ pub async fn done(app: &AppHandle, action: Action) -> Result<(), Trouble> {
         Action::OpenLog => show_log(app, None).await,
         Action::OpenFolder(folder) => open_folder(app, &folder),
         Action::OpenWebsite(website) => open_website(app, website),
-        Action::Restart => {
-            let again = &app.state::<Again>().0;
-            again.store(true, Ordering::Relaxed);
-            let asked = ask(app, Command::Quit { yes: true }).await;
-            // The end that comes later is another's.
-            again.fetch_and(asked.is_ok(), Ordering::Relaxed);
-            asked.map(drop)
-        }
+        Action::Restart => ask(app, Command::Restart { yes: true }).await.map(drop),
         Action::Quit { yes } => match ask(app, Command::Quit { yes }).await {
             Err(Trouble::NeedsYes { .. }) => {
                 let shown = app.clone();

@@ -90,7 +90,7 @@ pub async fn act(app: AppHandle, action: Action) -> Result<(), CommandError> {
 fn allowed(name: &str, args: Value) -> Result<Command, Trouble> {
     use Command::*;
     match Command::parse(name, Some(args))? {
-        Status {} | Send { .. } | Quit { .. } => {
+        Status {} | Send { .. } | Quit { .. } | Restart { .. } => {
             Err(Trouble::BadCommand { reason: format!("the window can't ask for {name}") })
         }
         ImageBuild { build_args, .. } if !build_args.is_empty() => {
@@ -123,6 +123,7 @@ mod tests {
             ("kiro.key", json!({"key": "not-a-real-key"}), true),
             ("tasks.preview", json!({"schedule": "cron", "value": "0 8 * * *"}), true),
             ("quit", json!({}), false),
+            ("restart", json!({}), false),
             ("status", json!({}), false),
             ("pause", json!({"evil": 1}), false),
         ] {

@@ -21,7 +21,7 @@ use nanoclaw_core::{
     problem::Trouble,
     settings::Settings,
 };
-use nanoclaw_host::{logging, orchestrator::Orchestrator, paths::Home, ports::Ask, settings, shutdown::Quit};
+use nanoclaw_host::{logging, orchestrator::{End, Orchestrator}, paths::Home, ports::Ask, settings, shutdown::Quit};
 use tauri::{App, AppHandle, Manager, RunEvent, async_runtime::JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -115,7 +115,6 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
     let Orchestrator { status, commands, desktop, .. } = &orchestrator;
     app.manage(Reach { status: status.clone(), commands: commands.clone() });
     app.manage(desktop.clone());
-    app.manage(act::Again::default());
     notify::start(&app.config().identifier);
     act::tell_autostart(app);
     tray::start(app, &status.borrow(), settings.zone, pictures)?;
@@ -128,7 +127,7 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
         if ended.is_err() {
             notify::last_words("NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.").await;
         }
-        if ended.is_ok() && ending.state::<act::Again>().0.load(std::sync::atomic::Ordering::Relaxed) {
+        if matches!(ended, Ok(End::Restart)) {
             return ending.request_restart();
         }
         ending.exit(ended.is_err().into());

@@ -258,6 +258,12 @@ pub enum Command {
         #[serde(default)]
         yes: bool,
     },
+    /// The same, and starts it anew.
+    #[serde(rename = "restart")]
+    Restart {
+        #[serde(default)]
+        yes: bool,
+    },
 }
 
 impl Command {

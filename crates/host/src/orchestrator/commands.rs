@@ -20,7 +20,7 @@ use nanoclaw_core::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{State, live::Stopped, now};
+use super::{End, State, live::Stopped, now};
 use crate::{
     channel::whatsapp::backups,
     container::allowlist,
@@ -149,15 +149,18 @@ impl State {
             }
             Command::Pause {} => self.pause(true).await,
             Command::Resume {} => self.pause(false).await,
-            Command::Quit { yes } => {
-                if !yes && self.is_at_work() {
-                    return Err(Trouble::NeedsYes { what: "interrupt an agent at work".to_owned() });
-                }
-                self.wanted = Wanted::Quitting;
-                self.tell_queue(Event::Quit).await;
-                done()
-            }
+            Command::Quit { yes } => self.end(yes, End::Quit).await,
+            Command::Restart { yes } => self.end(yes, End::Restart).await,
         }
+    }
+
+    async fn end(&mut self, yes: bool, end: End) -> Answer {
+        if !yes && self.is_at_work() {
+            return Err(Trouble::NeedsYes { what: "interrupt an agent at work".to_owned() });
+        }
+        (self.wanted, self.end) = (Wanted::Quitting, end);
+        self.tell_queue(Event::Quit).await;
+        done()
     }
 
     fn is_at_work(&self) -> bool {

@@ -96,7 +96,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How long a status may wait for a quiet moment.
 const LATE: Duration = Duration::from_millis(100);
 
-/// A running orchestrator. It ends after `Command::Quit`.
+/// A running orchestrator. It ends after `Command::Quit` or `Command::Restart`.
 #[derive(Debug)]
 pub struct Orchestrator {
     /// The newest AppStatus; a late or slow reader needs no other.
@@ -105,7 +105,15 @@ pub struct Orchestrator {
     pub commands: mpsc::Sender<Ask>,
     /// Where the desktop says what only it can tell.
     pub desktop: watch::Sender<Desktop>,
-    task: JoinHandle<Result<()>>,
+    task: JoinHandle<Result<End>>,
+}
+
+/// What is to follow its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    #[default]
+    Quit,
+    Restart,
 }
 
 /// Everything that can come in.
@@ -152,6 +160,7 @@ struct State {
     /// A look at them that has not ended yet.
     looking: Option<mounts::Look>,
     wanted: Wanted,
+    end: End,
     link: Link,
     /// When another pairing code may be asked for, where that is not now (W2).
     next_code_at: Option<Timestamp>,
@@ -207,7 +216,7 @@ struct State {
 impl State {
     /// # Errors
     /// An edge takes no orders any more, and what it had under way is not known.
-    async fn live(&mut self, mut inputs: Inputs, publish: &watch::Sender<Arc<AppStatus>>) -> Result<()> {
+    async fn live(&mut self, mut inputs: Inputs, publish: &watch::Sender<Arc<AppStatus>>) -> Result<End> {
         self.begin().await;
         let mut dirty = Some(Instant::now());
         let mut quitting: Option<Quitting> = None;
@@ -238,7 +247,7 @@ impl State {
             if self.wanted == Wanted::Quitting {
                 let quitting = quitting.get_or_insert_with(Quitting::begin);
                 if self.quit(quitting) {
-                    break Ok(());
+                    break Ok(self.end);
                 }
             }
         };

@@ -19,7 +19,7 @@ use nanoclaw_core::{
 };
 use tokio::sync::{mpsc, watch};
 
-use super::{Inputs, Orchestrator, State, intake::StoreIntake, kiro::SignInWatch, now};
+use super::{End, Inputs, Orchestrator, State, intake::StoreIntake, kiro::SignInWatch, now};
 use crate::{
     bootstrap::bootstrap,
     channel::{surroundings, whatsapp},
@@ -92,11 +92,11 @@ impl Orchestrator {
         Ok(Orchestrator { status, commands: doors.commands, desktop: doors.desktop, task })
     }
 
-    /// Waits until it has ended, after `Command::Quit`.
+    /// Waits until it has ended, after `Command::Quit` or `Command::Restart`.
     ///
     /// # Errors
     /// It could not go on. The next start puts in order what it left (C3).
-    pub async fn ended(self) -> Result<()> {
+    pub async fn ended(self) -> Result<End> {
         let ended = self.task.await.unwrap_or_else(|failed| Err(anyhow!("the loop failed: {failed}")));
         ended.inspect_err(|error| tracing::error!("NanoClaw ends because of a failure: {error:#}"))
     }
@@ -191,6 +191,7 @@ impl State {
             extra: BTreeMap::new(),
             looking: None,
             wanted: Wanted::Running,
+            end: End::default(),
             link: Link::Starting,
             next_code_at: None,
             engine: unknown_engine(),

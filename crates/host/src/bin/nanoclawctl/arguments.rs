@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nanoclaw_protocol::ipc::AdditionalMount;
 
-use crate::{allowlist::AllowlistWords, image::ImageWords, system::Switch, tasks::TasksWords};
+use crate::{allowlist::AllowlistWords, image::ImageWords, logs::LogsWords, system::Switch, tasks::TasksWords};
 
 /// NanoClaw: an agent on WhatsApp. This is its command line.
 #[derive(Debug, Parser)]
@@ -77,14 +77,7 @@ pub enum Words {
         words: TasksWords,
     },
     /// Show the log
-    Logs {
-        /// The log of one run
-        #[arg(long, value_name = "ID")]
-        run: Option<String>,
-        /// Go on as the log grows
-        #[arg(short, long)]
-        follow: bool,
-    },
+    Logs(LogsWords),
     /// Send a text as the assistant
     Send {
         #[arg(long, value_name = "JID")]
@@ -100,6 +93,12 @@ pub enum Words {
     Resume,
     /// End the NanoClaw that runs
     Quit {
+        /// Don't ask, also while an agent is at work
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Start the NanoClaw that runs anew, with the settings as they are now
+    Restart {
         /// Don't ask, also while an agent is at work
         #[arg(long)]
         yes: bool,
@@ -247,21 +246,33 @@ pub enum GroupsWords {
         /// Mount nothing extra any more
         #[arg(long, conflicts_with = "mount")]
         no_mounts: bool,
-        /// The tools that a chat has by itself
+        /// No tools at all: the agent can only answer
+        #[arg(long, conflicts_with_all = ["tool", "default_tools"])]
+        no_tools: bool,
+        /// The tools that a chat has by itself, instead of a list of its own
         #[arg(long, conflicts_with = "tool")]
         default_tools: bool,
     },
-    /// End the agent's work for a chat
+    /// End the agent's work for a chat; its folder stays
     Remove {
         #[arg(value_name = "JID-OR-FOLDER")]
         target: String,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Make another chat the main one
-    MoveMain { jid: String },
+    MoveMain {
+        jid: String,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// One of these is given, or there is nothing to set.
-const CHANGES: [&str; 7] = ["mount", "timeout", "tool", "no_mounts", "default_tools", "trigger", "no_trigger"];
+const CHANGES: [&str; 8] =
+    ["mount", "timeout", "tool", "no_mounts", "no_tools", "default_tools", "trigger", "no_trigger"];
 
 /// A chat's own container settings.
 #[derive(Debug, Args)]
@@ -321,6 +332,8 @@ pub enum SettingsWords {
         #[arg(allow_negative_numbers = true)]
         value: String,
     },
+    /// Set one back to its usual value
+    Reset { key: String },
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ use nanoclaw_core::{
     command::{Command, CommandError},
     group::Registration,
     present::words::memory,
+    problem::Trouble,
 };
 use nanoclaw_host::{control::Client, paths::Home};
 use serde_json::Value;
@@ -20,7 +21,8 @@ use crate::{
         ChatsWords, ContainerSettings, ContainersWords, EngineWords, GroupsWords, KiroWords, WhatsappWords, Words,
     },
     out::{Failure, Out, at, internal, list, local, plain},
-    status, tasks,
+    status,
+    tasks::{self, TasksWords},
 };
 
 /// More than one look at containers, and the pause between them.
@@ -28,6 +30,9 @@ const LOOKS: usize = 8;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
 pub async fn ask(home: &Home, words: Words, out: &mut Out) -> Result<(), Failure> {
+    if let Some(what) = loses(&words) {
+        confirmed(what, out)?;
+    }
     let command = command(words)?;
     let mut answer = answered(home, command.clone(), out).await?;
     if command == (Command::ContainersList {}) {
@@ -55,6 +60,7 @@ pub async fn answered(home: &Home, mut command: Command, out: &Out) -> Result<Va
                 | Command::KiroLogin { yes, .. }
                 | Command::KiroLogout { yes }
                 | Command::Quit { yes }
+                | Command::Restart { yes }
                 | Command::KiroMode { yes, .. } => *yes = true,
                 _ => {}
             }
@@ -66,6 +72,29 @@ pub async fn answered(home: &Home, mut command: Command, out: &Out) -> Result<Va
 
 fn wants_yes(error: &CommandError) -> bool {
     matches!(error.code.as_str(), "already-linked" | "needs-yes")
+}
+
+/// What it would do that can't be had back, where nobody has said yes yet.
+fn loses(words: &Words) -> Option<String> {
+    match words {
+        Words::Groups { words: GroupsWords::Remove { target, yes: false } } => {
+            Some(format!("end the agent's work for {target}, and give up what waits there"))
+        }
+        Words::Groups { words: GroupsWords::MoveMain { jid, yes: false } } => Some(format!(
+            "make {jid} the main chat: who writes there may then do what only the main chat may, and the present one no more"
+        )),
+        Words::Tasks { words: TasksWords::Cancel { id, yes: false } } => {
+            Some(format!("remove the task {id} with its history"))
+        }
+        _ => None,
+    }
+}
+
+/// # Errors
+/// `needs-yes`, where a person says no, or there is none to be asked.
+pub fn confirmed(what: String, out: &Out) -> Result<(), Failure> {
+    let asks = Trouble::NeedsYes { what };
+    if !out.json && agreed(&(&asks).into())? { Ok(()) } else { Err(asks.into()) }
 }
 
 pub fn agreed(error: &CommandError) -> Result<bool, Failure> {
@@ -97,16 +126,16 @@ fn command(words: Words) -> Result<Command, Failure> {
             Command::GroupsRegister(Registration { jid, name, folder, trigger, no_trigger, mounts, timeout, tools })
         }
         Words::Groups {
-            words: GroupsWords::Set { target, container, trigger, no_trigger, no_mounts, default_tools },
+            words: GroupsWords::Set { target, container, trigger, no_trigger, no_mounts, no_tools, default_tools },
         } => {
             let ContainerSettings { mount, timeout, tool } = container;
             let mounts = if no_mounts { Some(Vec::new()) } else { given(mount) };
-            let tools = given(tool);
+            let tools = if no_tools { Some(Vec::new()) } else { given(tool) };
             let requires_trigger = if no_trigger { Some(false) } else { trigger.as_ref().map(|_| true) };
             Command::GroupsSet { target, trigger, requires_trigger, mounts, timeout, tools, default_tools }
         }
-        Words::Groups { words: GroupsWords::Remove { target } } => Command::GroupsRemove { target },
-        Words::Groups { words: GroupsWords::MoveMain { jid } } => Command::GroupsMoveMain { jid: Jid::new(jid) },
+        Words::Groups { words: GroupsWords::Remove { target, .. } } => Command::GroupsRemove { target },
+        Words::Groups { words: GroupsWords::MoveMain { jid, .. } } => Command::GroupsMoveMain { jid: Jid::new(jid) },
         Words::Containers { words: ContainersWords::List } => Command::ContainersList {},
         Words::Containers { words: ContainersWords::Start { target } } => Command::ContainersStart { target },
         Words::Containers { words: ContainersWords::Stop { target } } => Command::ContainersStop { target },
@@ -116,6 +145,7 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Kiro { words: KiroWords::RemoveEntry } => Command::KiroRemoveEntry {},
         Words::Engine { words: EngineWords::Start } => Command::EngineStart {},
         Words::Quit { yes } => Command::Quit { yes },
+        Words::Restart { yes } => Command::Restart { yes },
         Words::Pause => Command::Pause {},
         Words::Resume => Command::Resume {},
         words => return Err(internal(format!("no command stands for {words:?}."))),
@@ -251,6 +281,7 @@ fn sentence(command: &Command, answer: &Value) -> String {
         Command::Send { to, .. } => format!("The text to {to} is kept and goes out as soon as it can."),
         Command::EngineStart {} => "Docker is being started.".to_owned(),
         Command::Quit { .. } => "NanoClaw is quitting.".to_owned(),
+        Command::Restart { .. } => "NanoClaw is restarting.".to_owned(),
         Command::Pause {} => "Paused. Messages are kept, nothing new runs.".to_owned(),
         Command::Resume {} => "Running again.".to_owned(),
         command => tasks::sentence(command, answer),

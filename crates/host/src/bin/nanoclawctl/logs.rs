@@ -1,4 +1,4 @@
-//! `logs`: the log file of NanoClaw or of one run, whole or as it grows.
+//! `logs`: the log file of NanoClaw or of one run, whole or as it grows, or what is found in it.
 
 use std::{
     fs,
@@ -8,13 +8,18 @@ use std::{
     time::Duration,
 };
 
-use nanoclaw_core::command::Command;
-use nanoclaw_host::paths::Home;
+use clap::{Args, ValueEnum};
+use nanoclaw_core::{
+    command::Command,
+    logs::{Level, Query},
+};
+use nanoclaw_host::{control::Client, paths::Home};
 use rustix::fs::{Mode, OFlags};
+use serde_json::Value;
 
 use crate::{
     ask::answered,
-    out::{Failure, Out, at, internal, plain},
+    out::{Failure, Out, at, internal, list, local, plain},
 };
 
 /// How often a growing log is looked at. Only while somebody reads along.
@@ -23,7 +28,93 @@ const GLANCE: Duration = Duration::from_millis(250);
 /// Bytes of the log's end that a follower sees at first.
 const TAIL: u64 = 4 << 10;
 
-pub async fn logs(home: &Home, run: Option<String>, follow: bool, out: &mut Out) -> Result<(), Failure> {
+#[derive(Debug, Args)]
+pub struct LogsWords {
+    /// The log of one run
+    #[arg(long, value_name = "ID", conflicts_with_all = ["level", "chat"])]
+    run: Option<String>,
+    /// Only lines that matter as much, or more
+    #[arg(long, value_enum)]
+    level: Option<LevelWord>,
+    /// Only what it tells of a registered chat
+    #[arg(long, value_name = "JID-OR-FOLDER")]
+    chat: Option<String>,
+    /// Only lines that hold this, in letters of either case
+    #[arg(long)]
+    text: Option<String>,
+    /// Go on as the log grows
+    #[arg(short, long)]
+    follow: bool,
+    /// List the runs that have a log, the latest first
+    #[arg(long, conflicts_with_all = ["run", "level", "text", "follow"])]
+    runs: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LevelWord {
+    Error,
+    Warn,
+    Info,
+    /// All
+    Debug,
+}
+
+impl From<LevelWord> for Level {
+    fn from(word: LevelWord) -> Self {
+        match word {
+            LevelWord::Error => Level::Error,
+            LevelWord::Warn => Level::Warn,
+            LevelWord::Info => Level::Info,
+            LevelWord::Debug => Level::Debug,
+        }
+    }
+}
+
+pub async fn logs(home: &Home, words: LogsWords, out: &mut Out) -> Result<(), Failure> {
+    match words {
+        LogsWords { runs: true, chat, .. } => runs(home, chat, out).await,
+        LogsWords { run, level: None, chat: None, text: None, follow, .. } => file(home, run, follow, out).await,
+        LogsWords { run, level, chat, text, follow, .. } => {
+            let query = Query { run, chat, level: level.map(Level::from), text, since: None };
+            find(home, query, follow, out).await
+        }
+    }
+}
+
+async fn runs(home: &Home, chat: Option<String>, out: &mut Out) -> Result<(), Failure> {
+    let answer = answered(home, Command::LogsRuns { chat }, out).await?;
+    if out.json {
+        return out.value(&answer);
+    }
+    let rows = list(&answer, "").iter().map(|run| {
+        let state = if run["atWork"] == true { "at work" } else { "" };
+        [at(run, "/run"), at(run, "/group"), &local(at(run, "/startedAt")), state].map(str::to_owned)
+    });
+    out.table(["RUN", "GROUP", "STARTED", ""], rows.collect(), "No run has a log.")
+}
+
+async fn find(home: &Home, mut query: Query, follow: bool, out: &mut Out) -> Result<(), Failure> {
+    let mut client = Client::connect(home).await?;
+    loop {
+        let found = client.ask(&Command::LogsFind(query.clone())).await?;
+        if out.json {
+            return out.value(&found);
+        }
+        if found["more"] == true {
+            out.remark("Older lines fit, too; only the newest are shown.");
+        }
+        for line in list(&found, "/lines").iter().filter_map(Value::as_str) {
+            show(&format!("{line}\n"), out)?;
+        }
+        if !follow {
+            return Ok(());
+        }
+        query.since = Some(at(&found, "/mark").to_owned());
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+async fn file(home: &Home, run: Option<String>, follow: bool, out: &mut Out) -> Result<(), Failure> {
     let answer = answered(home, Command::Logs { run }, out).await?;
     if out.json {
         return out.value(&answer);

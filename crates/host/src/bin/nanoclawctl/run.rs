@@ -1,9 +1,9 @@
 //! `run`: NanoClaw without a window, until Ctrl-C, SIGTERM, the terminal's end or a quit from elsewhere.
 
-use std::process;
+use std::{env, os::unix::process::CommandExt, process};
 
 use nanoclaw_core::{command::Command, status::AppStatus};
-use nanoclaw_host::{logging, orchestrator::Orchestrator, paths::Home, ports::Ask, settings, shutdown::Quit};
+use nanoclaw_host::{logging, orchestrator::{End, Orchestrator}, paths::Home, ports::Ask, settings, shutdown::Quit};
 
 use crate::{
     codes::Codes,
@@ -12,6 +12,18 @@ use crate::{
 };
 
 pub async fn run(home: Home, verbose: bool, out: &mut Out) -> Result<(), Failure> {
+    // Where it lies now: a newer version may take its place.
+    let program = env::current_exe()?;
+    match live(home, verbose, out).await? {
+        End::Quit => Ok(()),
+        End::Restart => Err(internal(format!(
+            "it can't start anew: {}.",
+            process::Command::new(program).args(env::args_os().skip(1)).exec()
+        ))),
+    }
+}
+
+async fn live(home: Home, verbose: bool, out: &mut Out) -> Result<End, Failure> {
     home.create()?;
     logging::start(&home, &settings::load(&home).0, verbose).map_err(|error| internal(format!("{error:#}.")))?;
     let mut quit = Quit::hear().map_err(|error| internal(format!("signals can't be heard: {error}.")))?;

@@ -40,6 +40,11 @@ pub fn set(home: &Home, key: &str, value: &str, out: &mut Out) -> Result<(), Fai
     })
 }
 
+pub fn reset(home: &Home, key: &str, out: &mut Out) -> Result<(), Failure> {
+    let usual: Vec<String> = settings::get(home, Some(key))?.iter().map(|one| typed(&one.default)).collect();
+    set(home, key, &usual.concat(), out)
+}
+
 /// A value as a person would type it.
 fn typed(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

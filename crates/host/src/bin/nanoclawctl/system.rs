@@ -1,9 +1,6 @@
 //! `autostart` and `uninstall`: NanoClaw in this computer's own places. They work on files, whether NanoClaw runs or not.
 
-use std::{
-    io::{self, IsTerminal},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use nanoclaw_core::{autostart::Entry, command::Command, problem::Trouble};
@@ -63,10 +60,8 @@ pub fn autostart(home: &Home, switch: Switch, out: &mut Out) -> Result<(), Failu
 /// With `--json`: `{autostart, engine: {containers, image}|null, home, data, left}`.
 pub async fn uninstall(home: &Home, data: bool, yes: bool, out: &mut Out) -> Result<(), Failure> {
     let too = if data { ", and all chats, sign-ins, settings and logs" } else { "" };
-    let asks =
-        Trouble::NeedsYes { what: format!("remove NanoClaw's login entry, its containers and the agent's image{too}") };
-    if !yes && (out.json || !(io::stdin().is_terminal() && ask::agreed(&(&asks).into())?)) {
-        return Err(asks.into());
+    if !yes {
+        ask::confirmed(format!("remove NanoClaw's login entry, its containers and the agent's image{too}"), out)?;
     }
     if let Some(mut client) = running(home).await? {
         client.ask(&Command::Quit { yes: true }).await?;

@@ -42,8 +42,13 @@ pub enum TasksWords {
     Pause { id: String },
     /// Let a task go on, from its next time
     Resume { id: String },
-    /// Remove a task
-    Cancel { id: String },
+    /// Remove a task, with its history
+    Cancel {
+        id: String,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Run a task now, besides its times
     Run { id: String },
     /// List the runs of a task, the latest first
@@ -90,7 +95,7 @@ pub fn command(words: TasksWords) -> Command {
         TasksWords::Preview { schedule, value } => Command::TasksPreview { schedule: schedule.word(), value },
         TasksWords::Pause { id } => Command::TasksPause { id },
         TasksWords::Resume { id } => Command::TasksResume { id },
-        TasksWords::Cancel { id } => Command::TasksCancel { id },
+        TasksWords::Cancel { id, .. } => Command::TasksCancel { id },
         TasksWords::Run { id } => Command::TasksRun { id },
         TasksWords::History { id } => Command::TasksHistory { id },
     }
