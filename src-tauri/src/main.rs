@@ -21,7 +21,14 @@ use nanoclaw_core::{
     problem::Trouble,
     settings::Settings,
 };
-use nanoclaw_host::{logging, orchestrator::{End, Orchestrator}, paths::Home, ports::Ask, settings, shutdown::Quit};
+use nanoclaw_host::{
+    logging,
+    orchestrator::{End, Orchestrator},
+    paths::Home,
+    ports::Ask,
+    settings,
+    shutdown::Quit,
+};
 use tauri::{App, AppHandle, Manager, RunEvent, async_runtime::JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
 

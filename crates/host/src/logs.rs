@@ -65,7 +65,13 @@ pub fn find(home: &Home, filter: &Filter, since: Option<&str>) -> io::Result<Fou
 ///
 /// # Errors
 /// When there is none, or something else is in its place.
-pub fn find_in_run(home: &Home, folder: &Folder, began: Timestamp, text: &Filter, since: Option<&str>) -> io::Result<Found> {
+pub fn find_in_run(
+    home: &Home,
+    folder: &Folder,
+    began: Timestamp,
+    text: &Filter,
+    since: Option<&str>,
+) -> io::Result<Found> {
     let log = own(home, folder, began)?;
     search(&log, log.metadata()?.len(), None, text, since)
 }

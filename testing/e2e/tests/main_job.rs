@@ -234,6 +234,13 @@ async fn without_a_network_answers_wait_in_the_outbox() -> Result<()> {
     let (code, stdout, stderr) = scene.ctl_raw(&["logs", "--run", &run]).await?;
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     assert!(stdout.contains("main"), "{stdout}");
+    let runs = scene.ctl(&["logs", "--runs", "--chat", "main"]).await?;
+    assert_eq!((&runs[0]["run"], &runs[0]["atWork"]), (&json!(run), &json!(false)), "{runs}");
+    let found = scene.ctl(&["logs", "--run", &run, "--text", "EXIT CODE"]).await?;
+    assert_eq!(found["lines"].as_array().map(Vec::len), Some(1), "{found}");
+    // T4, T7: the one log tells of it, of its chat alone.
+    let found = scene.ctl(&["logs", "--chat", &alice.jid(), "--level", "info", "--text", "spawning"]).await?;
+    assert!(found["lines"][0].as_str().is_some_and(|line| line.contains(&run)), "{found}");
     scene.end().await
 }
 

@@ -77,7 +77,7 @@ async fn a_message_is_said_to_be_tried_again_only_while_it_is() -> Result<()> {
         } else {
             scene.until("it works", |status| status["runs"][0]["state"] == "working").await?;
         }
-        scene.ctl(&["groups", "remove", "main"]).await?;
+        scene.ctl(&["groups", "remove", "main", "--yes"]).await?;
         scene
             .until("nothing is under way", |status| status["runs"] == json!([]) && status["queue"] == json!([]))
             .await?;

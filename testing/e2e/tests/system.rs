@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
-use nanoclaw_e2e::{Container, Scene, built};
+use anyhow::{Context, Result, ensure};
+use nanoclaw_e2e::{Container, PATIENCE, Scene, built};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 #[tokio::test]
 async fn folders_are_allowed_with_and_without_a_nanoclaw() -> Result<()> {
@@ -73,5 +74,30 @@ async fn it_leaves_nothing_but_what_is_the_persons() -> Result<()> {
     let done = scene.ctl(&["uninstall", "--yes", "--data"]).await?;
     assert_eq!((&done["engine"]["image"], &done["data"]), (&json!("none"), &json!(true)));
     assert!(!scene.home().exists() && scene.user().join(".kiro").exists());
+    scene.end().await
+}
+
+#[tokio::test]
+async fn a_restart_uses_what_was_set() -> Result<()> {
+    let mut scene = Scene::begin("restart").await?;
+    let owner = scene.phone("4915110000001", "Owner").await?;
+    scene.start_linked_to(&owner).await?;
+    scene.ctl(&["settings", "set", "ASSISTANT_NAME", "Zoë"]).await?;
+    scene.ctl(&["restart"]).await?;
+    // Nobody tells when the new one answers: until then there is none to be asked, or still the old one.
+    let deadline = Instant::now() + PATIENCE;
+    while !scene.ctl(&["status"]).await.is_ok_and(|status| status["assistant"] == "Zoë") {
+        ensure!(Instant::now() < deadline, "it does not come back");
+        sleep(std::time::Duration::from_millis(50)).await;
+    }
+    while scene.ctl(&["status"]).await?["whatsapp"]["state"] != "connected" {
+        ensure!(Instant::now() < deadline, "it does not connect");
+        sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let found = scene.ctl(&["logs", "--text", "connected TO whatsapp"]).await?;
+    assert_eq!(found["lines"].as_array().map(Vec::len), Some(2), "{found}");
+    assert_eq!(scene.ctl(&["settings", "reset", "ASSISTANT_NAME"]).await?["value"], "Andy");
+    scene.ctl(&["quit"]).await?;
+    scene.ended().await?;
     scene.end().await
 }

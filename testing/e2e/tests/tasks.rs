@@ -65,7 +65,7 @@ async fn a_task_runs_at_its_time_and_its_result_comes() -> Result<()> {
     alice.hears("Andy: Water them (2).").await?;
 
     // S2, S5: claimed, but not run before it is killed: the next start makes up for it, once.
-    scene.ctl(&["tasks", "cancel", id]).await?;
+    scene.ctl(&["tasks", "cancel", id, "--yes"]).await?;
     scene.until("its run has ended", |status| status["runs"] == json!([])).await?;
     scene.ctl(&["pause"]).await?;
     let soon = (Timestamp::now() + SignedDuration::from_secs(6)).strftime("%Y-%m-%dT%H:%M:%S").to_string();

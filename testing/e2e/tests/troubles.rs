@@ -99,7 +99,7 @@ async fn commands_refuse_what_makes_no_sense() -> Result<()> {
         (&["groups", "register", "--jid", "1@g.us", "--name", "X", "--folder", "../x"], "bad-folder"),
         (&["groups", "register", "--jid", "1@g.us", "--name", "X", "--folder", "main"], "folder-taken"),
         (&["groups", "register", "--jid", &alice.jid(), "--name", "X", "--folder", "x"], "already-registered"),
-        (&["groups", "remove", "nobody"], "unknown-group"),
+        (&["groups", "remove", "nobody", "--yes"], "unknown-group"),
         (&["containers", "stop", "nobody"], "unknown-container"),
         (&["pair"], "already-linked"),
         (&["logs", "--run", "../../x-1"], "unknown-run"),

@@ -25,7 +25,8 @@ pub(super) fn answered_beside(command: &Command) -> bool {
 impl State {
     pub(super) fn show_log(&self, Ask { command, reply }: Ask) {
         let home = self.home.clone();
-        let live: Vec<(RunId, Folder)> = self.runs.iter().map(|(run, live)| (run.clone(), live.folder.clone())).collect();
+        let live: Vec<(RunId, Folder)> =
+            self.runs.iter().map(|(run, live)| (run.clone(), live.folder.clone())).collect();
         let chat = match &command {
             Command::LogsFind(Query { chat, .. }) | Command::LogsRuns { chat } => chat.as_deref(),
             _ => None,
@@ -78,9 +79,7 @@ fn find(home: &Home, query: Query, chat: Option<&Folder>, live: &[(RunId, Folder
 
 /// `[{run, group, startedAt, atWork}]`, the latest first.
 fn runs(home: &Home, folders: &[Folder], live: &[(RunId, Folder)]) -> Answer {
-    let listed = |run: String, group: &Folder, at_work| {
-        json!({"run": run, "group": group, "startedAt": stamp_of(&run).map(rfc3339), "atWork": at_work})
-    };
+    let listed = |run: String, group: &Folder, at_work| json!({"run": run, "group": group, "startedAt": stamp_of(&run).map(rfc3339), "atWork": at_work});
     let mut at_work: Vec<_> = live.iter().filter(|(_, folder)| folders.contains(folder)).collect();
     at_work.sort_by_key(|(run, _)| Reverse(stamp_of(run)));
     let at_work = at_work.into_iter().map(|(run, folder)| listed(run.to_string(), folder, true));

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    Ended, asked, ended, mount,
+    Ended, asked, ctl, ended, mount,
     owner::{Owner, SOON, facts, status},
     process, registration,
 };
@@ -111,9 +111,24 @@ async fn words_become_commands() {
                 default_tools: false,
             },
         ),
+        (
+            &["groups", "set", "f", "--no-tools"],
+            Command::GroupsSet {
+                target: text("f"),
+                trigger: None,
+                requires_trigger: None,
+                mounts: None,
+                timeout: None,
+                tools: Some(vec![]),
+                default_tools: false,
+            },
+        ),
         (&["kiro", "remove-entry"], Command::KiroRemoveEntry {}),
-        (&["groups", "remove", "family"], Command::GroupsRemove { target: text("family") }),
-        (&["groups", "move-main", "1@g.us"], Command::GroupsMoveMain { jid: Jid::new("1@g.us") }),
+        (&["groups", "remove", "family", "--yes"], Command::GroupsRemove { target: text("family") }),
+        (&["groups", "move-main", "1@g.us", "--yes"], Command::GroupsMoveMain { jid: Jid::new("1@g.us") }),
+        (&["tasks", "cancel", "t-1", "--yes"], Command::TasksCancel { id: text("t-1") }),
+        (&["restart"], Command::Restart { yes: false }),
+        (&["restart", "--yes"], Command::Restart { yes: true }),
         (&["containers", "start", "family"], Command::ContainersStart { target: text("family") }),
         (&["containers", "stop", "nanoclaw-family-1"], Command::ContainersStop { target: text("nanoclaw-family-1") }),
         (&["containers", "restart", "family"], Command::ContainersRestart { target: text("family") }),
@@ -143,6 +158,22 @@ async fn a_refusal_is_one_sentence() {
     assert_eq!(failed.stderr, "This would unlink NanoClaw from your phone. Say --yes to do it.\n");
     let failed = asked(&mut owner, &["logout", "--json"], expect, trouble()).await;
     assert_eq!((failed.code, &failed.json()["error"]["code"]), (Some(1), &json!("needs-yes")));
+}
+
+#[tokio::test]
+async fn what_cant_be_had_back_is_not_done_without_a_yes() {
+    let owner = Owner::start();
+    for (words, what) in [
+        (&["groups", "remove", "family"], "end the agent's work for family"),
+        (&["groups", "move-main", "1@g.us"], "make 1@g.us the main chat"),
+        (&["tasks", "cancel", "t-1"], "remove the task t-1"),
+    ] {
+        let refused = ctl(owner.home.root(), words).await;
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{words:?}");
+        assert!(refused.stderr.contains(what) && refused.stderr.ends_with("Say --yes to do it.\n"), "{refused:?}");
+        let refused = ctl(owner.home.root(), &[&words[..], &["--json"]].concat()).await;
+        assert_eq!((refused.code, &refused.json()["error"]["code"]), (Some(1), &json!("needs-yes")));
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use nanoclaw_core::command::Command;
+use nanoclaw_core::{
+    command::Command,
+    logs::{Level, Query},
+};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -43,6 +46,35 @@ async fn logs_whole_and_followed_over_a_new_file() {
 }
 
 #[tokio::test]
+async fn logs_by_level_chat_and_text() {
+    // T4
+    let mut owner = Owner::start();
+    let text = |text: &str| Some(text.to_owned());
+    let query = Query { chat: text("family"), level: Some(Level::Warn), text: text("Photo"), ..Query::default() };
+    let words = ["logs", "--level", "warn", "--chat", "family", "--text", "Photo"];
+    let found = json!({"lines": ["one", "two\u{1b}[2J"], "more": true, "mark": "7-9", "goesOn": false});
+    let told = asked(&mut owner, &words, Command::LogsFind(query.clone()), Ok(found.clone())).await;
+    assert_eq!((told.stdout.as_str(), told.stderr.lines().count()), ("one\ntwo\u{1b}[2J\n", 1), "{told:?}");
+    let json = [&words[..], &["--json"]].concat();
+    assert_eq!(asked(&mut owner, &json, Command::LogsFind(query.clone()), Ok(found.clone())).await.json(), found);
+
+    let mut following = process(owner.home.root(), &[&words[..], &["-f"]].concat()).spawn().unwrap();
+    let mut seen = BufReader::new(following.stdout.take().unwrap()).lines();
+    owner.next().await.reply.send(Ok(found)).unwrap();
+    let next = owner.next().await;
+    assert_eq!(next.command, Command::LogsFind(Query { since: text("7-9"), ..query }));
+    let more = json!({"lines": ["three"], "more": false, "mark": "7-12", "goesOn": true});
+    next.reply.send(Ok(more)).unwrap();
+    for expect in ["one", "two\u{1b}[2J", "three"] {
+        assert_eq!(timeout(SOON, seen.next_line()).await.unwrap().unwrap().unwrap(), expect);
+    }
+
+    let runs = json!([{"run": "family-1", "group": "family", "startedAt": "2026-01-02T03:04:05.000Z", "atWork": true}]);
+    let listed = asked(&mut owner, &["logs", "--runs"], Command::LogsRuns { chat: None }, Ok(runs)).await;
+    assert!(listed.stdout.contains("family-1  family  2026-01-02 03:04  at work"), "{listed:?}");
+}
+
+#[tokio::test]
 async fn a_link_in_place_of_a_runs_log_is_not_followed() {
     // R7
     let mut owner = Owner::start();
@@ -62,6 +94,9 @@ async fn settings_get_and_set() {
     assert_eq!(ctl(home, &["settings", "get", "ASSISTANT_NAME"]).await.stdout, "Ben\n");
     let idle = ctl(home, &["settings", "set", "IDLE_TIMEOUT", "1000", "--json"]).await.json();
     assert_eq!((&idle["value"], &idle["source"], &idle["default"]), (&json!(1000), &json!("file"), &json!(300_000)));
+    assert_eq!(ctl(home, &["settings", "reset", "TYPO"]).await.code, Some(1));
+    let reset = ctl(home, &["settings", "reset", "IDLE_TIMEOUT", "--json"]).await.json();
+    assert_eq!((&reset["value"], &reset["default"]), (&json!(300_000), &json!(300_000)));
     let all = ctl(home, &["settings", "get", "--json"]).await.json();
     assert_eq!(all.as_array().unwrap().len(), nanoclaw_core::settings::SETTINGS.len());
     for (words, code) in [

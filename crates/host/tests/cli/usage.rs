@@ -23,6 +23,8 @@ async fn help_and_wrong_usage() {
         &["groups", "register", "--jid", "1@g.us"],
         &["groups", "set", "family"],
         &["groups", "set", "family", "--no-mounts", "--mount", "/a"],
+        &["groups", "set", "family", "--no-tools", "--default-tools"],
+        &["logs", "--run", "family-1", "--level", "warn"],
         &["send", "--to", "1@g.us"],
         &["pair", "--cancel", "--phone", "+49"],
         &["status", "--loud"],
@@ -95,6 +97,8 @@ async fn without_a_running_nanoclaw() {
         &["send", "--to", "1@g.us", "hi"],
         &["pause"],
         &["resume"],
+        &["restart"],
+        &["logs", "--text", "x"],
     ] {
         let failed = ctl(place.path(), words).await;
         assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""), "{words:?}");

@@ -91,6 +91,10 @@ async fn chats_tasks_settings_and_the_rest_in_the_window() -> Result<()> {
     // The log as it grows.
     shows(&page, "logs").await?;
     page.reads("Connected to WhatsApp").await?;
+    fill(&page, ".logbar .search input", "nobody says this").await?;
+    page.reads("Nothing in the log says so").await?;
+    fill(&page, ".logbar .search input", "SCHEDULER loop").await?;
+    page.reads("Scheduler loop started").await?;
     picture(&scene, &page, "logs").await?;
     shows(&page, "about").await?;
     page.press("Check all").await?;

@@ -3,7 +3,14 @@
 use std::{env, os::unix::process::CommandExt, process};
 
 use nanoclaw_core::{command::Command, status::AppStatus};
-use nanoclaw_host::{logging, orchestrator::{End, Orchestrator}, paths::Home, ports::Ask, settings, shutdown::Quit};
+use nanoclaw_host::{
+    logging,
+    orchestrator::{End, Orchestrator},
+    paths::Home,
+    ports::Ask,
+    settings,
+    shutdown::Quit,
+};
 
 use crate::{
     codes::Codes,
