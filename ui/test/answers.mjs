@@ -73,7 +73,9 @@ export async function answers() {
     chats: CHATS,
     doctor: [
       { id: "home", outcome: "good", text: "/home/maya/.local/share/com.nanoclaw is there and can be written.", problem: null },
-      { id: "kiro-cli", outcome: "good", text: "kiro-cli is /home/maya/.local/bin/kiro-cli.", problem: null },
+      { id: "version", outcome: "good", text: "NanoClaw is version 0.1.0.", problem: null },
+      { id: "kiro-cli", outcome: "good", text: "kiro-cli 2.1.0 is /home/maya/.local/bin/kiro-cli.", problem: null },
+      { id: "autostart", outcome: "warning", text: "NanoClaw does not start at login.", problem: { cure: "Turn on Start at login in NanoClaw's menu, or `nanoclawctl autostart on`." } },
       { id: "allowlist", outcome: "warning", text: "There is no /home/maya/.config/nanoclaw/mount-allowlist.json, so no extra folder is mounted.", problem: { cure: "Write one that allows the folders, or take them from the chats with `nanoclawctl groups set`." } },
       { id: "docker", outcome: "bad", text: "Docker is not running.", problem: { cure: "Start Docker. Messages wait, and are answered by themselves when it is back." } },
     ],

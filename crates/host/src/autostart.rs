@@ -53,6 +53,15 @@ pub fn remove(user: &Path) -> Result<()> {
     }
 }
 
+/// The desktop app, which is what starts at login: this program, or the one beside `nanoclawctl`.
+///
+/// # Errors
+/// When this program's path is unknown.
+pub fn app() -> Result<PathBuf> {
+    let own = own_program()?;
+    Ok(if own.file_stem().is_some_and(|name| name == "nanoclawctl") { own.with_file_name("nanoclaw") } else { own })
+}
+
 /// This program as an entry of ours names it, as the desktop's plugin does too.
 ///
 /// # Errors

@@ -1,22 +1,31 @@
 //! Looks at all that NanoClaw needs, one thing after the other, each with what helps: the checks of the old setup's steps
 //! (facts of the original). It changes nothing, and works whether NanoClaw runs or not.
 //!
-//! Called by `nanoclawctl doctor`.
+//! Called by `nanoclawctl doctor` and the window.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use nanoclaw_core::{
+    autostart::Entry,
     command::Command,
     kiro::{SignIn, Whoami},
     problem::{Problem, Trouble},
     settings::{KiroMode, Runtime, Settings},
-    status::ImageState,
+    status::{ImageState, ImageStatus},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    container::{extra, image, process},
+    autostart,
+    container::{
+        discovery::{self, Found, Said},
+        extra, image, process,
+    },
     control::{Client, HomeLock},
     kiro,
     paths::Home,
@@ -67,10 +76,12 @@ pub async fn examine(home: &Home) -> Vec<Check> {
         checks.push(good("settings", "All settings can be used."));
     }
     let known = Known::of(home).await;
+    checks.push(version(known.status.as_ref()));
     checks.extend(kiro_cli(home, &settings, known.status.as_ref()).await);
     checks.extend(runtime(&settings).await);
     checks.extend(known.checks(home));
     checks.push(allowlist(home, &known));
+    checks.push(at_login(&home.places().user));
     checks.push(old_service(home));
     checks.push(match &known.status {
         None => not_good("nanoclaw", Outcome::Warning, &Trouble::NotRunning),
@@ -90,13 +101,35 @@ fn place(home: &Home) -> Check {
     }
 }
 
+/// This program's, and that of the NanoClaw that runs.
+fn version(running: Option<&Value>) -> Check {
+    const OWN: &str = env!("CARGO_PKG_VERSION");
+    match running.map(|status| text(status, "/version")).filter(|version| version != OWN) {
+        Some(other) => warning(
+            "version",
+            format!("The NanoClaw that runs is version {other}, and this is {OWN}."),
+            "Restart it (`nanoclawctl restart`), and it is the one that is installed.",
+        ),
+        None => good("version", format!("NanoClaw is version {OWN}.")),
+    }
+}
+
 async fn kiro_cli(home: &Home, settings: &Settings, running: Option<&Value>) -> Vec<Check> {
     let places = home.places();
     let program = kiro::find(settings, &places).await;
     // Else agents have the kiro-cli of their image, and a sign-in that is not this computer's (K4).
     let needed = settings.runtime == Runtime::Host || settings.kiro_mode == KiroMode::Shared;
     let found = match &program {
-        Some(program) => good("kiro-cli", format!("kiro-cli is {}.", program.display())),
+        Some(program) => {
+            let version = kiro::version(program).await;
+            match version.as_deref().and_then(kiro::old) {
+                Some(old) => not_good("kiro-cli", Outcome::Warning, &old),
+                None => {
+                    let version = version.map(|version| format!(" {version}")).unwrap_or_default();
+                    good("kiro-cli", format!("kiro-cli{version} is {}.", program.display()))
+                }
+            }
+        }
         None if needed => return vec![bad("kiro-cli", &Trouble::KiroMissing)],
         None => good("kiro-cli", "kiro-cli is not on this computer, and agents do not need it there."),
     };
@@ -141,17 +174,33 @@ async fn runtime(settings: &Settings) -> Vec<Check> {
         };
         return vec![not_good("docker", Outcome::Warning, &Trouble::Unprotected), runner];
     }
+    let engine = match discovery::find(settings.engine_socket.as_deref()).await {
+        Found::Ready(engine) => engine,
+        Found::Forbidden => return vec![bad("docker", &Trouble::EngineForbidden)],
+        Found::Starting(_) | Found::Nothing => return vec![bad("docker", &Trouble::EngineAbsent { can_start: false })],
+    };
+    match (discovery::version(&engine).await, image::look(&engine.docker, &settings.agent_image).await) {
+        (Ok(said), Ok(found)) => vec![docker(said), agent_image(settings, &found)],
+        _ => vec![bad("docker", &Trouble::EngineAbsent { can_start: false })],
+    }
+}
+
+fn docker(Said { name, version, trouble }: Said) -> Check {
+    match trouble {
+        Some(trouble) => not_good("docker", Outcome::Warning, &trouble),
+        None => good("docker", format!("{} answers.", format!("{name} {}", version.unwrap_or_default()).trim())),
+    }
+}
+
+fn agent_image(settings: &Settings, found: &ImageStatus) -> Check {
     let name = || settings.agent_image.clone();
-    match image::status(settings).await {
-        Err(trouble) => vec![bad("docker", &trouble)],
-        Ok(image) => {
-            let image = match image.state {
-                ImageState::Ready | ImageState::Building => good("image", format!("The image {} is there.", name())),
-                ImageState::Stale => not_good("image", Outcome::Warning, &Trouble::ImageStale { image: name() }),
-                ImageState::Missing | ImageState::Failed => bad("image", &Trouble::ImageMissing { image: name() }),
-            };
-            vec![good("docker", "Docker answers."), image]
+    let id = found.id.as_deref().unwrap_or_default().trim_start_matches("sha256:");
+    match found.state {
+        ImageState::Ready | ImageState::Building => {
+            good("image", format!("The image {} is there, of this version ({}).", name(), id.get(..12).unwrap_or(id)))
         }
+        ImageState::Stale => not_good("image", Outcome::Warning, &Trouble::ImageStale { image: name() }),
+        ImageState::Missing | ImageState::Failed => bad("image", &Trouble::ImageMissing { image: name() }),
     }
 }
 
@@ -268,6 +317,31 @@ fn allowlist(home: &Home, known: &Known) -> Check {
             good("allowlist", "No extra folders are asked for, and none may be mounted.")
         }
         Err(trouble) => not_good("allowlist", Outcome::Warning, &trouble),
+    }
+}
+
+/// Whether it starts at login, and whether what would start is there and this NanoClaw.
+fn at_login(user: &Path) -> Check {
+    let again = "Turn on Start at login in NanoClaw's menu, or `nanoclawctl autostart on`.";
+    let gone = |program: &Path| program.is_absolute() && !program.exists();
+    let entry = match autostart::app() {
+        Ok(app) => autostart::read(user, &app.to_string_lossy()).map(|entry| (entry, app)),
+        Err(error) => Err(error),
+    };
+    match entry {
+        Err(error) => {
+            warning("autostart", format!("Whether NanoClaw starts at login can't be told: {error:#}."), again)
+        }
+        Ok((Entry::Off, _)) => warning("autostart", "NanoClaw does not start at login.", again),
+        Ok((Entry::Ours, app)) if gone(&app) => {
+            let cure = "Put the app there, or turn that off (`nanoclawctl autostart off`).";
+            warning("autostart", format!("What is to start at login is not there: {}.", app.display()), cure)
+        }
+        Ok((Entry::Ours, app)) => good("autostart", format!("{} starts at login.", app.display())),
+        Ok((Entry::Other { program }, _)) if gone(Path::new(&program)) => {
+            warning("autostart", format!("What is to start at login is not there: {program}."), again)
+        }
+        Ok((Entry::Other { program }, _)) => not_good("autostart", Outcome::Warning, &Trouble::OldService { program }),
     }
 }
 

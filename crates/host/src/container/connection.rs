@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Edge,
-    discovery::{self, Engine, Found},
+    discovery::{self, Engine, Found, Said},
     image,
     reconcile::reap_all_but,
 };
@@ -105,16 +105,15 @@ impl Connection {
     }
 
     /// Makes the engine usable and watches it, until it is lost.
-    async fn watch(&mut self, Engine { docker, address }: &Engine) -> Result<Infallible> {
-        let version = docker.version().await.context("asking for the engine's version")?;
-        let platform = version.platform.map(|platform| platform.name).unwrap_or_default();
-        let component = version.components.unwrap_or_default().into_iter().next().map(|part| part.name);
-        let name = discovery::name(address, &platform, &component.unwrap_or_default());
+    async fn watch(&mut self, engine: &Engine) -> Result<Infallible> {
+        let Engine { docker, address } = engine;
+        let Said { name, version, trouble } =
+            discovery::version(engine).await.context("asking for the engine's version")?;
         let tell = |this: &mut Self, state| {
-            this.tell(state, Some(name.clone()), version.version.clone(), Some(address.clone()));
+            this.tell(state, Some(name.clone()), version.clone(), Some(address.clone()));
         };
         tell(self, EngineState::Starting);
-        self.edge.tell(FromEngine::Version(version.api_version.as_deref().and_then(discovery::too_old)));
+        self.edge.tell(FromEngine::Version(trouble));
         reap_all_but(docker, &self.edge.config.install, &self.edge.runs.ids()).await.context("listing containers")?;
 
         let since = SystemTime::now().checked_sub(OVERLAP).unwrap_or(UNIX_EPOCH);

@@ -164,6 +164,28 @@ fn context(config: &Path, named: Option<String>) -> Option<String> {
     Some(serde_json::from_str::<Meta>(&text).ok()?.endpoints.docker.host)
 }
 
+/// What an engine says of itself.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub name: String,
+    pub version: Option<String>,
+    /// What is wrong with its version.
+    pub trouble: Option<Trouble>,
+}
+
+/// # Errors
+/// When it does not answer.
+pub async fn version(Engine { docker, address }: &Engine) -> Result<Said, Error> {
+    let said = docker.version().await?;
+    let platform = said.platform.map(|platform| platform.name).unwrap_or_default();
+    let component = said.components.unwrap_or_default().into_iter().next().map(|part| part.name);
+    Ok(Said {
+        name: name(address, &platform, &component.unwrap_or_default()),
+        version: said.version,
+        trouble: said.api_version.as_deref().and_then(too_old),
+    })
+}
+
 /// What is wrong with an engine that speaks this version of Docker's API, such as `1.43`.
 pub(super) fn too_old(api: &str) -> Option<Trouble> {
     let number = |version: &str| {

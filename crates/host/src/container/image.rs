@@ -160,7 +160,7 @@ fn lost(error: &Error, log: &mut Log) -> Trouble {
 ///
 /// # Errors
 /// When the engine doesn't answer as it should.
-pub(super) async fn look(docker: &Docker, name: &str) -> Result<ImageStatus, Error> {
+pub(crate) async fn look(docker: &Docker, name: &str) -> Result<ImageStatus, Error> {
     match docker.inspect_image(name).await {
         Ok(found) => {
             let labels = found.config.and_then(|config| config.labels).unwrap_or_default();

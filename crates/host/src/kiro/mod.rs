@@ -53,7 +53,7 @@ use tokio::{
 pub use find::find;
 pub use login::LONGEST;
 pub(crate) use program::{Group, KEY, Mute, PLAIN, Said, silent};
-pub use program::{version, whoami};
+pub use program::{old, version, whoami};
 pub(crate) use terminal::{Line, SIZE, Terminal};
 
 use crate::{container::Aside, paths::Home};

@@ -1,6 +1,6 @@
 //! What it says of itself, and where no NanoClaw runs.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use serde_json::json;
 
@@ -58,9 +58,21 @@ async fn the_doctor_looks_at_everything_and_changes_nothing() {
     let told = ctl(&home, &["doctor", "--json"]).await;
     let checks = told.json();
     let of = |id: &str| checks.as_array().unwrap().iter().find(|check| check["id"] == id).unwrap().clone();
-    for id in
-        ["home", "settings", "kiro-cli", "docker", "whatsapp", "chats", "main", "allowlist", "old-service", "nanoclaw"]
-    {
+    // The old setup's steps 01 to 09.
+    for id in [
+        "home",
+        "settings",
+        "version",
+        "kiro-cli",
+        "docker",
+        "whatsapp",
+        "chats",
+        "main",
+        "allowlist",
+        "autostart",
+        "old-service",
+        "nanoclaw",
+    ] {
         let check = of(id);
         let is_good = check["outcome"] == "good";
         assert_eq!(check["problem"].is_null(), is_good, "{check}");
@@ -78,6 +90,51 @@ async fn the_doctor_looks_at_everything_and_changes_nothing() {
         let checks = ended(asking).await.json();
         let found = checks.as_array().unwrap().iter().find(|check| check["id"] == "kiro-cli").unwrap();
         assert_eq!(found["outcome"], "good", "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_tells_versions_and_what_starts_at_login() {
+    // T5
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path();
+    let app = Path::new(env!("CARGO_BIN_EXE_nanoclawctl")).with_file_name("nanoclaw");
+    let other = home.join("elsewhere/nanoclaw");
+    fs::create_dir(home.join("elsewhere")).unwrap();
+    let program = home.join("kiro-cli");
+    let told = async |version: &str, id: &str| {
+        fs::write(&program, format!("#!/bin/sh\necho 'kiro-cli {version}'\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut asking = process(home, &["doctor", "--json"]);
+        asking.env("NANOCLAW_KIRO_CLI_PATH", &program);
+        let checks = ended(asking).await.json();
+        let check = checks.as_array().unwrap().iter().find(|check| check["id"] == id).unwrap();
+        let cure = check["problem"]["cure"].as_str().unwrap_or_default();
+        format!("{} {} {cure}", check["outcome"].as_str().unwrap(), check["text"].as_str().unwrap())
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    assert_eq!(told("2.1.0", "version").await, format!("good NanoClaw is version {own}. "));
+    assert_eq!(told("2.1.0", "kiro-cli").await, format!("good kiro-cli 2.1.0 is {}. ", program.display()));
+    let old = told("1.20.3", "kiro-cli").await;
+    assert!(old.starts_with("warning") && old.contains("1.20.3") && old.contains("update"), "{old}");
+
+    let write = |entry: &Path| nanoclaw_host::autostart::write(home, &entry.display().to_string()).unwrap();
+    let off = told("2.1.0", "autostart").await;
+    assert!(off.starts_with("warning NanoClaw does not start at login.") && off.contains("autostart on"), "{off}");
+    write(&other);
+    let gone = told("2.1.0", "autostart").await;
+    assert!(
+        gone.starts_with("warning What is to start at login is not there") && gone.contains("autostart on"),
+        "{gone}"
+    );
+    fs::write(&other, "").unwrap();
+    let another = told("2.1.0", "autostart").await;
+    assert!(another.starts_with("warning Another program starts at login"), "{another}");
+    write(&app);
+    let ours = told("2.1.0", "autostart").await;
+    match app.exists() {
+        true => assert_eq!(ours, format!("good {} starts at login. ", app.display())),
+        false => assert!(ours.starts_with("warning What is to start at login is not there"), "{ours}"),
     }
 }
 

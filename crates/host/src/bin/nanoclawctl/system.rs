@@ -20,8 +20,6 @@ use crate::{
     out::{Failure, Out, internal, plain},
 };
 
-/// The desktop app, which lies beside this program.
-const APP: &str = "nanoclaw";
 /// How long a NanoClaw may take to quit (Q6), and between two looks.
 const QUIT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(200);
@@ -93,8 +91,7 @@ fn tell(done: &Done, out: &mut Out) -> Result<(), Failure> {
 }
 
 fn app() -> Result<String, Failure> {
-    let own = autostart::own_program().map_err(failed)?;
-    Ok(own.with_file_name(APP).display().to_string())
+    Ok(autostart::app().map_err(failed)?.display().to_string())
 }
 
 fn failed(error: anyhow::Error) -> Failure {
