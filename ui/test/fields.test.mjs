@@ -146,7 +146,7 @@ inTab("a list of tools that was typed is removed after a question, the usual one
 inTab("a command that helps is shown as one, and copied where it is to be typed", all.docker_forbidden, async (page) => {
   await page.go("about");
   await page.click(".section:nth-of-type(1) .btn");
-  await page.until("document.querySelectorAll('[aria-label=\"What was found\"] li').length === 4");
+  await page.until("document.querySelectorAll('[aria-label=\"What was found\"] li').length === 6");
   assert.equal(await page.text("[aria-label='What was found'] code"), "nanoclawctl groups set");
   await page.get("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => void (app.copied = text) } })");
   await page.go("containers");

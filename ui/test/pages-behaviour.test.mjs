@@ -366,7 +366,7 @@ inTab("all is checked, and a bundle packed, when it is asked for", all.ready, as
   await page.go("about");
   assert.equal(await page.get("document.querySelectorAll('[aria-label=\"What was found\"] li').length"), 0);
   await page.click(".section:nth-of-type(1) .btn");
-  await page.until("document.querySelectorAll('[aria-label=\"What was found\"] li').length === 4");
+  await page.until("document.querySelectorAll('[aria-label=\"What was found\"] li').length === 6");
   await page.click(".section:nth-of-type(2) .btn");
   await page.until("document.querySelector('.codeline')");
   assert.match(await page.text(".codeline"), /nanoclaw-diagnostics-\d+\.tar/);

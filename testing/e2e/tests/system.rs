@@ -83,6 +83,8 @@ async fn a_restart_uses_what_was_set() -> Result<()> {
     let owner = scene.phone("4915110000001", "Owner").await?;
     scene.start_linked_to(&owner).await?;
     scene.ctl(&["settings", "set", "ASSISTANT_NAME", "Zoë"]).await?;
+    let (_, listed, _) = scene.ctl_raw(&["settings", "get"]).await?;
+    assert!(listed.contains("settings.json, after a restart"), "{listed}");
     scene.ctl(&["restart"]).await?;
     // Nobody tells when the new one answers: until then there is none to be asked, or still the old one.
     let deadline = Instant::now() + PATIENCE;

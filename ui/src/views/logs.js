@@ -73,7 +73,7 @@ function body(page) {
   if (tail.trouble) return [empty("logs", { title: tail.trouble.message, text: tail.trouble.cure })];
   if (!tail.lines.length) return tail.loaded ? [empty("search", { title: LOGS.none, text: "" })] : [];
   const line = (/** @type {LogLine} */ { key, at, level, text }) => {
-    const fields = text.search(FIELD);
+    const fields = at ? text.search(FIELD) : -1;
     const said = h("span.tx.sel", { dir: "auto" }, h("span", null, fields < 0 ? text : text.slice(0, fields)), fields < 0 ? null : h("span.dim", null, text.slice(fields)));
     return h("div.line", { key, class: level }, at ? h("time.num", null, clock(at)) : null, at ? h("span.lv", null, LOGS.levels[level] ?? "") : null, said);
   };

@@ -1,22 +1,25 @@
-//! `settings`: works on the file, whether NanoClaw runs or not.
+//! `settings`: through the NanoClaw that runs, which knows its environment and what waits for its restart, or without one by
+//! the same code.
 
-use nanoclaw_host::{
-    paths::Home,
-    settings::{self, Shown, Source},
-};
+use nanoclaw_core::command::Command;
+use nanoclaw_host::{paths::Home, settings};
 use serde_json::Value;
 
-use crate::out::{Failure, Out, plain};
+use crate::{
+    image::running,
+    out::{Failure, Out, at, internal, list, plain},
+};
 
-pub fn get(home: &Home, key: Option<&str>, out: &mut Out) -> Result<(), Failure> {
-    let shown = settings::get(home, key)?;
-    match (key, shown.as_slice()) {
+pub async fn get(home: &Home, key: Option<String>, out: &mut Out) -> Result<(), Failure> {
+    let shown = done(home, Command::SettingsGet { key: key.clone() }).await?;
+    match (key, list(&shown, "")) {
         (Some(_), [one]) if out.json => out.value(one)?,
-        (Some(_), [one]) => out.line(plain(&typed(&one.value)))?,
+        (Some(_), [one]) => out.line(plain(&typed(&one["value"])))?,
         _ if out.json => out.value(&shown)?,
-        _ => {
-            let rows =
-                shown.iter().map(|one| [one.name.to_owned(), typed(&one.value), from(one), one.meaning.to_owned()]);
+        (_, all) => {
+            let rows = all
+                .iter()
+                .map(|one| [at(one, "/name").to_owned(), typed(&one["value"]), from(one), at(one, "/meaning").to_owned()]);
             out.table(["NAME", "VALUE", "FROM", "MEANING"], rows.collect(), "")?;
         }
     }
@@ -27,22 +30,34 @@ pub fn get(home: &Home, key: Option<&str>, out: &mut Out) -> Result<(), Failure>
     Ok(())
 }
 
-pub fn set(home: &Home, key: &str, value: &str, out: &mut Out) -> Result<(), Failure> {
-    let shown = settings::set(home, key, value)?;
+pub async fn set(home: &Home, key: String, value: String, out: &mut Out) -> Result<(), Failure> {
+    let shown = done(home, Command::SettingsSet { key, value }).await?;
     if out.json {
         return out.value(&shown);
     }
-    out.line(match shown.source {
-        Source::Environment => {
-            format!("Saved, but the environment says {}, which is used.", plain(&typed(&shown.value)))
+    out.line(match at(&shown, "/source") {
+        "environment" => {
+            format!("Saved, but the environment says {}, which is used.", plain(&typed(&shown["value"])))
         }
         _ => "Saved. It is used from the next start on.".to_owned(),
     })
 }
 
-pub fn reset(home: &Home, key: &str, out: &mut Out) -> Result<(), Failure> {
-    let usual: Vec<String> = settings::get(home, Some(key))?.iter().map(|one| typed(&one.default)).collect();
-    set(home, key, &usual.concat(), out)
+pub async fn reset(home: &Home, key: String, out: &mut Out) -> Result<(), Failure> {
+    let usual: Vec<String> = settings::get(home, Some(&key))?.iter().map(|one| typed(&one.default)).collect();
+    set(home, key, usual.concat(), out).await
+}
+
+async fn done(home: &Home, command: Command) -> Result<Value, Failure> {
+    if let Some(mut client) = running(home).await? {
+        return Ok(client.ask(&command).await?);
+    }
+    let shown = match command {
+        Command::SettingsSet { key, value } => serde_json::to_value(settings::set(home, &key, &value)?),
+        Command::SettingsGet { key } => serde_json::to_value(settings::get(home, key.as_deref())?),
+        command => return Err(internal(format!("{command:?} is none of the settings'."))),
+    };
+    shown.map_err(|error| internal(format!("{error}.")))
 }
 
 /// A value as a person would type it.
@@ -50,11 +65,11 @@ fn typed(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn from(shown: &Shown) -> String {
-    match shown.source {
-        Source::Environment => "environment",
-        Source::File => "settings.json",
-        Source::Default => "default",
-    }
-    .to_owned()
+fn from(shown: &Value) -> String {
+    let place = match at(shown, "/source") {
+        "file" => "settings.json",
+        place => place,
+    };
+    let waits = if shown["pending"] == true { ", after a restart" } else { "" };
+    format!("{place}{waits}")
 }
