@@ -197,7 +197,9 @@ fn agent_image(settings: &Settings, found: &ImageStatus) -> Check {
     let id = found.id.as_deref().unwrap_or_default().trim_start_matches("sha256:");
     match found.state {
         ImageState::Ready | ImageState::Building => {
-            good("image", format!("The image {} is there, of this version ({}).", name(), id.get(..12).unwrap_or(id)))
+            let built = found.created_at.map(|at| at.strftime(", built %Y-%m-%d").to_string()).unwrap_or_default();
+            let id = id.get(..12).unwrap_or(id);
+            good("image", format!("The image {} is there, of this version ({id}{built}).", name()))
         }
         ImageState::Stale => not_good("image", Outcome::Warning, &Trouble::ImageStale { image: name() }),
         ImageState::Missing | ImageState::Failed => bad("image", &Trouble::ImageMissing { image: name() }),

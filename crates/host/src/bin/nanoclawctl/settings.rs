@@ -17,9 +17,9 @@ pub async fn get(home: &Home, key: Option<String>, out: &mut Out) -> Result<(), 
         (Some(_), [one]) => out.line(plain(&typed(&one["value"])))?,
         _ if out.json => out.value(&shown)?,
         (_, all) => {
-            let rows = all
-                .iter()
-                .map(|one| [at(one, "/name").to_owned(), typed(&one["value"]), from(one), at(one, "/meaning").to_owned()]);
+            let rows = all.iter().map(|one| {
+                [at(one, "/name").to_owned(), typed(&one["value"]), from(one), at(one, "/meaning").to_owned()]
+            });
             out.table(["NAME", "VALUE", "FROM", "MEANING"], rows.collect(), "")?;
         }
     }
