@@ -30,7 +30,7 @@ export function logs(page, view) {
       "div.logbar",
       null,
       search(page, "logs.search", LOGS.search),
-      h("select.in", { "aria-label": LOGS.of, onchange: set("logs.of") }, ...places(page, view, chat, of)),
+      places(page, view, chat, of, set("logs.of")),
       // A run's own log has no levels.
       run ? null : select({ "aria-label": LOGS.level, onchange: set("logs.level") }, LOGS.least, level),
       h("div.inline", null, toggle({ label: LOGS.live, on: live, change: (on) => page.set("logs.live", on) }), h("span.small.dim", { "aria-hidden": "true" }, LOGS.live)),
@@ -46,20 +46,23 @@ function look({ tail }, wanted) {
   if (!same) tail.turn(wanted);
 }
 
-/** All, the chats, and the runs of the chosen one. @param {Page} page @param {WindowView} view @param {string | null} chat @param {string} of @returns {Child[]} */
-function places(page, view, chat, of) {
+/** All, the chats, and the runs of the chosen one. @param {Page} page @param {WindowView} view @param {string | null} chat @param {string} of @param {(event: Event) => void} onchange @returns {Child} */
+function places(page, view, chat, of, onchange) {
   const names = new Map(view.chats.groups.map((group) => [group.chat.folder, group.chat.name]));
-  const option = (/** @type {string} */ value, /** @type {string} */ label) => h("option", { key: value, value, selected: value === of, dir: "auto" }, label);
+  // There may be no room for its name.
+  let title = LOGS.all;
+  const option = (/** @type {string} */ value, /** @type {string} */ label) => {
+    if (value === of) title = label;
+    return h("option", { key: value, value, selected: value === of, dir: "auto" }, label);
+  };
   /** @type {Run[]} */
   const runs = page.ask("logs.runs", chat && names.has(chat) ? { chat } : {}).value ?? [];
   const named = runs.map(({ run, group, startedAt, atWork }) => option(`run:${run}`, LOGS.ofRun(names.get(group) ?? group, atWork ? LOGS.atWork : moment(startedAt, page.now))));
   // One that is shown may be older than those that are listed.
   if (of.startsWith("run:") && !runs.some(({ run }) => `run:${run}` === of)) named.unshift(option(of, of.slice(4)));
-  return [
-    option("", LOGS.all),
-    h("optgroup", { key: "chats", label: LOGS.chats }, ...[...names].map(([folder, name]) => option(`chat:${folder}`, name))),
-    named.length ? h("optgroup", { key: "runs", label: LOGS.runs }, ...named) : null,
-  ];
+  const chats = [...names].map(([folder, name]) => option(`chat:${folder}`, name));
+  const groups = [h("optgroup", { key: "chats", label: LOGS.chats }, ...chats), named.length ? h("optgroup", { key: "runs", label: LOGS.runs }, ...named) : null];
+  return h("select.in", { "aria-label": LOGS.of, title, onchange }, option("", LOGS.all), ...groups);
 }
 
 /** Opens the file that is shown. @param {WindowView} view @param {string | null} run @returns {Button} */
