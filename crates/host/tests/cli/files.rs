@@ -117,6 +117,22 @@ async fn settings_get_and_set() {
 }
 
 #[tokio::test]
+async fn settings_of_the_nanoclaw_that_runs() {
+    let mut owner = Owner::start();
+    let get = Command::SettingsGet { key: None };
+    let one = json!([{"name": "TZ", "value": "UTC", "source": "file", "meaning": "m", "pending": true}]);
+    let listed = asked(&mut owner, &["settings", "get"], get, Ok(one)).await;
+    assert!(listed.stdout.contains("settings.json, after a restart"), "{listed:?}");
+    // What is lost is asked about.
+    let words = ["settings", "set", "MESSAGE_RETENTION_DAYS", "7", "--yes"];
+    let forgets = Command::SettingsForgets { days: 7 };
+    let refused = asked(&mut owner, &words[..4], forgets, Ok(json!({"count": 3}))).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("forget 3 texts"), "{refused:?}");
+    let set = Command::SettingsSet { key: words[2].to_owned(), value: "7".to_owned() };
+    assert_eq!(asked(&mut owner, &words, set, Ok(json!({"source": "file"}))).await.code, Some(0));
+}
+
+#[tokio::test]
 async fn kiro_status_asks_the_program_itself() {
     // K1
     let place = tempfile::tempdir().unwrap();

@@ -331,6 +331,9 @@ pub enum SettingsWords {
         key: String,
         #[arg(allow_negative_numbers = true)]
         value: String,
+        /// Don't ask, also where messages would be forgotten
+        #[arg(long)]
+        yes: bool,
     },
     /// Set one back to its usual value
     Reset { key: String },

@@ -70,7 +70,9 @@ async fn act(words: Words, out: &mut Out) -> Result<(), Failure> {
         Words::Diagnostics { out: file } => diagnostics::diagnostics(&home, &file, out).await,
         Words::Import { from, dry_run } => import::import(&home, &from, dry_run, out).await,
         Words::Settings { words: SettingsWords::Get { key } } => settings::get(&home, key, out).await,
-        Words::Settings { words: SettingsWords::Set { key, value } } => settings::set(&home, key, value, out).await,
+        Words::Settings { words: SettingsWords::Set { key, value, yes } } => {
+            settings::set(&home, key, value, yes, out).await
+        }
         Words::Settings { words: SettingsWords::Reset { key } } => settings::reset(&home, key, out).await,
         Words::Allowlist { words } => allowlist::allowlist(&home, words, out).await,
         Words::Autostart { switch } => system::autostart(&home, switch, out),

@@ -6,6 +6,7 @@ use nanoclaw_host::{paths::Home, settings};
 use serde_json::Value;
 
 use crate::{
+    ask::confirmed,
     image::running,
     out::{Failure, Out, at, internal, list, plain},
 };
@@ -30,7 +31,17 @@ pub async fn get(home: &Home, key: Option<String>, out: &mut Out) -> Result<(), 
     Ok(())
 }
 
-pub async fn set(home: &Home, key: String, value: String, out: &mut Out) -> Result<(), Failure> {
+pub async fn set(home: &Home, key: String, value: String, yes: bool, out: &mut Out) -> Result<(), Failure> {
+    if !yes && key == "MESSAGE_RETENTION_DAYS" {
+        let days = value.trim().parse().unwrap_or_default();
+        let forgets = match running(home).await? {
+            Some(mut client) => client.ask(&Command::SettingsForgets { days }).await?["count"].as_u64().unwrap_or(0),
+            None => 0,
+        };
+        if forgets > 0 {
+            confirmed(format!("forget {forgets} texts that are older, at the next start"), out)?;
+        }
+    }
     let shown = done(home, Command::SettingsSet { key, value }).await?;
     if out.json {
         return out.value(&shown);
@@ -45,7 +56,7 @@ pub async fn set(home: &Home, key: String, value: String, out: &mut Out) -> Resu
 
 pub async fn reset(home: &Home, key: String, out: &mut Out) -> Result<(), Failure> {
     let usual: Vec<String> = settings::get(home, Some(&key))?.iter().map(|one| typed(&one.default)).collect();
-    set(home, key, usual.concat(), out).await
+    set(home, key, usual.concat(), true, out).await
 }
 
 async fn done(home: &Home, command: Command) -> Result<Value, Failure> {
