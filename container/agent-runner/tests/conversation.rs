@@ -66,7 +66,7 @@ fn stdin_ends(way: Way) {
 
 // A3: what came during a turn is the next turn, named by its last message.
 fn waiting_messages_are_one_turn(way: Way) {
-    let home = way.home(json!({"turns": [{"match": "^slow", "delayMs": 500, "parts": ["first"]}]}));
+    let home = way.home(json!({"turns": [{"match": "^slow", "delayMs": 3000, "parts": ["first"]}]}));
     let mut runner = home.ask(&request(1, "slow"));
     home.wait_for_prompts(1);
     runner.message(2, "two");
@@ -91,13 +91,13 @@ fn kept_warm(way: Way) {
 
 // R5: nobody tells it, it ends by itself; each result starts the time anew, a long turn doesn't count.
 fn idle(way: Way) {
-    let home = way.home(json!({"turns": [{"match": "slow", "delayMs": 900, "parts": ["done"]}]}));
-    let idle = |prompt: &str| Request { idle_timeout: 600, ..request(1, prompt) };
+    let home = way.home(json!({"turns": [{"match": "slow", "delayMs": 3500, "parts": ["done"]}]}));
+    let idle = |prompt: &str| Request { idle_timeout: 3000, ..request(1, prompt) };
 
     let begun = Instant::now();
     let warm = home.ask(&idle("")).ended();
     assert_eq!((warm.code, warm.outputs.len()), (Some(0), 0), "{}", warm.stderr);
-    assert!(begun.elapsed() >= Duration::from_millis(600));
+    assert!(begun.elapsed() >= Duration::from_millis(3000));
 
     let mut runner = home.ask(&idle("slow"));
     assert_eq!(result(&runner.output()), "done");
@@ -105,7 +105,7 @@ fn idle(way: Way) {
     runner.message(2, "hello");
     assert_eq!(result(&runner.output()), "echo: hello");
     assert_eq!(runner.ended().code, Some(0));
-    assert!((Duration::from_millis(590)..LONG).contains(&answered.elapsed()), "{:?}", answered.elapsed());
+    assert!((Duration::from_millis(2990)..LONG).contains(&answered.elapsed()), "{:?}", answered.elapsed());
 }
 
 // A1, S6: a task is announced as one, and its run ends with it.

@@ -4,6 +4,7 @@
 
 mod harness;
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use harness::{Ended, Home, Runner, Way, request};
@@ -182,11 +183,12 @@ fn endless_line(way: Way) {
 // R4: Kiro's end between turns ends the run; the next message finds no runner that swallows it.
 #[test]
 fn kiro_ends_between_turns() {
-    let home = Home::new(
-        json!({"turns": [{"match": "", "run": "(sleep 0.3; kill -9 $PPID) >/dev/null 2>&1 &", "parts": ["done"]}]}),
-    );
+    let kill = "while [ -d ~ ]; do [ -e ~/kill ] && kill -9 $PPID && break; sleep 0.1; done";
+    let home =
+        Home::new(json!({"turns": [{"match": "", "run": format!("({kill}) >/dev/null 2>&1 &"), "parts": ["done"]}]}));
     let mut runner = home.ask(&request(1, "hello"));
     assert_eq!(runner.output().result.as_deref(), Some("done"));
+    fs::write(home.path().join("kill"), "").unwrap();
     let ended = runner.ended();
     assert_eq!(error(&ended, 1).turn, None);
 }
@@ -221,9 +223,9 @@ fn terminated(way: Way) {
 fn terminated_before_the_request() {
     let home = Home::echo();
     let mut runner = home.run();
-    // A line of white space shows that it reads.
+    // A line of white space that is taken shows that it reads.
     runner.write("\n");
-    std::thread::sleep(Duration::from_millis(300));
+    runner.wait_until_read();
     runner.terminate();
     assert_eq!(runner.ended().code, Some(143));
 }

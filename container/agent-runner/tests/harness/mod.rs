@@ -167,6 +167,15 @@ impl Runner {
         let _ = self.stdin.as_mut().unwrap().write_all(text.as_bytes());
     }
 
+    /// Until all that was written has been read.
+    pub fn wait_until_read(&self) {
+        let deadline = Instant::now() + LONG;
+        while rustix::io::ioctl_fionread(self.stdin.as_ref().unwrap()).unwrap() > 0 {
+            assert!(Instant::now() < deadline, "the runner does not read");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn message(&mut self, turn: u64, text: &str) {
         self.write(&FollowUp::Message { turn, text: text.into() }.to_line());
     }
