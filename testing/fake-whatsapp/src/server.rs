@@ -1,7 +1,7 @@
 //! The server as its drivers see it, and the state that all parts share. `Server` owns the listener and mirrors the
 //! admin calls; `World` is what connections, phones and admin calls work on. The work itself is in the other modules.
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::serve::ListenerExt as _;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
@@ -77,8 +76,15 @@ impl Server {
     pub async fn start(port: u16) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener =
-            TcpListener::bind(address).await.with_context(|| format!("port {port} of this machine can't be opened"))?;
+            TcpListener::bind(address).with_context(|| format!("port {port} of this machine can't be opened"))?;
+        Self::on(listener)
+    }
+
+    /// Serves a port that is open, and is so for longer if the caller has a clone of it. Runs in a Tokio runtime.
+    pub fn on(listener: TcpListener) -> Result<Self> {
+        listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
         let world = Arc::new(World {
             identity: ServerIdentity::generate()?,
             directory: Mutex::default(),

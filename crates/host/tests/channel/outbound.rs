@@ -102,7 +102,7 @@ async fn a_silent_server_does_not_hold_a_text_for_ever() {
     // M13
     let world = World::start().await;
     world.linked().await.stop().await;
-    let mut channel = Channel::start(world.hurried(40));
+    let mut channel = Channel::start(world.impatient(40));
     channel.connected().await;
     world.server.fault(ME, &Fault::Silence { ms: None }).unwrap();
     channel.send(&id(1), ALICE_JID, "hello?");

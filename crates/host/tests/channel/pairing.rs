@@ -36,7 +36,7 @@ async fn a_scanned_code_links_and_a_restart_needs_none() {
 async fn codes_rotate_until_they_are_used_up_and_new_ones_are_asked_for() {
     // W1
     let world = World::start().await;
-    let mut channel = Channel::start(world.hurried(200));
+    let mut channel = Channel::start(world.hurried(50));
     let links = channel.links("no codes left", |link| *link == Link::Pairing { qr: None, code: None }).await;
     let codes: Vec<&String> = links
         .iter()
@@ -78,9 +78,9 @@ async fn a_pairing_code_links_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_pairing_code_is_not_shown_longer_than_it_lasts() {
-    // W2, W1: the QR codes end first, the pairing code some 20 s later.
+    // W2, W1: the QR codes end first, the pairing code some 20 s later, which are 2 s here.
     let world = World::start().await;
-    let mut channel = Channel::start(world.hurried(100));
+    let mut channel = Channel::start(world.hurried(10));
     channel.tell(ToChannel::Pair { phone: Some(ME.into()) });
     channel.link("the pairing code alone", |link| matches!(link, Link::Pairing { qr: None, code: Some(_) })).await;
     channel.link("no codes left", |link| *link == Link::Pairing { qr: None, code: None }).await;
@@ -240,13 +240,13 @@ async fn an_account_that_wants_a_passkey_is_told_from_one_that_hangs() {
     // W5
     let world = World::start().await;
     world.server.want_passkey(ME, true).unwrap();
-    let mut channel = Channel::start(world.hurried(100));
+    let mut channel = Channel::start(world.hurried(20));
     let qr = channel.qr().await;
     let scanned = async { world.server.scan(ME, &qr.data).await.map(drop) };
     let (scanned, passkey) = tokio::join!(scanned, channel.link("a passkey", |link| *link == Link::Passkey));
     assert!(scanned.is_err(), "the phone has linked nothing");
     assert!(passkey.wording().1.len() > 5);
-    world.is_left_alone(100).await;
+    world.is_left_alone(20).await;
     assert!(world.server.state().companions.is_empty());
     // Linked without one, by the same means.
     world.server.want_passkey(ME, false).unwrap();
@@ -405,7 +405,7 @@ async fn names_that_could_not_be_had_are_asked_for_again_in_a_minute() {
     // M11
     let world = World::start().await;
     world.server.fault(ME, &Fault::HideGroups { times: 2 }).unwrap();
-    let mut channel = world.linked_as(world.hurried(50)).await;
+    let mut channel = world.linked_as(world.hurried(20)).await;
     let names = |event| matches!(event, FromChannel::Groups(_)).then_some(());
     channel.event("names", names).await;
     channel.stop().await;

@@ -1,6 +1,7 @@
 //! A server with contacts, and the channel as the orchestrator sees it.
 
 use std::{
+    net::TcpListener,
     ops::Deref,
     path::PathBuf,
     sync::{
@@ -37,10 +38,11 @@ pub const FAMILY: &str = "120363000000000001@g.us";
 pub const WORK: &str = "120363000000000002@g.us";
 
 /// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 pub struct World {
     pub server: Watched,
+    port: TcpListener,
     home: TempDir,
 }
 
@@ -65,36 +67,27 @@ impl Drop for Watched {
 
 impl World {
     pub async fn start() -> Self {
-        Self::at(0, TempDir::new().unwrap()).await
+        Self::at(TcpListener::bind("127.0.0.1:0").unwrap(), TempDir::new().unwrap())
     }
 
     /// Another server where this one was, which it knows nothing of.
     pub async fn replaced(self) -> Self {
-        let World { server, home } = self;
-        let port = server.url().split([':', '/']).find_map(|part| part.parse().ok()).unwrap();
+        let World { server, port, home } = self;
         drop(server);
-        Self::at(port, home).await
+        Self::at(port, home)
     }
 
-    async fn at(port: u16, home: TempDir) -> Self {
+    /// The port stays open as long as this does: nobody else gets it.
+    fn at(port: TcpListener, home: TempDir) -> Self {
         // What all sides say is shown with a failed test, as far as RUST_LOG asks for it.
         let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();
-        // A dropped server gives its port back a moment later.
-        let start = async {
-            loop {
-                match Server::start(port).await {
-                    Ok(server) => break server,
-                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-                }
-            }
-        };
-        let server = timeout(PATIENCE, start).await.expect("the port is not free");
+        let server = Server::on(port.try_clone().unwrap()).unwrap();
         server.add_account(ME, "100000000000001", "Owner").unwrap();
         server.add_account(ALICE, "100000000000002", "Alice").unwrap();
         server.add_account(BOB, "100000000000003", "Bob").unwrap();
         server.add_group(FAMILY, "Family", &[ALICE, ME, BOB], Addressing::Pn).unwrap();
         server.add_group(WORK, "Work", &[ALICE, ME, BOB], Addressing::Lid).unwrap();
-        World { server: Watched(server), home }
+        World { server: Watched(server), port, home }
     }
 
     pub fn store(&self) -> PathBuf {
@@ -113,10 +106,16 @@ impl World {
 
     /// With every wait of the channel and its library divided.
     pub fn hurried(&self, hurry: u32) -> Config {
-        Config {
-            auth: self.store().join("auth"),
-            fake: Some(FakeServer { hurry, ..FakeServer::new(self.server.url()) }),
-        }
+        self.with(FakeServer { hurry, ..FakeServer::new(self.server.url()) })
+    }
+
+    /// With every limit divided, too, after which silence is a failure.
+    pub fn impatient(&self, times: u32) -> Config {
+        self.with(FakeServer { hurry: times, impatience: times, ..FakeServer::new(self.server.url()) })
+    }
+
+    fn with(&self, fake: FakeServer) -> Config {
+        Config { auth: self.store().join("auth"), fake: Some(fake) }
     }
 
     /// A channel that is linked to the owner's phone and connected.
@@ -339,7 +338,8 @@ impl Channel {
     /// Ends in order.
     pub async fn stop(mut self) {
         self.tell(ToChannel::Shutdown);
-        timeout(Duration::from_secs(5), &mut self.task).await.expect("no end within 5 s").unwrap();
+        // The channel's own limits make it less than 5 s; the rest is what a busy machine may take.
+        timeout(Duration::from_secs(15), &mut self.task).await.expect("no end within 15 s").unwrap();
     }
 
     /// Ends as by SIGKILL: no task of it runs on.

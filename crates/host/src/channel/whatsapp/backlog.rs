@@ -43,18 +43,18 @@ impl Backlog {
             Event::UndecryptableMessage(_) => 1,
             _ => 0,
         };
-        let reading = Instant::now() + config.pause(READING);
+        let reading = Instant::now() + config.limit(READING);
         self.read_by = self.read_by.map(|_| reading);
     }
 
     /// Whether what the library calls the end is one.
     pub fn is_whole(&self, completed: &OfflineSyncCompleted, config: &Config) -> bool {
-        self.opened_at.elapsed() < config.pause(LONGEST) || completed.count >= self.announced.0.max(1)
+        self.opened_at.elapsed() < config.limit(LONGEST) || completed.count >= self.announced.0.max(1)
     }
 
     pub fn hand_out(&mut self, config: &Config) {
         self.handed_out = true;
-        self.read_by = Some(Instant::now() + config.pause(READING));
+        self.read_by = Some(Instant::now() + config.limit(READING));
     }
 
     pub fn is_handed_out(&self) -> bool {

@@ -109,6 +109,15 @@ impl Config {
         }
         wait
     }
+
+    /// How long WhatsApp's server may take where its own may take `limit`.
+    fn limit(&self, limit: Duration) -> Duration {
+        #[cfg(feature = "fake-peers")]
+        if let Some(fake) = &self.fake {
+            return fake.limit(limit);
+        }
+        limit
+    }
 }
 
 /// Starts the channel: with a sign-in it connects (W3), without one it asks for a QR code at once.

@@ -193,7 +193,7 @@ impl Session {
         }
         #[cfg(feature = "fake-peers")]
         if let Some(fake) = &config.fake {
-            bot = bot.with_runtime(fake.clone());
+            bot = bot.with_runtime(fake.clock(stored.is_linked));
         }
         let bot = bot.build().await.context("build the WhatsApp client")?;
         let client = bot.client();
@@ -216,7 +216,7 @@ impl Session {
             backlog: Backlog::new(opened_at),
             ready: false,
             connected_at: None,
-            stalls_at: Some(opened_at + config.pause(wait)),
+            stalls_at: Some(opened_at + config.limit(wait)),
             redeliver: None,
             names_due: None,
         })
@@ -228,7 +228,7 @@ impl Session {
 
     /// Runs until the session ends. Nothing is lost when this is dropped.
     pub async fn live(&mut self, voice: &mut Voice, carried: &mut Carried) -> End {
-        let patience = self.config.pause(outbound::PATIENCE);
+        let patience = self.config.limit(outbound::PATIENCE);
         loop {
             let code_ends = self.pairing.as_ref().and_then(Pairing::code_ends);
             let timers = [self.stalls_at, self.backlog.read_by(), self.redeliver, self.names_due, code_ends];
@@ -285,7 +285,7 @@ impl Session {
             () if carried.unfinished.is_enough() => Some(backlog::LONGEST + QUIET),
             () => Some(QUIET),
         };
-        self.stalls_at = wait.map(|wait| Instant::now() + self.config.pause(wait));
+        self.stalls_at = wait.map(|wait| Instant::now() + self.config.limit(wait));
     }
 
     fn event(&mut self, event: &Event, voice: &mut Voice, carried: &mut Carried) -> Option<End> {
@@ -423,7 +423,7 @@ impl Session {
 
     pub fn send(&mut self, id: String, chat: chat::Jid, text: String, voice: &Voice) {
         if self.connected_at.is_some() {
-            self.outbound.push(&self.client, self.config.pause(outbound::PATIENCE), id, chat, text);
+            self.outbound.push(&self.client, self.config.limit(outbound::PATIENCE), id, chat, text);
         } else {
             voice.not_sent(id, "WhatsApp is not connected");
         }
