@@ -1,11 +1,6 @@
 //! The agent's image on a real engine: built, cancelled, refused, failed, old. Each build is of a context of two lines.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use bollard::{
     Docker,
@@ -21,7 +16,7 @@ use nanoclaw_core::{
 };
 use nanoclaw_host::container::image::Plan;
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 use crate::scene::{Scene, clean, engine, image, unique};
 
@@ -43,9 +38,10 @@ impl Site {
         }
     }
 
-    /// A build of `dockerfile`, `FROM` the tests' base image.
+    /// A build of `dockerfile`, `FROM` the tests' base image. Its first own step is no other test's: what one removes at its
+    /// end, with all that led to it, is not what another has just found in the engine's cache.
     fn plan(&self, dockerfile: &str) -> Plan {
-        let dockerfile = format!("FROM nanoclaw-test-base:latest\n{dockerfile}\n");
+        let dockerfile = format!("FROM nanoclaw-test-base:latest\nLABEL test={}\n{dockerfile}\n", self.image);
         let context = nanoclaw_context::pack(&[("Dockerfile".to_owned(), dockerfile.into_bytes())]);
         Plan {
             socket: None,
@@ -98,7 +94,7 @@ async fn steps_are_told_and_the_image_is_labelled() {
     assert_eq!(built.state, ImageState::Stale, "its context is another than this program's");
     let numbers: Vec<_> = steps.iter().map(|(step, ..)| *step).collect();
     assert_eq!(numbers, (1..=steps[0].1).collect::<Vec<_>>(), "{steps:?}");
-    assert_eq!(steps[2].2, "copying files");
+    assert_eq!(steps[3].2, "copying files");
     let labels = site.docker.inspect_image(&site.image).await.unwrap().config.unwrap().labels.unwrap();
     assert_eq!(labels["com.nanoclaw.context"], "tests");
     let log = site.log();
@@ -111,7 +107,7 @@ async fn the_old_image_stays_until_the_new_one_is_there() {
     let site = Site::new();
     let old = site.plan("RUN echo one").build(|_| {}).await.unwrap().id.unwrap();
     let failure = site.failure(&site.plan("RUN exec >&2; echo two; echo it broke; exit 3")).await;
-    let BuildFailure::Step { step: 2, said, .. } = &failure else { panic!("{failure:?}") };
+    let BuildFailure::Step { step: 3, said, .. } = &failure else { panic!("{failure:?}") };
     assert_eq!(said, "two · it broke");
     assert_eq!(site.id().await, Some(old.clone()));
     assert!(site.log().contains("it broke"), "{}", site.log());
@@ -157,14 +153,14 @@ async fn failures_are_told_apart() {
 async fn dropped_it_is_cancelled() {
     let site = Site::new();
     let plan = site.plan("ARG SAID\nLABEL com.nanoclaw.test=$SAID\nRUN sleep 300");
-    let at_sleep = Arc::new(Mutex::new(None));
+    let (told, mut steps) = watch::channel(String::new());
     let build = tokio::spawn({
-        let (plan, at_sleep) = (plan.clone(), at_sleep.clone());
-        async move { plan.build(|step| *at_sleep.lock().unwrap() = Some(step)).await }
+        let plan = plan.clone();
+        async move { plan.build(|step| told.send_modify(|text| *text = step.text)).await }
     });
     let label = format!("com.nanoclaw.test={}", plan.arguments["SAID"]);
     until_containers(&site.docker, &label, 1).await;
-    assert_eq!(at_sleep.lock().unwrap().as_ref().map(|step| step.text.clone()).as_deref(), Some("RUN sleep 300"));
+    timeout(PATIENCE, steps.wait_for(|text| text == "RUN sleep 300")).await.expect("the step is not told").unwrap();
     assert_eq!(site.plan("").build(|_| {}).await, Err(Trouble::ImageIsBeingBuilt));
     build.abort();
     until_containers(&site.docker, &label, 0).await;

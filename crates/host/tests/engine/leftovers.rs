@@ -39,7 +39,7 @@ async fn only_ours_are_removed() {
     let docker = engine();
     let image = image(&docker).await;
     let (ours, theirs) = (unique(), unique());
-    for run in [true, true, false] {
+    for run in [true, true, true, true, false] {
         container(&docker, &image, Some(&ours), run).await;
     }
     let other = container(&docker, &image, Some(&theirs), true).await;
@@ -50,7 +50,8 @@ async fn only_ours_are_removed() {
     let mut scene = Scene::with(docker.clone(), image, ours.clone(), None);
     scene.status(EngineState::Ready).await;
     let took = began.elapsed();
-    assert!(took >= Duration::from_secs(15) && took < Duration::from_secs(28), "one after the other: {took:?}");
+    // One after the other would be 60 s.
+    assert!(took >= Duration::from_secs(15) && took < Duration::from_secs(50), "one after the other: {took:?}");
     scene.nothing_is_left().await;
     for kept in [&other, &strange] {
         assert!(scene.inspect(kept).await.state.unwrap().running.unwrap());

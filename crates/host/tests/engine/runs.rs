@@ -131,21 +131,29 @@ sys.exit(7)";
 #[tokio::test]
 async fn many_at_once_by_one_name() {
     let mut scene = Scene::ready().await;
-    let runs: Vec<String> = (0..10)
-        .map(|code| {
-            let mut spec = scene.run("main", &format!("sys.exit({code})"));
-            spec.container = format!("nanoclaw-{}-1700000000000", scene.install);
-            scene.start(spec)
-        })
-        .collect();
-    let mut containers = Vec::new();
-    for (code, run) in runs.iter().enumerate() {
-        containers.push(scene.started(run).await);
-        assert_eq!(scene.ended(run).await, exited(code as i64));
+    // Those that wait have their names until all have one.
+    for waits in ["line()\n", ""] {
+        let runs: Vec<String> = (0..10)
+            .map(|code| {
+                let mut spec = scene.run("main", &format!("{waits}sys.exit({code})"));
+                spec.container = format!("nanoclaw-{}-1700000000000", scene.install);
+                scene.start(spec)
+            })
+            .collect();
+        let mut containers = Vec::new();
+        for run in &runs {
+            containers.push(scene.started(run).await);
+        }
+        for (code, run) in runs.iter().enumerate() {
+            scene.say(run, 2, "end");
+            assert_eq!(scene.ended(run).await, exited(code as i64));
+        }
+        if !waits.is_empty() {
+            containers.sort();
+            let expect: Vec<String> = (0..10).map(|n| format!("nanoclaw-{}-170000000000{n}", scene.install)).collect();
+            assert_eq!(containers, expect);
+        }
     }
-    containers.sort();
-    let expect: Vec<String> = (0..10).map(|n| format!("nanoclaw-{}-170000000000{n}", scene.install)).collect();
-    assert_eq!(containers, expect);
 }
 
 // R5: SIGTERM first, and what the runner still has to say is heard.
@@ -201,11 +209,17 @@ async fn a_flood() {
     let echo = scene.start(scene.run("family", ECHO));
     scene.output(&echo).await;
     let before = resident();
+    // It ends no sooner than it is told to.
     let prompt = "
+import threading
+end = threading.Event()
+threading.Thread(target=lambda: (line(), end.set())).start()
 chunk = b'flood ' * 10000 + b'\\n'
-for n in range(2000):
+n = 0
+while n < 2000 or not end.is_set():
     os.write(1, chunk)
     os.write(2, chunk)
+    n += 1
 frame(result='after')
 sys.exit(1)";
     let mut spec = scene.run("main", prompt);
@@ -218,11 +232,12 @@ sys.exit(1)";
         |event: &FromEngine| matches!(event, FromEngine::Output { output, .. } if output.turn == Some(2)).then_some(());
     scene.wait("answer", answered).await;
     assert_eq!(scene.results(&run), [""; 0], "the flood is under way");
+    scene.say(&run, 2, "end");
     let RunEnd::Exited { code: 1, stderr } = scene.ended(&run).await else { panic!("it exits with 1") };
     assert!(stderr.ends_with("flood"));
     assert_eq!(scene.results(&run), ["after"]);
     let grown = resident().saturating_sub(before);
-    assert!(grown < 32 << 20, "grew by {grown} bytes in a flood of 240 MB");
+    assert!(grown < 32 << 20, "grew by {grown} bytes in a flood of 240 MB and more");
     let log = read(log);
     assert!(log.contains("truncated: stdout, stderr") && log.len() < 160 << 10, "{}", log.len());
     assert_eq!(log.matches("[output truncated]").count(), 2);
