@@ -2,7 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake_whatsapp::{Addressing, Item, ItemKind, Server};
+use fake_whatsapp::{Addressing, Fault, Item, ItemKind, Server};
 use tempfile::TempDir;
 use tracing_subscriber::EnvFilter;
 use whatsapp_rust::SendOptions;
@@ -66,6 +66,19 @@ impl World {
     pub async fn forget(&mut self) {
         let mut fresh = Self::start().await;
         std::mem::swap(&mut self.server, &mut fresh.server);
+    }
+
+    /// Nobody gets in again by himself before it is seen that he is out.
+    pub fn keep_out(&self) {
+        self.refuse_logins(1_000);
+    }
+
+    pub fn let_in(&self) {
+        self.refuse_logins(0);
+    }
+
+    fn refuse_logins(&self, times: u32) {
+        self.server.fault(ME, &Fault::FailLogin { code: 503, expire_seconds: None, times }).unwrap();
     }
 
     /// A client on the store of this name.

@@ -42,10 +42,12 @@ async fn a_stanza_that_no_client_sends_ends_the_stream() {
     .into_iter()
     .enumerate()
     {
+        world.keep_out();
         client.client.send_node(stanza).await.unwrap();
         world.until(|state| state.violations.len() > count && !state.companions[0].online).await;
         let violations = world.server.state().violations;
         assert!(violations[count].starts_with(ME) && violations[count].contains(why), "{violations:?}");
+        world.let_in();
         client.client.reconnect_immediately().await;
         world.until(|state| state.companions[0].online).await;
     }
@@ -136,8 +138,10 @@ async fn a_frame_that_is_damaged_or_comes_twice_ends_the_stream() {
     client.connected().await;
     for (count, how) in [1, 2].into_iter().enumerate() {
         meddler.0.store(how, Ordering::SeqCst);
+        world.keep_out();
         client.client.send_node(node("presence").attr("type", "available").build()).await.unwrap();
         world.until(|state| state.violations.len() > count && !state.companions[0].online).await;
+        world.let_in();
         client.client.reconnect_immediately().await;
         world.until(|state| state.companions[0].online).await;
     }

@@ -66,9 +66,11 @@ async fn the_owners_phone_writes_too() {
 async fn texts_wait_for_a_device_that_is_away() {
     let world = World::start().await;
     let client = world.linked("a").await;
+    world.keep_out();
     world.server.drop_connections(ME).unwrap();
     world.until(|state| state.companions.iter().all(|companion| !companion.online)).await;
     world.server.send(BOB, ME, "while it was cut off", None).await.unwrap();
+    world.let_in();
     let seen = client.text().await;
     assert_eq!((seen.text.as_str(), seen.offline), ("while it was cut off", true));
 
