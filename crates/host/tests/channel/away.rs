@@ -165,7 +165,7 @@ async fn a_server_that_never_ends_a_backlog_is_connected_to_all_the_same() {
     let world = World::start().await;
     world.linked().await.stop().await;
     world.server.fault(ME, &Fault::StallBacklog { after: Some(1000), times: 9 }).unwrap();
-    let mut channel = Channel::start(world.impatient(6));
+    let mut channel = Channel::start(world.impatient(10));
     let links = channel.links("connected", Link::is_connected).await;
     assert_eq!(links.iter().filter(|link| link.state() == LinkState::Offline).count(), 3, "{links:?}");
     channel.send("3EB0000000000000000001", "15550002222@s.whatsapp.net", "at last");
