@@ -10,6 +10,7 @@ const SIZES = [
   { name: "column", width: 599, height: 640, themes: [] },
   { name: "window", width: 700, height: 520, themes: [] },
   { name: "pane", width: 820, height: 640, themes: [] },
+  { name: "first", width: 960, height: 640, themes: [] },
   { name: "wide", width: 1200, height: 800, themes: ["dark", "light"] },
 ];
 

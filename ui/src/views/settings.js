@@ -20,7 +20,7 @@ export function settings(page, view) {
     const groups = [...SETTINGS.groups, .../** @type {[string, string[]][]} */ (rest.length ? [[SETTINGS.others, rest.map((one) => one.name)]] : [])];
     const rows = (/** @type {string[]} */ names) => names.flatMap((name) => named.get(name) ?? []).map((one) => line(page, one));
     return [
-      all.some((one) => one.pending) ? h("div.banner.info", { key: "restart", role: "status" }, markOf("busy"), h("div.mid", null, h("b", null, SETTINGS.saved), h("p", null, SETTINGS.savedText)), buttonOf(page, view.restart)) : null,
+      all.some((one) => one.pending) ? h("div.banner.info", { key: "restart", role: "status" }, markOf("ready"), h("div.mid", null, h("b", null, SETTINGS.saved), h("p", null, SETTINGS.savedText)), buttonOf(page, view.restart)) : null,
       section(SETTINGS.computer, null, h("div.card", null, atLogin(page, view), row({ key: "quit", title: h("span.t", null, SETTINGS.quit), text: SETTINGS.quitText, end: [buttonOf(page, view.quit)] }))),
       ...groups.map(([title, names]) => section(title, null, h("div.card", null, ...rows(names)))),
       allowlist(page),
