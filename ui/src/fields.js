@@ -46,15 +46,15 @@ export function seg({ name, label, value, change, fill }, options) {
   return h("div.seg", { class: fill && "fill", role: "radiogroup", "aria-label": label }, ...options.map(one));
 }
 
-/** A choice that needs a sentence. @param {{ name: string, value: string, on: boolean, title: string, text: string, change: () => void }} of @returns {Child} */
-export function choice({ name, value, on, title, text, change }) {
-  return h("label.choice", { key: value }, h("input", { type: "radio", name, value, checked: on, onchange: change }), h("span.box", null, h("span.dot"), h("span.mid", null, h("b", null, title), h("span.p", null, text))));
+/** A choice that needs a sentence. @param {{ name: string, value: string, on: boolean, title: string, text: string, change: () => void, end?: Child }} of @returns {Child} */
+export function choice({ name, value, on, title, text, change, end = null }) {
+  return h("label.choice", { key: value }, h("input", { type: "radio", name, value, checked: on, onchange: change }), h("span.box", null, h("span.dot"), h("span.mid", null, h("b", null, title), h("span.p", null, text)), end));
 }
 
 /** @param {Page} page @param {string} key @param {string} label @returns {Child} */
 export function search(page, key, label) {
   const find = (/** @type {Event} */ event) => page.set(key, /** @type {HTMLInputElement} */ (event.currentTarget).value);
-  return h("div.search", { key }, icon("search", 15), h("input.in", { type: "search", "aria-label": label, placeholder: label, autocomplete: "off", spellcheck: "false", oninput: find }));
+  return h("div.search", { key }, icon("search", 15), h("input.in", { type: "search", "aria-label": label, placeholder: label, autocomplete: "off", spellcheck: "false", value: page.get(key, ""), oninput: find }));
 }
 
 /** @param {{ label: string, look?: string, busy?: boolean, big?: boolean, picture?: string, press?: () => void, name?: string, id?: string, about?: string }} of Without `press` it sends its form. @returns {Child} */

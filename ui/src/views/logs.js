@@ -19,7 +19,7 @@ const FIELD = / [a-z_][a-z_.]*: (?:"|-?\d|true|false)/;
 
 /** @param {Page} page @param {WindowView} view @returns {Child[]} */
 export function logs(page, view) {
-  const [text, level, of, live] = [page.get("logs.search", "").trim(), page.get("logs.level", ""), page.get("logs.of", ""), page.get("logs.live", true)];
+  const [text, level, of, live] = [page.get("logs.search", "").trim(), page.get("logs.level", ""), chosen(page, view), page.get("logs.live", true)];
   const [kind, about] = [of.slice(0, of.indexOf(":")), of.slice(of.indexOf(":") + 1)];
   const run = kind === "run" ? about : null;
   const chat = kind === "chat" ? about : (run?.replace(/-\d+$/, "") ?? null);
@@ -40,6 +40,12 @@ export function logs(page, view) {
   ];
 }
 
+/** What is looked at; a chat that is listened in no more has no log of its own. @param {Page} page @param {WindowView} view @returns {string} */
+function chosen(page, view) {
+  const of = page.get("logs.of", "");
+  return of.startsWith("chat:") && !view.chats.groups.some((group) => `chat:${group.chat.folder}` === of) ? "" : of;
+}
+
 /** Turns to what is wanted now, if that is something else than before. @param {Page} page @param {Wanted} wanted */
 function look({ tail }, wanted) {
   const same = JSON.stringify(tail.wanted) === JSON.stringify(wanted);
@@ -55,8 +61,11 @@ function places(page, view, chat, of, onchange) {
     if (value === of) title = label;
     return h("option", { key: value, value, selected: value === of, dir: "auto" }, label);
   };
+  // Until those of the chat are told, they are among all.
+  /** @type {() => Run[]} */
+  const every = () => page.ask("logs.runs").value ?? [];
   /** @type {Run[]} */
-  const runs = page.ask("logs.runs", chat && names.has(chat) ? { chat } : {}).value ?? [];
+  const runs = chat && names.has(chat) ? (page.ask("logs.runs", { chat }).value ?? every().filter(({ group }) => group === chat)) : every();
   const named = runs.map(({ run, group, startedAt, atWork }) => option(`run:${run}`, LOGS.ofRun(names.get(group) ?? group, atWork ? LOGS.atWork : moment(startedAt, page.now))));
   // One that is shown may be older than those that are listed.
   if (of.startsWith("run:") && !runs.some(({ run }) => `run:${run}` === of)) named.unshift(option(of, of.slice(4)));
