@@ -16,6 +16,8 @@ import { WORDS, left, useZone } from "./words.js";
 const TOAST_MS = 2600;
 /** How often containers are measured on their page, and the log is read on. */
 const LOOK_MS = { containers: 2000, logs: 1000 };
+/** What was refused or only picked: gone with the fields that it stood in. */
+const PASSING = /^(wrong |trouble setting |kiro\.mode$)/;
 
 /** What the page knows beside the view: nothing here outlives the window. */
 const ui = {
@@ -105,6 +107,7 @@ function askToQuit() {
 
 /** @param {PageName} to */
 function go(to) {
+  if (to !== ui.page) for (const key of ui.memory.keys()) if (PASSING.test(key)) ui.memory.delete(key);
   ui.page = to;
   draw();
   focusMain();

@@ -56,6 +56,7 @@ export const KIRO = {
   looked: (/** @type {string} */ ago) => `looked ${ago}`,
   modes: (/** @type {string} */ name) => `How ${name} signs in`,
   useMode: "Use this way",
+  inUse: "In use",
   how: "Sign in with",
   begin: "Sign in",
   browser: "In this computer’s browser, without a code",
@@ -306,7 +307,7 @@ export const ABOUT = {
   packed: "It lies here",
   made: "What it is made of",
   showMade: "Show all",
-  noText: "It brings no text of its own; its licence's usual one holds.",
+  noText: "It brings no text of its own; its licence’s usual one holds.",
   open: "NanoClaw is free software under the MIT licence, and made of free software, each part under its own.",
 };
 
@@ -325,6 +326,7 @@ export const SETUP = {
   goOn: "Go on",
   chosen: "Your private channel is chosen",
   show: "Show",
+  showStep: (/** @type {string} */ label) => `Show the step ${label}`,
   which: "Your private channel",
   help: "Not installed yet?",
   ownText: "Best: only you read and write there",

@@ -80,6 +80,61 @@ inTab("what is wrong in a chat, and what was chosen for it, stays with that chat
   assert.equal(await page.text(".detail [role=alert]"), null);
 });
 
+inTab("what is searched for stands in its box on coming back", all.ready, async (page) => {
+  for (const [name, text] of [["logs", "Message"], ["chats", "book"]]) {
+    await page.go(name);
+    await page.fill(".search input", text);
+    await page.go("overview");
+    await page.go(name);
+    assert.equal(await page.get("document.querySelector('.search input').value"), text);
+  }
+});
+
+inTab("what was refused is gone with the text that it was said of", all.ready, async (page) => {
+  const [family, ops] = ["120363000000000001@g.us", "120363000000000002@g.us"];
+  const limit = async (text) => {
+    await page.fill("#limit", text);
+    await page.press("Enter");
+    await page.until("document.querySelector('#limit-hint.err')");
+  };
+  const calm = async () => assert.deepEqual(await page.get("[document.querySelectorAll('main .err').length, document.querySelectorAll('main [aria-invalid]').length]"), [0, 0]);
+  await page.go("chats");
+  await page.until(`document.querySelector("${entry(family)}")`);
+  await page.click(entry(family));
+  await limit("1441");
+  await page.click(entry(ops));
+  await page.click(entry(family));
+  await calm();
+  await limit("1441");
+  await page.go("settings");
+  await page.until("document.querySelector('#IDLE_TIMEOUT')");
+  await page.fill("#IDLE_TIMEOUT", "lots");
+  await page.press("Tab");
+  await page.until("document.querySelector('.setting .err')");
+  await fails(page, "The settings can’t be written.", "Make room.");
+  await page.choose("#LOG_LEVEL", "debug");
+  await page.until("document.querySelectorAll('.setting .err').length === 2");
+  await page.go("chats");
+  await page.until("document.querySelector('#limit')");
+  await calm();
+  await page.go("settings");
+  await page.until("document.querySelector('#IDLE_TIMEOUT')");
+  await calm();
+});
+
+inTab("what the environment sets looks like it can’t be changed here, in both themes", all.ready, async (page) => {
+  await known(page, "settings.get", "(all) => { for (const one of all) if (['LOG_LEVEL', 'ASSISTANT_NAME'].includes(one.name)) one.source = 'environment'; }");
+  await page.go("settings");
+  await page.until("document.querySelector('#LOG_LEVEL:disabled')");
+  const look = (name) => page.get(`(({ color, backgroundColor, borderTopColor }) => [color, backgroundColor, borderTopColor])(getComputedStyle(document.querySelector("#${name}")))`);
+  for (const dark of [false, true]) {
+    await page.look({ dark });
+    const [list, field, open] = [await look("LOG_LEVEL"), await look("ASSISTANT_NAME"), await look("AGENT_RUNTIME")];
+    assert.deepEqual(list, field);
+    for (const [at, colour] of open.entries()) assert.notEqual(list[at], colour);
+  }
+});
+
 inTab("what is wrong with a private channel is said where it is made, not at the folder", all.ready, async (page) => {
   await page.go("chats");
   const chat = entry("120363000000000023@g.us");

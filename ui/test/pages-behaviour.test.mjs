@@ -84,6 +84,20 @@ inTab("a mode is chosen first, by arrow keys too, and asked about when it is to 
   assert.equal(await on(), "api-key");
 });
 
+inTab("the mode in use is named while another is picked, and what was only picked is forgotten with the page", all.ready, async (page) => {
+  // K4
+  const inUse = () => page.get("[...document.querySelectorAll('.choice:has(.pill)')].map((one) => `${one.querySelector('input').value}: ${one.querySelector('.pill').innerText}`)");
+  await page.go("kiro");
+  await page.click("input[value=own]");
+  await page.until("document.querySelector('input[value=own]').checked");
+  assert.deepEqual(await inUse(), ["shared: In use"]);
+  await page.go("overview");
+  await page.go("kiro");
+  assert.equal(await page.get("document.querySelector('input[name=mode]:checked').value"), "shared");
+  await page.emit(all.kiro_own);
+  assert.deepEqual(await inUse(), ["own: In use"]);
+});
+
 inTab("an API key goes to its command and stays nowhere", all.kiro_key_missing, async (page) => {
   // K4
   await page.go("kiro");
@@ -215,6 +229,7 @@ inTab("a setting is kept in its unit, and a bad one refused on the spot", all.re
   await page.until("app.asked.length === 2 && document.querySelector('.banner.info')");
   assert.deepEqual(await page.asked(), [{ name: "settings.set", args: { key: "MAX_CONCURRENT_CONTAINERS", value: "7" } }, { name: "settings.set", args: { key: "IDLE_TIMEOUT", value: "150000" } }]);
   assert.equal(await page.text(".setting .err"), null);
+  assert.ok(await page.get("document.querySelector('.banner.info .mark.ready') !== null"), "nothing is being done");
   await page.click(".banner .btn");
   assert.deepEqual(await page.get("app.acts"), ["Restart"]);
   await page.get("(() => { const field = document.querySelector('#AGENT_RUNTIME'); field.value = 'host'; field.dispatchEvent(new Event('change')); })()");
@@ -291,6 +306,42 @@ inTab("what is wanted of the log is asked of the app: level, chat, run and text"
   assert.deepEqual(await page.get("app.acts"), [{ ShowLog: "ops-1778041800000" }]);
 });
 
+inTab("a chat that is listened in no more leaves the log to all", all.ready, async (page) => {
+  const of = "select[aria-label='Chat or run']";
+  await page.go("logs");
+  await page.until(`document.querySelector("${of}")`);
+  await page.choose(of, "chat:family");
+  await page.get("(delete app.known['logs.find'], app.answer = () => ({ lines: [], more: false, mark: '1-1', goesOn: false }))");
+  const without = structuredClone(all.ready);
+  without.at = "2026-05-12T10:31:00.000Z";
+  without.chats.groups = without.chats.groups.filter(({ chat }) => chat.folder !== "family");
+  await page.emit(without);
+  await page.until("app.asked.some(({ name, args }) => name === 'logs.find' && JSON.stringify(args) === '{}')");
+  assert.equal(await page.get(`document.querySelector("${of}").selectedOptions[0].innerText`), "NanoClaw’s log");
+  assert.equal(await page.get(`document.querySelector("${of}").title`), "NanoClaw’s log");
+});
+
+inTab("a run that is chosen keeps its name while the chat’s runs are asked for", all.ready, async (page) => {
+  const of = "select[aria-label='Chat or run']";
+  const runs = () => page.get(`[...document.querySelectorAll("${of} [value^='run:']")].map((one) => one.innerText)`);
+  await page.get("(app.runs = app.known['logs.runs'], delete app.known['logs.runs'], app.answer = ({ name, args }) => name === 'logs.runs' && !args.chat ? app.runs : new Promise(() => {}))");
+  await page.go("logs");
+  await page.until(`document.querySelector("${of} [value^='run:family']")`);
+  const named = (await runs()).filter((name) => name.startsWith("Family"));
+  assert.equal(named.length, 2);
+  await page.choose(of, await page.get(`document.querySelector("${of} [value^='run:family']").value`));
+  await page.until("app.asked.some(({ name, args }) => name === 'logs.runs' && args.chat === 'family')");
+  assert.deepEqual(await runs(), named);
+});
+
+inTab("the log’s bar is one row in the window as it first opens", all.ready, async (page) => {
+  await page.look({ width: 960 });
+  await page.go("logs");
+  await page.until("document.querySelector(\"[value^='run:family']\")");
+  const rows = await page.get("[...document.querySelectorAll('.logbar > *')].map((one) => { const { top, bottom } = one.getBoundingClientRect(); return Math.round((top + bottom) / 2); })");
+  assert.ok(Math.max(...rows) - Math.min(...rows) <= 1, String(rows));
+});
+
 inTab("the assistant is walked by keys alone, in four steps", all.first_start, async (page) => {
   // T4: Docker and Kiro are there: begin, scan, choose, write.
   assert.match(await page.text(".kick"), /Step 1 of 7/);
@@ -337,6 +388,9 @@ inTab("the assistant can be left at any step, and goes on where it was", all.fir
   await page.click(".foot .primary");
   await page.click(".foot .quiet");
   assert.match(await page.text(".kick"), /Private channel/, "WhatsApp is done later");
+  await page.click(".foot .quiet");
+  const ways = await page.get("[...document.querySelectorAll('.inner li .btn')].map((one) => one.ariaLabel)");
+  assert.deepEqual(ways.slice(-2), ["Show the step WhatsApp", "Show the step Private channel"]);
 });
 
 inTab("the chat that is ticked is the one that is chosen", all.first_start_chat, async (page) => {

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 process.env.TZ = "Europe/Berlin";
-const { SETTINGS, age, clock, clockLeft, left, moment, said, span, useZone } = await import("../src/words.js");
+const words = await import("../src/words.js");
+const { SETTINGS, age, clock, clockLeft, left, moment, said, span, useZone } = words;
 
 const NOW = Date.parse("2026-05-12T10:30:00.000Z");
 
@@ -54,4 +55,9 @@ test("sentences with their time", () => {
 test("the setting of the log names its choices as they are called", () => {
   const [, help] = SETTINGS.words.LOG_LEVEL;
   for (const choice of ["debug", "trace"]) assert.ok(help.includes(`“${SETTINGS.choices[choice]}”`), help);
+});
+
+test("apostrophes are typographic", () => {
+  const straight = (value) => (typeof value === "string" ? (/\w'\w/.test(value) ? [value] : []) : value && typeof value === "object" ? Object.values(value).flatMap(straight) : []);
+  assert.deepEqual(straight({ ...words }), []);
 });

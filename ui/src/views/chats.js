@@ -98,6 +98,7 @@ const tail = (jid) => (jid.endsWith("@s.whatsapp.net") ? `+${jid.split("@")[0]}`
 /** @param {Page} page @param {string | null} jid */
 function choose(page, jid) {
   page.set("chats.add", false);
+  page.set("wrong limit", null);
   page.set("chats.chosen", jid);
 }
 
@@ -156,12 +157,12 @@ function listening(page, view, group) {
 
 /** Typed in minutes, and refused where it stands. @param {Page} page @param {GroupView} group @param {(args: Record<string, unknown>) => Promise<any>} set @returns {Child} */
 function timeLimit(page, { jid, timeout }, set) {
-  const wrong = page.get(`chats.wrong-limit ${jid}`, null);
+  const wrong = page.get("wrong limit", null);
   const keep = (/** @type {Event} */ event) => {
     const typed = filled(event).limit.trim();
     const minutes = Number(typed.replace(",", "."));
     const isGood = typed === "" || (minutes >= LIMITS[0] && minutes <= LIMITS[1]);
-    page.set(`chats.wrong-limit ${jid}`, isGood ? null : typed);
+    page.set("wrong limit", isGood ? null : typed);
     if (isGood) void set({ timeout: Math.round(minutes * 60_000) });
   };
   return h(

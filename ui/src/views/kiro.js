@@ -4,7 +4,7 @@
 /** @import { Page } from "../components.js" */
 /** @import { Child } from "../dom.js" */
 
-import { buttonOf, heard, icon, markOf, panelOf, ring, row, section } from "../components.js";
+import { buttonOf, heard, icon, markOf, panelOf, pill, ring, row, section } from "../components.js";
 import { h } from "../dom.js";
 import { button, choice, copyable, field, filled, input, told } from "../fields.js";
 import { KIRO, WORDS, ago, left, span } from "../words.js";
@@ -40,7 +40,7 @@ function modeForm(page, { assistant, kiro: { modes } }) {
   return h(
     "form.form.modes",
     { key: "modes", onsubmit: use },
-    h("div.choices", { role: "radiogroup", "aria-label": KIRO.modes(assistant) }, ...modes.map((mode) => choice({ name: "mode", value: mode.mode, on: mode === chosen, title: mode.title, text: mode.text, change: pick(mode.mode) }))),
+    h("div.choices", { role: "radiogroup", "aria-label": KIRO.modes(assistant) }, ...modes.map((mode) => choice({ name: "mode", value: mode.mode, on: mode === chosen, title: mode.title, text: mode.text, change: pick(mode.mode), end: mode.on ? pill({ mark: "ready", word: KIRO.inUse }) : null }))),
     h("div.btns", null, button({ label: KIRO.useMode, busy: !chosen || chosen.on || page.isDoing(chosen.choose.act) })),
   );
 }

@@ -119,7 +119,7 @@ function rest(page, view) {
   const left = view.setup.steps.filter((step) => !step.done && step.key !== "welcome" && step.key !== "hello");
   if (!left.length) return null;
   const go = (/** @type {Step} */ step) => () => page.set("setup.at", view.setup.steps.indexOf(step));
-  return h("ul.card", { key: "rest" }, ...left.map((step) => row({ key: step.key, tag: "li", lead: markOf(step.panel?.mark ?? "off", 18), title: h("span.t", null, step.label), text: step.panel?.title ?? step.title, end: [button({ label: SETUP.show, press: go(step) })] })));
+  return h("ul.card", { key: "rest" }, ...left.map((step) => row({ key: step.key, tag: "li", lead: markOf(step.panel?.mark ?? "off", 18), title: h("span.t", null, step.label), text: step.panel?.title ?? step.title, end: [button({ label: SETUP.show, name: SETUP.showStep(step.label), press: go(step) })] })));
 }
 
 /** @param {Page} page @param {WindowView} view @param {number} at @returns {Child[]} */
