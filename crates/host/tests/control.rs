@@ -320,6 +320,25 @@ async fn one_owner_a_home() {
     assert_eq!(asking.await.unwrap().unwrap(), Value::Null);
 }
 
+#[tokio::test]
+async fn what_a_killed_owner_leaves_behind_is_waited_for() {
+    // Q6: a start right after a kill.
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path()).unwrap();
+    home.create().unwrap();
+    let left_behind = HomeLock::take(&home).unwrap();
+    let (taken, ()) = tokio::join!(HomeLock::take_over(&home), async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        drop(left_behind);
+    });
+    drop(taken.unwrap());
+    // One that serves is alive.
+    let owner = Owner::of(home.clone());
+    let refused = HomeLock::take_over(&home).await.unwrap_err();
+    assert_eq!(refused, Trouble::HomeInUse { home: home.root().display().to_string() });
+    drop(owner);
+}
+
 /// The other process of `one_owner_a_home`: holds the lock, leaves a dead socket, and waits to be killed.
 #[test]
 #[ignore = "a part of one_owner_a_home"]

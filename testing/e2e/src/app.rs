@@ -38,7 +38,7 @@ impl Setting {
     }
 
     /// Where the program's output goes on being collected, over restarts.
-    fn append(&self, name: &str) -> Result<File> {
+    pub(crate) fn append(&self, name: &str) -> Result<File> {
         Ok(OpenOptions::new().create(true).append(true).open(self.folder.join(name))?)
     }
 }

@@ -102,6 +102,11 @@ impl Scene {
         self.setting()?.program(name)
     }
 
+    /// A file of the scene's that programs add to.
+    pub(crate) fn append(&self, name: &str) -> Result<std::fs::File> {
+        self.setting()?.append(name)
+    }
+
     /// A display and a session bus for the desktop app.
     pub async fn desktop(&self) -> Result<Desktop> {
         Desktop::begin(self.folder.path()).await

@@ -1,15 +1,24 @@
 //! Who owns a Home: the process that holds the lock on `<Home>/control.lock`. The system releases it when that process
 //! ends, however it ends, so that nothing has to be cleaned up after a kill.
 
-use std::{fs, io};
+use std::{fs, io, time::Duration};
 
 use nanoclaw_core::problem::Trouble;
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
 };
+use tokio::{
+    net::UnixStream,
+    time::{Instant, sleep},
+};
 
 use crate::paths::Home;
+
+/// How long what a killed process leaves behind may have its lock: a child that it was just making has all that it had open,
+/// until that is a program of its own.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The Home is this process's until this is dropped. Whoever has it may replace the control socket.
 #[derive(Debug)]
@@ -18,6 +27,24 @@ pub struct HomeLock {
 }
 
 impl HomeLock {
+    /// Takes the lock of a Home whose folders exist. One whose owner serves nobody is waited for, for two seconds.
+    ///
+    /// # Errors
+    /// As [`HomeLock::take`].
+    pub async fn take_over(home: &Home) -> Result<HomeLock, Trouble> {
+        let until = Instant::now() + LEFT_BEHIND;
+        loop {
+            match HomeLock::take(home) {
+                Err(Trouble::HomeInUse { .. })
+                    if Instant::now() < until && UnixStream::connect(home.control_socket()).await.is_err() =>
+                {
+                    sleep(LOOK).await;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
     /// Takes the lock of a Home whose folders exist.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl Orchestrator {
     /// The trouble that makes a start impossible: the Home is in use, or the database can't be used. Nothing was changed.
     pub async fn start(home: Home) -> Result<Orchestrator, Trouble> {
         home.create()?;
-        let lock = HomeLock::take(&home)?;
+        let lock = HomeLock::take_over(&home).await?;
         let (settings, mut troubles) = crate::settings::load(&home);
         for trouble in &troubles {
             tracing::warn!(code = trouble.code(), "{}", trouble.problem().text);

@@ -124,7 +124,7 @@ impl Chaos {
 
     async fn life_that_ends(&mut self, fate: Fate) -> Result<()> {
         let mut program = self.scene.ctl_program(&["run"])?;
-        program.stdout(Stdio::null()).stderr(Stdio::null());
+        program.stdout(Stdio::null()).stderr(self.scene.append("run.stderr")?);
         let patience = match fate {
             Fate::Moment(name, times) => {
                 program.env("NANOCLAW_DIE_AT", format!("{name}:{times}"));
