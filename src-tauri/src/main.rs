@@ -135,6 +135,11 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
             notify::last_words("NanoClaw has stopped", "A part of it failed. Start it again; nothing is lost.").await;
         }
         if matches!(ended, Ok(End::Restart)) {
+            if window::is_open(&ending)
+                && let Err(error) = std::fs::write(ending.state::<Home>().reopen(), "")
+            {
+                tracing::warn!(%error, "The window will not open again by itself");
+            }
             return ending.request_restart();
         }
         ending.exit(ended.is_err().into());
@@ -148,6 +153,9 @@ async fn follow(app: AppHandle) {
     let mut statuses = app.state::<Reach>().status.clone();
     let mut told = Told::default();
     let mut opening = Opening::of(std::env::args().skip(1).collect::<Vec<_>>().iter().map(String::as_str));
+    if std::fs::remove_file(app.state::<Home>().reopen()).is_ok() {
+        opening = Opening::Now;
+    }
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

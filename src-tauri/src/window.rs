@@ -65,9 +65,13 @@ pub fn open_trouble(app: &AppHandle, trouble: &Trouble) -> tauri::Result<()> {
     })
 }
 
+pub fn is_open(app: &AppHandle) -> bool {
+    app.get_webview_window(MAIN).is_some()
+}
+
 /// Tells the page, if there is one.
 pub fn tell(app: &AppHandle, status: &AppStatus) {
-    if app.get_webview_window(MAIN).is_some()
+    if is_open(app)
         && let Err(error) = app.emit_to(MAIN, "status", window(status))
     {
         tracing::error!(%error, "The window can't be told");

@@ -99,7 +99,7 @@ fn linked(metadata: &Value, programs: &[&str]) -> Result<Vec<Part>> {
     let part = |package: &Value| {
         let licence = word(package, "license");
         let folder = Path::new(package["manifest_path"].as_str().unwrap_or_default()).parent().context("no folder")?;
-        let text = licence_in(folder, licence.contains(" OR "))?;
+        let text = licence_in(folder, licence.contains(" OR ") && !licence.contains(" AND "))?;
         Ok(Part { name: word(package, "name"), version: word(package, "version"), licence, text })
     };
     others.map(part).collect()

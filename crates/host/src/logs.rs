@@ -5,7 +5,7 @@
 //! fit core says. Called by the loop, on threads beside it.
 
 use std::{
-    ffi::OsStr,
+    ffi::{CString, OsStr},
     fs::{self, File},
     io::{self, Read},
     os::unix::fs::{FileExt, MetadataExt},
@@ -105,19 +105,21 @@ pub fn runs(home: &Home, folders: &[Folder]) -> Vec<(Folder, Timestamp)> {
 
 fn began(group: &Path) -> io::Result<Vec<Timestamp>> {
     let folder = enter(group, Path::new("logs"), false)?;
-    let mut found: Vec<Timestamp> = Dir::read_from(&folder)?
+    let mut found: Vec<(Timestamp, CString)> = Dir::read_from(&folder)?
         .take(NAMES)
         .filter_map(|entry| {
             let name = entry.ok()?.file_name().to_owned();
             let time = name.to_str().ok()?.strip_prefix("agent-")?.strip_suffix("Z.log")?;
-            let stat = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-            let is_plain = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
             let at = DateTime::strptime("%Y-%m-%dT%H-%M-%S-%3f", time).ok()?.to_zoned(TimeZone::UTC).ok()?;
-            is_plain.then(|| at.timestamp())
+            Some((at.timestamp(), name))
         })
         .collect();
-    found.sort();
-    Ok(found.split_off(found.len().saturating_sub(MOST_RUNS)))
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    let is_plain = |(_, name): &(Timestamp, CString)| {
+        statat(&folder, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    };
+    Ok(found.into_iter().filter(is_plain).take(MOST_RUNS).map(|(at, _)| at).collect())
 }
 
 /// A run's own log, if a plain file is there.

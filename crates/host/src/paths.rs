@@ -150,6 +150,11 @@ impl Home {
         self.root.join("window.json")
     }
 
+    /// There while a restart is to show the window again.
+    pub fn reopen(&self) -> PathBuf {
+        self.root.join("reopen")
+    }
+
     /// The tray's picture, in a file for the panels that want one.
     pub fn tray(&self) -> PathBuf {
         self.root.join("tray")

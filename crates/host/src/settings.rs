@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use nanoclaw_core::{
     problem::Trouble,
     settings::{Accepts, SETTINGS, Setting, Settings},
@@ -16,7 +16,11 @@ use nanoclaw_core::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::paths::Home;
+use crate::{
+    control::HomeLock,
+    paths::Home,
+    store::{Store, retention},
+};
 
 /// A setting as a person sees it: `settings get --json` prints these.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,6 +95,23 @@ pub fn set(home: &Home, name: &str, value: &str) -> Result<Shown, Trouble> {
     file.insert(setting.name.to_owned(), value);
     write(&home.settings(), &file).map_err(unwritable)?;
     Ok(shown(setting, &file))
+}
+
+/// How many texts the next start would forget, were they kept for so many days. For who asks without a NanoClaw that runs.
+///
+/// # Errors
+/// One runs, or the database can't be used.
+pub async fn forgets(home: &Home, days: u32) -> Result<u64, Trouble> {
+    if !home.database().exists() {
+        return Ok(0);
+    }
+    let _lock = HomeLock::take(home)?;
+    let store = Store::open(&home.database())?;
+    let count = async || {
+        let Some(before) = retention::before(days.into(), Timestamp::now())? else { return Ok(0) };
+        store.read(move |db| retention::count(db, before)).await
+    };
+    count().await.map_err(|error: anyhow::Error| Trouble::Internal { reason: format!("{error:#}.") })
 }
 
 fn named(name: &str) -> Result<&'static Setting, Trouble> {

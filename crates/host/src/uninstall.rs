@@ -66,6 +66,8 @@ pub async fn uninstall(home: &Home, program: &str, data: bool) -> Result<Done> {
         );
     }
     drop(lock);
+    // Empty, but where somebody else has put something there.
+    let _ = fs::remove_dir(user.join(".config/com.nanoclaw"));
     Ok(Done { autostart: is_ours, engine, home: home.root().display().to_string(), data: data && exists, left })
 }
 

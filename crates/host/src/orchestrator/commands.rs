@@ -158,7 +158,11 @@ impl State {
         if !yes && self.is_at_work() {
             return Err(Trouble::NeedsYes { what: "interrupt an agent at work".to_owned() });
         }
-        (self.wanted, self.end) = (Wanted::Quitting, end);
+        // Who asked for the end does not want it to come back.
+        if self.wanted != Wanted::Quitting || end == End::Quit {
+            self.end = end;
+        }
+        self.wanted = Wanted::Quitting;
         self.tell_queue(Event::Quit).await;
         done()
     }

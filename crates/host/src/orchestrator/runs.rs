@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use nanoclaw_core::{
+    chat::Message,
     failure::{Failure, Fate},
     group::{Folder, Group},
     prompt,
     queue::{Effect, Event, Outcome, RunId, Work},
+    router,
     run::{self, Clock, Due, Limits},
     schedule::Context,
     trigger::Trigger,
@@ -130,8 +132,8 @@ impl State {
             (None, Some(task)) => (Some(0), task.prompt.clone()),
             (None, None) => (None, String::new()),
         };
-        let asked = given.as_ref().and_then(|given| given.messages.last()).map(|message| &message.content);
-        let about = asked.or(task.as_ref().map(|task| &task.prompt)).map(|text| short(text));
+        let asked = given.as_ref().and_then(|given| self.asked(&group, &given.messages));
+        let about = asked.or_else(|| task.as_ref().map(|task| short(&task.prompt)));
         let started_at = now();
         let mounts = self.mounts(&group).await;
         self.check_kiro_files();
@@ -240,18 +242,25 @@ impl State {
             return Ok(None);
         };
         let (_, given) = self.hand_over(&group, run, true).await?;
+        let about = given.as_ref().and_then(|given| self.asked(&group, &given.messages));
         let Some(live) = self.runs.get_mut(run) else { return Ok(None) };
         let Some(given) = given else {
             // Another hand-over took them along.
             return Ok(live.open.is_empty().then(|| Event::Idle(run.clone())));
         };
         live.open.push(given.turn);
-        live.about = given.messages.last().map(|message| short(&message.content));
+        live.about = about;
         let text = prompt::format(&given.messages, &self.settings.zone);
         let follow_up = FollowUp::Message { turn: given.turn, text };
         self.send_engine(ToEngine::Write { run: run.clone(), follow_up });
         self.send_channel(ToChannel::Composing { chat: group.jid, on: true });
         Ok(None)
+    }
+
+    /// What was asked last: later chatter is none of it.
+    fn asked(&self, group: &Group, messages: &[Message]) -> Option<String> {
+        let trigger = Trigger::of(group, &self.settings.assistant_name);
+        messages.iter().rfind(|message| router::wakes(message, &trigger)).map(|message| short(&message.content))
     }
 
     pub(super) async fn started(&mut self, run: RunId, container: String) {

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    Ended, asked, ctl, ended, mount,
+    Ended, asked, ended, mount,
     owner::{Owner, SOON, facts, status},
     process, registration,
 };
@@ -162,17 +162,26 @@ async fn a_refusal_is_one_sentence() {
 
 #[tokio::test]
 async fn what_cant_be_had_back_is_not_done_without_a_yes() {
-    let owner = Owner::start();
-    for (words, what) in [
-        (&["groups", "remove", "family"], "end the agent's work for family"),
-        (&["groups", "move-main", "1@g.us"], "make 1@g.us the main chat"),
-        (&["tasks", "cancel", "t-1"], "remove the task t-1"),
+    let mut owner = Owner::start();
+    let groups = json!([{"jid": "1@g.us", "folder": "family"}]);
+    for (words, what, lists, known) in [
+        (&["groups", "remove", "family"], "end the agent's work and the tasks for", Command::GroupsList {}, &groups),
+        (&["groups", "move-main", "1@g.us"], "make 1@g.us the main chat", Command::GroupsList {}, &groups),
+        (&["tasks", "cancel", "t-1"], "remove the task t-1", Command::TasksList {}, &json!([{"id": "t-1"}])),
     ] {
-        let refused = ctl(owner.home.root(), words).await;
+        let refused = asked(&mut owner, words, lists.clone(), Ok(known.clone())).await;
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{words:?}");
         assert!(refused.stderr.contains(what) && refused.stderr.ends_with("Say --yes to do it.\n"), "{refused:?}");
-        let refused = ctl(owner.home.root(), &[&words[..], &["--json"]].concat()).await;
+        let json = [&words[..], &["--json"]].concat();
+        let refused = asked(&mut owner, &json, lists.clone(), Ok(known.clone())).await;
         assert_eq!((refused.code, &refused.json()["error"]["code"]), (Some(1), &json!("needs-yes")));
+        // What is not there can't be lost: nothing is asked, and why is said.
+        let running = tokio::spawn(ended(process(owner.home.root(), words)));
+        owner.next().await.reply.send(Ok(json!([]))).unwrap();
+        let ask = owner.next().await;
+        assert_ne!(ask.command, lists, "{words:?}");
+        ask.reply.send(Err(Trouble::LinkDown)).unwrap();
+        assert!(!running.await.unwrap().stderr.contains("--yes"));
     }
 }
 

@@ -134,7 +134,8 @@ pub(crate) async fn until_listed(scene: &Scene, words: &[&str], holds: impl Fn(&
 async fn a_restart_from_the_window_uses_what_was_set() -> Result<()> {
     let mut scene = Scene::begin("desktop_restart").await?;
     let desktop = scene.desktop().await?;
-    scene.start_desktop(&desktop, &["--show"]).await?;
+    scene.start_desktop(&desktop, &["--login"]).await?;
+    desktop.tray().await?.choose(&["Open NanoClaw"]).await?;
     let page = desktop.page().await?;
     page.reads("Meet Andy").await?;
     shows(&page, "settings").await?;
@@ -154,6 +155,8 @@ async fn a_restart_from_the_window_uses_what_was_set() -> Result<()> {
     let tray = desktop.tray().await?;
     tray.until("it needs a person", |shown| shown.icon == "needs-you").await?;
     assert_eq!(scene.ctl(&["status"]).await?["assistant"], "Zoë");
+    // Though this start was one at login, the window that it was asked for in is there again.
+    desktop.page().await?.reads("Zoë").await?;
     tray.choose(&["Quit NanoClaw"]).await?;
     no_process_has(&format!("NANOCLAW_HOME={}", scene.home().display())).await?;
     scene.end().await

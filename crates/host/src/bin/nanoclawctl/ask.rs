@@ -30,7 +30,9 @@ const LOOKS: usize = 8;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
 pub async fn ask(home: &Home, words: Words, out: &mut Out) -> Result<(), Failure> {
-    if let Some(what) = loses(&words) {
+    if let Some(what) = loses(&words)
+        && is_there(home, &words).await?
+    {
         confirmed(what, out)?;
     }
     let command = command(words)?;
@@ -78,7 +80,7 @@ fn wants_yes(error: &CommandError) -> bool {
 fn loses(words: &Words) -> Option<String> {
     match words {
         Words::Groups { words: GroupsWords::Remove { target, yes: false } } => {
-            Some(format!("end the agent's work for {target}, and give up what waits there"))
+            Some(format!("end the agent's work and the tasks for {target}, and give up what waits there"))
         }
         Words::Groups { words: GroupsWords::MoveMain { jid, yes: false } } => Some(format!(
             "make {jid} the main chat: who writes there may then do what only the main chat may, and the present one no more"
@@ -88,6 +90,20 @@ fn loses(words: &Words) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether what it is about is known. Where it is not, the command itself says so.
+async fn is_there(home: &Home, words: &Words) -> Result<bool, Failure> {
+    let (lists, keys, wanted) = match words {
+        Words::Groups { words: GroupsWords::Remove { target, .. } } => {
+            (Command::GroupsList {}, ["jid", "folder"].as_slice(), target)
+        }
+        Words::Groups { words: GroupsWords::MoveMain { jid, .. } } => (Command::GroupsList {}, ["jid"].as_slice(), jid),
+        Words::Tasks { words: TasksWords::Cancel { id, .. } } => (Command::TasksList {}, ["id"].as_slice(), id),
+        _ => return Ok(true),
+    };
+    let known = Client::connect(home).await?.ask(&lists).await?;
+    Ok(list(&known, "").iter().any(|one| keys.iter().any(|key| one[*key] == wanted.as_str())))
 }
 
 /// # Errors

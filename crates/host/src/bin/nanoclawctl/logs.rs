@@ -44,7 +44,7 @@ pub struct LogsWords {
     text: Option<String>,
     /// Go on as the log grows
     #[arg(short, long)]
-    follow: bool,
+    pub follow: bool,
     /// List the runs that have a log, the latest first
     #[arg(long, conflicts_with_all = ["run", "level", "text", "follow"])]
     runs: bool,
@@ -73,7 +73,16 @@ impl From<LevelWord> for Level {
 pub async fn logs(home: &Home, words: LogsWords, out: &mut Out) -> Result<(), Failure> {
     match words {
         LogsWords { runs: true, chat, .. } => runs(home, chat, out).await,
-        LogsWords { run, level: None, chat: None, text: None, follow, .. } => file(home, run, follow, out).await,
+        LogsWords { run, level: None, chat: None, text: None, follow, .. } => {
+            match (file(home, run.clone(), follow, out).await, run) {
+                // One at work has no file yet: what it does is in the one log.
+                (Err(Failure::Said(error)), Some(run)) if error.code == "unknown-run" => {
+                    let query = Query { run: Some(run), ..Query::default() };
+                    find(home, query, follow, out).await
+                }
+                (done, _) => done,
+            }
+        }
         LogsWords { run, level, chat, text, follow, .. } => {
             let query = Query { run, chat, level: level.map(Level::from), text, since: None };
             find(home, query, follow, out).await

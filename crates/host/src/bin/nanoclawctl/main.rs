@@ -42,6 +42,9 @@ fn main() -> ExitCode {
             .error(ErrorKind::ArgumentConflict, "`run` has no --json; use `status --watch --json`")
             .exit();
     }
+    if matches!(&arguments.words, Words::Logs(words) if words.follow) && arguments.json {
+        Arguments::command().error(ErrorKind::ArgumentConflict, "`logs --follow` has no --json").exit()
+    }
     let mut runtime = if running { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     let mut out = Out::new(arguments.json);
     let done = match runtime.enable_all().build() {

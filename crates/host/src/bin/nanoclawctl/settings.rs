@@ -1,7 +1,7 @@
 //! `settings`: through the NanoClaw that runs, which knows its environment and what waits for its restart, or without one by
 //! the same code.
 
-use nanoclaw_core::command::Command;
+use nanoclaw_core::{command::Command, present::words::count};
 use nanoclaw_host::{paths::Home, settings};
 use serde_json::Value;
 
@@ -36,10 +36,11 @@ pub async fn set(home: &Home, key: String, value: String, yes: bool, out: &mut O
         let days = value.trim().parse().unwrap_or_default();
         let forgets = match running(home).await? {
             Some(mut client) => client.ask(&Command::SettingsForgets { days }).await?["count"].as_u64().unwrap_or(0),
-            None => 0,
+            None => settings::forgets(home, days).await?,
         };
         if forgets > 0 {
-            confirmed(format!("forget {forgets} texts that are older, at the next start"), out)?;
+            let forgets = count(forgets, "text that is", "texts that are");
+            confirmed(format!("forget {forgets} older, at the next start"), out)?;
         }
     }
     let shown = done(home, Command::SettingsSet { key, value }).await?;
