@@ -48,8 +48,6 @@ pub enum Event {
         outcome: Outcome,
         more: bool,
     },
-    /// A person stops a group's run.
-    Stop(RunId),
     EngineReady(bool),
     /// Whether Kiro is signed in, as far as that can be told when it is asked: where it is not, work waits for it (K3).
     SignIn(SignIn),
@@ -188,7 +186,8 @@ impl Queue {
         }
     }
 
-    /// Takes what happened; the effects are to be done in their order.
+    /// Takes what happened; the effects are to be done in their order, and all of them: what was begun by one is not begun again.
+    #[must_use]
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
@@ -223,11 +222,6 @@ impl Queue {
                 }
             }
             Event::Ended { run, outcome, more } => self.ended(&run, outcome, more, now, &mut effects),
-            Event::Stop(run) => {
-                if let Some(active) = self.active(&run) {
-                    active.state = RunState::Stopping;
-                }
-            }
             Event::EngineReady(ready) => self.engine_ready = ready,
             Event::SignIn(state) => {
                 self.sign_in = state;
@@ -263,6 +257,14 @@ impl Queue {
         }
         self.fill(now, &mut effects);
         effects
+    }
+
+    /// A run is being stopped, or told that nothing more comes: it takes no messages any more. Nothing follows from that before
+    /// its end.
+    pub fn stop(&mut self, run: &str) {
+        if let Some(active) = self.active(run) {
+            active.state = RunState::Stopping;
+        }
     }
 
     /// Whether a message for this group would be piped into its run (Q5).

@@ -319,6 +319,18 @@ fn a_removed_group_drops_what_waits() {
 }
 
 /// What may happen next, by a small number: kept small so that shrinking tells a short story.
+#[test]
+fn a_stop_begins_nothing() {
+    // Q1, Q4: a retry that is due when another chat's run is stopped begins with the next event, whose effects are done.
+    let mut queue = ready(2);
+    assert_eq!(queue.message("bob", 0), ["start bob messages"]);
+    assert_eq!(queue.end("bob", Outcome::Failed(Fate::Retry), true, 1), [""; 0]);
+    assert_eq!(queue.message("main", 2), ["start main messages"]);
+    let run = queue.run("main");
+    queue.stop(&run);
+    assert_eq!(queue.tell(Event::Tick, 7), ["start bob messages"]);
+}
+
 #[derive(Clone, Debug)]
 enum Happening {
     Message(u8),
@@ -376,7 +388,11 @@ proptest! {
                 }
                 Some(Happening::Warm(g)) => Event::KeepWarm(folder(&group(g))),
                 Some(Happening::Idle(g)) if live.contains_key(&group(g)) => Event::Idle(queue.run(&group(g))),
-                Some(Happening::Stop(g)) if live.contains_key(&group(g)) => Event::Stop(queue.run(&group(g))),
+                Some(Happening::Stop(g)) if live.contains_key(&group(g)) => {
+                    let run = queue.run(&group(g));
+                    queue.stop(&run);
+                    continue;
+                }
                 Some(Happening::End(g, outcome)) if live.contains_key(&group(g)) => {
                     let g = group(g);
                     let run = queue.run(&g);

@@ -398,8 +398,7 @@ impl State {
             && live.clock.closing_at.is_none()
         {
             live.clock.closing_at = Some(now());
-            // Nothing starts by this, so there are no effects to do.
-            self.queue.handle(Event::Stop(run.to_owned()), now());
+            self.queue.stop(run);
             self.send_engine(ToEngine::Write { run: run.to_owned(), follow_up: FollowUp::Close });
         }
     }
@@ -407,7 +406,7 @@ impl State {
     pub(super) fn stop_run(&mut self, run: &str, stopped: Stopped) {
         if let Some(live) = self.runs.get_mut(run) {
             live.stopped = Some(stopped);
-            self.queue.handle(Event::Stop(run.to_owned()), now());
+            self.queue.stop(run);
             self.send_engine(ToEngine::Stop { run: run.to_owned(), grace: GRACE });
         }
     }
@@ -430,7 +429,7 @@ impl State {
                     if let Some(live) = self.runs.get_mut(&id) {
                         live.timed_out = true;
                     }
-                    self.queue.handle(Event::Stop(id.clone()), now());
+                    self.queue.stop(&id);
                     self.send_engine(ToEngine::Stop { run: id, grace: GRACE });
                 }
             }
