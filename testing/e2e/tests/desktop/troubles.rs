@@ -1,5 +1,7 @@
 //! What the menu bar says when something is wrong.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use nanoclaw_e2e::{Scene, proxy::Proxy};
 use serde_json::json;
@@ -48,8 +50,12 @@ async fn signed_out_by_the_phone_it_needs_the_person() -> Result<()> {
     owner.scans(status["whatsapp"]["qr"]["data"].as_str().unwrap_or_default()).await?;
     let tray = desktop.tray().await?;
     tray.until("it needs the person", |shown| shown.says("needs-you", "Needs you", "Kiro is signed out")).await?;
+    // T1: within a second of the status that has it.
     owner.unlinks().await?;
+    scene.until("it is known", |status| status["whatsapp"]["state"] == "logged-out").await?;
+    let known = Instant::now();
     tray.until("the phone has unlinked it", |shown| shown.row(&["Link again"]).is_some()).await?;
+    assert!(known.elapsed() < Duration::from_secs(1), "{:?}", known.elapsed());
     assert_eq!(desktop.notifications(2).await?, ["Signed out of Kiro", "Signed out of WhatsApp"]);
     desktop.press_on_notification("Link again").await?;
     let page = desktop.page().await?;
