@@ -26,9 +26,10 @@ const RELYING_PARTY: &str = "web.whatsapp.com";
 /// In the authenticator's data: somebody was there, and is who the passkey belongs to.
 const PRESENT_AND_VERIFIED: u8 = 0b101;
 
-/// How long the phone takes to answer the device's request. A device keeps the new secret when the server has the request,
-/// and must have done so before the phone's word comes.
-const PHONE_TIME: Duration = Duration::from_millis(100);
+/// How long the phone takes for each of its answers. A device keeps what a step gave it (the exchange, then the new secret)
+/// when the server's word for that step has come, and must have done so before the phone's word comes: real phones are
+/// never so quick that the two words come together.
+const PHONE_TIME: Duration = Duration::from_secs(1);
 
 /// How far a device has come that must show a passkey.
 pub(crate) struct Gate {
@@ -180,7 +181,11 @@ impl World {
                     ..Default::default()
                 };
                 let identity = node("primary_ephemeral_identity").bytes(identity.encode_to_vec()).build();
-                connection.link.send(&notification("crsc_continuation", identity));
+                let link = connection.link.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(PHONE_TIME).await;
+                    link.send(&notification("crsc_continuation", identity));
+                });
             }
             "companion_nonce" => {
                 gate.reveal(&content(Some(step)))?;
