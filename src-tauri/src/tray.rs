@@ -1,10 +1,11 @@
 //! Draws core's tray value. Must not decide what is shown or what a row does.
 //!
-//! The value is compared with the one before and only what differs is changed, in place: a new menu is registered anew
-//! with the desktop, and closes one that is open. An item's id says what it does, so that a click does what was read in the
+//! The value is compared with the one before and only what differs is changed, in place: a new menu would be registered anew
+//! with the desktop, and close one that is open. An item's id says what it does, so that a click does what was read in the
 //! menu, also where the menu has changed by the time the click is heard of. Called on the main thread.
 
 use std::{
+    ops::Range,
     path::PathBuf,
     sync::{Mutex, PoisonError},
 };
@@ -89,37 +90,45 @@ impl Drawn {
         if new.title != self.value.title {
             icon.set_title(Some(new.title))?;
         }
-        if same_rows(&self.value.menu, &new.menu) {
-            self.menu.change(app, &self.value.menu, &new.menu)?;
-        } else {
-            self.menu = NativeMenu::build(app, &new.menu)?;
-            icon.set_menu(Some(self.menu.root.clone()))?;
-        }
+        self.menu.change(app, &self.value.menu, &new.menu)?;
         self.value = new;
         Ok(())
     }
 }
 
 impl NativeMenu {
-    /// Changes texts and ticks where they differ; `old` and `new` have the same rows.
+    /// Changes what differs between the rows that it has and new ones.
     fn change(&mut self, app: &AppHandle, old: &[Row], new: &[Row]) -> tauri::Result<()> {
-        for (at, (old, new)) in old.iter().zip(new).enumerate() {
-            match (self.rows.get(at), old, new) {
-                (Some(NativeRow::Item(item)), Row::Item { text: old, .. }, Row::Item { text, .. }) if old != text => {
+        let (top, bottom) = same_rows(old, new);
+        self.replace(app, top..old.len() - bottom, &new[top..new.len() - bottom])?;
+        let kept = old[..top].iter().chain(&old[old.len() - bottom..]);
+        let places = (0..top).chain(new.len() - bottom..new.len());
+        for (old, at) in kept.zip(places) {
+            match (&self.rows[at], old, &new[at]) {
+                (NativeRow::Item(item), Row::Item { text: old, .. }, Row::Item { text, .. }) if old != text => {
                     item.set_text(label(text))?;
                 }
                 // The desktop turns a tick over at the click, whatever comes of it.
-                (Some(NativeRow::Check(item)), _, Row::Check { on, .. }) => item.set_checked(*on)?,
-                (Some(NativeRow::Menu(item)), Row::Menu { .. }, Row::Menu { .. }) if old != new => {
-                    // GTK's submenus keep the text that they were made with, so it is another one in the same place.
-                    self.root.remove(item)?;
-                    let row = build_row(app, new)?;
-                    self.root.insert(row.item(), at)?;
-                    self.rows.splice(at..=at, [row]);
+                (NativeRow::Check(item), _, Row::Check { on, .. }) => item.set_checked(*on)?,
+                // GTK's submenus keep the text that they were made with, so it is another one in the same place.
+                (NativeRow::Menu(_), old, row) if old != row => {
+                    self.replace(app, at..at + 1, std::slice::from_ref(row))?
                 }
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    fn replace(&mut self, app: &AppHandle, places: Range<usize>, rows: &[Row]) -> tauri::Result<()> {
+        let rows = build(app, rows)?;
+        for _ in places.clone() {
+            self.root.remove_at(places.start)?;
+        }
+        for (at, row) in (places.start..).zip(&rows) {
+            self.root.insert(row.item(), at)?;
+        }
+        self.rows.splice(places, rows);
         Ok(())
     }
 

@@ -94,17 +94,24 @@ pub enum Website {
     KiroSignIn,
 }
 
-/// Whether a menu with rows `old` becomes one with rows `new` by changing texts and ticks alone. A row that does
-/// something else is another row, so that a click never does what the row did a moment before or will do after.
-pub fn same_rows(old: &[Row], new: &[Row]) -> bool {
-    let same = |(old, new): (&Row, &Row)| match (old, new) {
-        (Row::Item { action: old, .. }, Row::Item { action: new, .. })
-        | (Row::Check { action: old, .. }, Row::Check { action: new, .. }) => old == new,
-        (Row::Menu { rows: old, .. }, Row::Menu { rows: new, .. }) => same_rows(old, new),
-        (Row::Separator, Row::Separator) => true,
-        _ => false,
-    };
-    old.len() == new.len() && old.iter().zip(new).all(same)
+/// How many rows at the top and at the bottom of a menu with rows `old` become those of one with rows `new` by changing
+/// texts and ticks alone; those between them are other rows. A row that does something else is another one, so that a click
+/// never does what the row did a moment before or will do after.
+pub fn same_rows(old: &[Row], new: &[Row]) -> (usize, usize) {
+    fn same((old, new): &(&Row, &Row)) -> bool {
+        match (old, new) {
+            (Row::Item { action: old, .. }, Row::Item { action: new, .. })
+            | (Row::Check { action: old, .. }, Row::Check { action: new, .. }) => old == new,
+            (Row::Menu { rows: old, .. }, Row::Menu { rows: new, .. }) => {
+                old.len() == new.len() && old.iter().zip(new).all(|pair| same(&pair))
+            }
+            (Row::Separator, Row::Separator) => true,
+            _ => false,
+        }
+    }
+    let top = old.iter().zip(new).take_while(same).count();
+    let rest = old.len().min(new.len()) - top;
+    (top, old.iter().rev().zip(new.iter().rev()).take(rest).take_while(same).count())
 }
 
 /// The tray for a status. `now` is in the zone that people read times in; ages count from the status' own times.
@@ -450,11 +457,20 @@ mod tests {
         // T2
         let menu = |state: &str| tray(&states::named(state), &now()).menu;
         let later = tray(&states::named("working"), &(&now() + SignedDuration::from_mins(9))).menu;
-        assert!(menu("working") != later && same_rows(&menu("working"), &later), "only an age changed");
-        assert!(same_rows(&menu("ready"), &menu("kiro_unknown")));
-        for (old, new) in [("ready", "working"), ("ready", "paused"), ("working", "quitting"), ("ready", "troubled")] {
-            assert!(!same_rows(&menu(old), &menu(new)), "{old} → {new}");
+        assert!(menu("working") != later, "an age changed");
+        for (old, new) in [(menu("working"), later), (menu("ready"), menu("kiro_unknown"))] {
+            assert_eq!(same_rows(&old, &new), (new.len(), 0));
         }
+        for (old, new) in [("ready", "working"), ("ready", "paused"), ("working", "quitting"), ("ready", "troubled")] {
+            let (old, new) = (menu(old), menu(new));
+            let (top, bottom) = same_rows(&old, &new);
+            assert!(top + bottom < new.len(), "{old:?} → {new:?}");
+        }
+        // Work begins: the rows above it and below it are the same ones.
+        let (ready, working) = (menu("ready"), menu("working"));
+        let (top, bottom) = same_rows(&ready, &working);
+        let others = |menu: &[Row]| menu[top..menu.len() - bottom].to_vec();
+        insta::assert_debug_snapshot!("rows_that_come_with_work", (others(&ready), others(&working)));
     }
 
     #[test]

@@ -194,7 +194,8 @@ pub struct Shown {
 
 #[derive(Clone, PartialEq)]
 pub struct Row {
-    id: i32,
+    /// As the desktop knows it: it stays as long as the row is the same one.
+    pub id: i32,
     /// Empty for a separator.
     pub label: String,
     pub enabled: bool,

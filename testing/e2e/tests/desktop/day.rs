@@ -1,7 +1,10 @@
 //! A first day: linked by the window's QR, at work, steered from the menu, and over.
 
 use anyhow::{Context, Result};
-use nanoclaw_e2e::{Container, Scene, desktop::no_process_has};
+use nanoclaw_e2e::{
+    Container, Scene,
+    desktop::{Shown, no_process_has},
+};
 use serde_json::json;
 
 use crate::{keep, people, picture};
@@ -19,6 +22,8 @@ async fn from_the_first_code_to_quit() -> Result<()> {
     let scan = "Scan the code with your phone to link WhatsApp";
     let shown = tray.until("it needs a person", |shown| shown.says("needs-you", "Needs you", scan)).await?;
     assert!(shown.row(&["WhatsApp: not linked"]).is_some(), "{shown:?}");
+    let quit = |shown: &Shown| shown.row(&["Quit NanoClaw"]).map(|row| row.id);
+    let the_row = quit(&shown);
     let page = desktop.page().await?;
     page.reads("Meet Andy").await?;
 
@@ -48,6 +53,8 @@ async fn from_the_first_code_to_quit() -> Result<()> {
                 && shown.row(&["Alice & Bob_s chat, under 1 min"]).is_some()
         })
         .await?;
+    // The menu is the same one, so that it stays open while rows come and go.
+    assert!(the_row.is_some() && quit(&shown) == the_row, "{shown:?}");
     for action in ["Stop", "Restart", "Show log"] {
         assert!(shown.row(&["Alice", action]).is_some_and(|row| row.enabled), "{action} in {shown:?}");
     }
@@ -71,6 +78,7 @@ async fn from_the_first_code_to_quit() -> Result<()> {
     let up = scene.containers.until("one runs", |all| all.iter().any(Container::is_running)).await?;
     let shown =
         tray.until("it waits for messages", |shown| shown.row(&["Alice & Bob_s chat, ready"]).is_some()).await?;
+    assert_eq!(quit(&shown), the_row, "{shown:?}");
     assert!(shown.row(&["Start a container"]).is_none(), "no chat is left without one: {shown:?}");
     assert_eq!(scene.ctl(&["containers", "list"]).await?[0]["kind"], "kept-warm");
     alice.writes_to(&owner, "quick one").await?;
