@@ -326,7 +326,9 @@ async fn what_a_killed_owner_leaves_behind_is_waited_for() {
     let place = tempfile::tempdir().unwrap();
     let home = Home::at(place.path()).unwrap();
     home.create().unwrap();
-    let left_behind = HomeLock::take(&home).unwrap();
+    // All that the killed one had open: its lock, and its socket, which nobody reads from any more.
+    let lock = HomeLock::take(&home).unwrap();
+    let left_behind = (control::listen(&home, &lock).unwrap(), lock);
     let (taken, ()) = tokio::join!(HomeLock::take_over(&home), async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         drop(left_behind);

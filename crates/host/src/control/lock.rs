@@ -8,11 +8,9 @@ use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
 };
-use tokio::{
-    net::UnixStream,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 
+use super::Client;
 use crate::paths::Home;
 
 /// How long what a killed process leaves behind may have its lock: a child that it was just making has all that it had open,
@@ -27,7 +25,7 @@ pub struct HomeLock {
 }
 
 impl HomeLock {
-    /// Takes the lock of a Home whose folders exist. One whose owner serves nobody is waited for, for two seconds.
+    /// Takes the lock of a Home whose folders exist. One whose owner answers nobody is waited for, for two seconds.
     ///
     /// # Errors
     /// As [`HomeLock::take`].
@@ -36,7 +34,7 @@ impl HomeLock {
         loop {
             match HomeLock::take(home) {
                 Err(Trouble::HomeInUse { .. })
-                    if Instant::now() < until && UnixStream::connect(home.control_socket()).await.is_err() =>
+                    if Instant::now() < until && !timeout_at(until, is_served(home)).await.unwrap_or(false) =>
                 {
                     sleep(LOOK).await;
                 }
@@ -62,4 +60,10 @@ impl HomeLock {
             Err(error) => Err(broken(error.into())),
         }
     }
+}
+
+/// Whether somebody answers at the Home's socket. That it takes connections says nothing: what is left behind may have it open.
+async fn is_served(home: &Home) -> bool {
+    let answer = async { Client::connect(home).await?.watch().await?.next().await };
+    matches!(answer.await, Ok(Some(_)))
 }
