@@ -2,20 +2,24 @@
 //!
 //! Shown by notify-rust on every system, as Tauri's plugin does, which knows no buttons and does not tell when they are there.
 
-use std::{thread, time::Duration};
+use std::{collections::BTreeMap, future::pending, thread, time::Duration};
 
-use nanoclaw_core::present::{notify, window::Page};
-use notify_rust::Notification;
+use nanoclaw_core::present::{
+    notify::{Matter, News},
+    window::Page,
+};
+use notify_rust::{Notification, NotificationResponse};
 use tauri::AppHandle;
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::window;
 
 /// How long the last one may take to be shown before the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-const OPEN: &str = "open";
-/// A click beside the button, where the desktop tells of it.
-const DEFAULT: &str = "default";
+
+/// What was told and not taken back: each is kept by its sender.
+#[derive(Default)]
+pub struct Standing(BTreeMap<Matter, oneshot::Sender<()>>);
 
 pub fn start(identifier: &str) {
     #[cfg(target_os = "macos")]
@@ -26,13 +30,22 @@ pub fn start(identifier: &str) {
     let _ = identifier;
 }
 
-pub fn tell(app: &AppHandle, news: &notify::Notification) {
-    show(app, made(news.title, news.body), news.button, news.page);
+impl Standing {
+    pub fn take(&mut self, app: &AppHandle, news: News) {
+        match news {
+            News::Tell(matter, news) => {
+                let (kept, over) = oneshot::channel();
+                self.0.insert(matter, kept);
+                show(app, made(news.title, news.body), news.button, news.page, over);
+            }
+            News::TakeBack(matter) => drop(self.0.remove(&matter)),
+        }
+    }
 }
 
 /// What went wrong with a row of the tray.
 pub fn tell_trouble(app: &AppHandle, text: &str, cure: &str) {
-    show(app, made(text, cure), "Open NanoClaw", Page::Overview);
+    show(app, made(text, cure), "Open NanoClaw", Page::Overview, pending::<()>());
 }
 
 /// Shown before this returns.
@@ -56,20 +69,58 @@ fn made(title: &str, body: &str) -> Notification {
     made
 }
 
-/// That it can't be shown is no trouble of its own. A thread of its own waits for its button as long as it is there.
-fn show(app: &AppHandle, mut notification: Notification, button: &str, page: Page) {
-    notification.action(DEFAULT, button).action(OPEN, button);
+/// Shown with a button until `over` ends, where the system lets it be taken back. That it can't be shown is no trouble of its
+/// own. A thread of its own waits for its button as long as it is there.
+fn show<T>(
+    app: &AppHandle,
+    mut notification: Notification,
+    button: &'static str,
+    page: Page,
+    over: impl Future<Output = T> + Send + 'static,
+) {
+    notification.action("open", button);
     let app = app.clone();
-    let wait = move || match notification.show() {
-        Ok(shown) => shown.wait_for_action(|chosen| {
-            if chosen == OPEN || chosen == DEFAULT {
-                let opening = app.clone();
-                drop(app.run_on_main_thread(move || window::open(&opening, page)));
-            }
-        }),
-        Err(error) => tracing::warn!(%error, "A notification was not shown"),
+    let answered = move |response: &NotificationResponse| {
+        if !matches!(response, NotificationResponse::Closed(_)) {
+            let opening = app.clone();
+            drop(app.run_on_main_thread(move || window::open(&opening, page)));
+        }
     };
-    if let Err(error) = thread::Builder::new().name("notification".to_owned()).spawn(wait) {
+    let shown = move || {
+        if let Err(error) = wait(notification, button, answered, over) {
+            tracing::warn!(%error, "A notification was not shown");
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("notification".to_owned()).spawn(shown) {
         tracing::warn!(%error, "A notification was not shown");
     }
+}
+
+#[cfg(target_os = "linux")]
+fn wait<T>(
+    mut notification: Notification,
+    button: &str,
+    answered: impl FnOnce(&NotificationResponse),
+    over: impl Future<Output = T>,
+) -> notify_rust::error::Result<()> {
+    // A click beside the button.
+    notification.action("default", button);
+    tauri::async_runtime::block_on(async {
+        let shown = notification.show_async().await?;
+        tokio::select! {
+            () = shown.wait_for_action_async(answered) => {}
+            _ = over => shown.close_async().await,
+        }
+        Ok(())
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn wait<T>(
+    notification: Notification,
+    _button: &str,
+    answered: impl FnOnce(&NotificationResponse),
+    _over: impl Future<Output = T>,
+) -> notify_rust::error::Result<()> {
+    notification.show()?.wait_for_response(answered)
 }

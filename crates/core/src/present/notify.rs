@@ -1,7 +1,8 @@
 //! Which notifications a person gets (T6): signed out of WhatsApp or Kiro, Docker down, a message that failed for good.
 //!
-//! Each has a button that opens the page that helps, and is told once, and not again until it was well in between. Chats' names,
-//! phone numbers and codes are not in them: a notification is read by whoever looks at the screen.
+//! Each has a button that opens the page that helps, is told once, and not again until it was well in between; then it is
+//! taken back, so that nobody is called to what has healed. Chats' names, phone numbers and codes are not in them: a
+//! notification is read by whoever looks at the screen.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,13 @@ use crate::{
 const DOCKER_STARTS: SignedDuration = SignedDuration::from_mins(2);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    Tell(Matter, Notification),
+    /// It is well again: what was told of it, if it still stands there, is over.
+    TakeBack(Matter),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     pub title: &'static str,
     pub body: &'static str,
@@ -28,11 +36,14 @@ pub struct Notification {
     pub page: Page,
 }
 
+/// What a notification is about; there is one about each at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Matter {
+pub enum Matter {
     WhatsApp,
     Kiro,
     Docker,
+    /// A message that failed for good.
+    Failure,
 }
 
 /// How a matter stands. In between (connecting, can't tell) nothing is known anew.
@@ -64,42 +75,44 @@ struct Failed {
 
 impl Told {
     /// What is to be told with this status; called with each one, in order, and with the last one again now and then.
-    pub fn news(&mut self, status: &AppStatus, now: Timestamp) -> Vec<Notification> {
+    pub fn news(&mut self, status: &AppStatus, now: Timestamp) -> Vec<News> {
         let began = *self.began.get_or_insert(now);
         if status.wanted == Wanted::Quitting {
             return Vec::new();
         }
-        let mut news = Vec::new();
         let docker = match docker(status) {
             Standing::Bad if !self.docker_was_there && now.duration_since(began) < DOCKER_STARTS => Standing::Unclear,
             standing => standing,
         };
         self.docker_was_there |= matches!(docker, Standing::Well);
-        for (matter, standing) in
-            [(Matter::WhatsApp, whatsapp(status)), (Matter::Kiro, kiro(status)), (Matter::Docker, docker)]
-        {
-            match standing {
-                Standing::Well => drop(self.bad.remove(&matter)),
-                Standing::Unclear => {}
-                Standing::Bad => news.extend(self.bad.insert(matter).then(|| words(matter, status.kiro.access()))),
+        let standings = [
+            (Matter::WhatsApp, whatsapp(status)),
+            (Matter::Kiro, kiro(status)),
+            (Matter::Docker, docker),
+            (Matter::Failure, self.failure(status)),
+        ];
+        let access = status.kiro.access();
+        let news = standings.into_iter().filter_map(|(matter, standing)| match standing {
+            Standing::Well => self.bad.remove(&matter).then_some(News::TakeBack(matter)),
+            Standing::Unclear => None,
+            Standing::Bad => self.bad.insert(matter).then(|| News::Tell(matter, words(matter, access))),
+        });
+        news.collect()
+    }
+
+    /// What failed before the start was told then; each failure that comes is told, also while another stands.
+    fn failure(&mut self, status: &AppStatus) -> Standing {
+        let now = failed(status, self.failed.as_ref());
+        let standing = match &self.failed {
+            Some(before) if before.texts < now.texts || !now.runs.is_subset(&before.runs) => {
+                self.bad.remove(&Matter::Failure);
+                Standing::Bad
             }
-        }
-        // What failed before the start was told then.
-        let failed = failed(status, self.failed.as_ref());
-        if self
-            .failed
-            .as_ref()
-            .is_some_and(|before| before.texts < failed.texts || !failed.runs.is_subset(&before.runs))
-        {
-            news.push(Notification {
-                title: "A message failed",
-                body: "It was not answered, or not sent. It is kept.",
-                button: "See why",
-                page: Page::Overview,
-            });
-        }
-        self.failed = Some(failed);
-        news
+            _ if now.texts == 0 && now.runs.is_empty() => Standing::Well,
+            _ => Standing::Unclear,
+        };
+        self.failed = Some(now);
+        standing
     }
 }
 
@@ -126,6 +139,9 @@ fn words(matter: Matter, access: Access) -> Notification {
         }
         Matter::Docker => {
             ("Docker is not running", "Messages wait, and go on by themselves.", "What helps", Page::Containers)
+        }
+        Matter::Failure => {
+            ("A message failed", "It was not answered, or not sent. It is kept.", "See why", Page::Overview)
         }
     };
     Notification { title, body, button, page }
@@ -177,15 +193,19 @@ mod tests {
         problem::Problem,
     };
 
-    /// The titles told while these states pass, the first of them at the start and the others after Docker has had its time,
-    /// a `|` after each state.
+    /// The titles told while these states pass, and what of them is taken back, the first of the states at the start and the
+    /// others after Docker has had its time, a `|` after each.
     fn told(passing: &[&str]) -> String {
         let mut told = Told::default();
         let mut now = NOW;
         let titles = |name: &&str| {
             let news = told.news(&states::named(name), now);
             now = NOW + DOCKER_STARTS;
-            news.iter().map(|one| one.title).collect::<Vec<_>>().join(", ")
+            let said = news.into_iter().map(|one| match one {
+                News::Tell(_, told) => told.title.to_owned(),
+                News::TakeBack(matter) => format!("-{matter:?}"),
+            });
+            said.collect::<Vec<_>>().join(", ")
         };
         passing.iter().map(titles).collect::<Vec<_>>().join(" | ")
     }
@@ -198,12 +218,19 @@ mod tests {
             (&["ready", "docker_down", "docker_down", "starting", "docker_down"], " | Docker is not running |  |  | "),
             (&["docker_down", "starting", "ready"], " |  | "),
             (&["docker_down", "docker_down", "docker_down"], " | Docker is not running | "),
-            (&["ready", "docker_down", "ready", "docker_down"], " | Docker is not running |  | Docker is not running"),
+            (
+                &["ready", "docker_down", "ready", "docker_down"],
+                " | Docker is not running | -Docker | Docker is not running",
+            ),
             (&["needs_you_kiro", "kiro_unknown", "needs_you_kiro"], "Signed out of Kiro |  | "),
-            (&["needs_you_kiro", "ready", "needs_you_kiro"], "Signed out of Kiro |  | Signed out of Kiro"),
+            (&["needs_you_kiro", "ready", "needs_you_kiro"], "Signed out of Kiro | -Kiro | Signed out of Kiro"),
             (&["logged_out", "not_paired", "logged_out"], "Signed out of WhatsApp |  | "),
+            (&["logged_out", "not_paired", "ready"], "Signed out of WhatsApp |  | -WhatsApp"),
             (&["ready", "signed_out"], " | "),
-            (&["ready", "troubled", "troubled", "ready", "troubled"], " | A message failed |  |  | A message failed"),
+            (
+                &["ready", "troubled", "troubled", "ready", "troubled"],
+                " | A message failed |  | -Failure | A message failed",
+            ),
             (&["troubled", "troubled"], " | "),
             (&["ready", "quitting", "docker_down"], " |  | Docker is not running"),
             (&["starting", "not_paired", "connecting", "offline", "ready"], " |  |  |  | "),
@@ -223,7 +250,8 @@ mod tests {
             let mut told = Told::default();
             told.news(&states::named("ready"), NOW);
             let told = told.news(&states::named(state), NOW);
-            assert_eq!(told.iter().map(|one| (one.button, one.page)).collect::<Vec<_>>(), [(button, page)], "{state}");
+            let [News::Tell(_, told)] = told.as_slice() else { panic!("{state}: {told:?}") };
+            assert_eq!((told.button, told.page), (button, page), "{state}");
         }
     }
 

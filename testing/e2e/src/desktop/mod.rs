@@ -81,6 +81,11 @@ impl Desktop {
         self.panel.icon().await
     }
 
+    /// Waits until the notification that came last is taken back.
+    pub async fn notification_is_taken_back(&self) -> Result<()> {
+        self.panel.taken_back().await
+    }
+
     /// The titles of all notifications so far, once there are so many.
     pub async fn notifications(&self, count: usize) -> Result<Vec<String>> {
         self.panel.notifications(count).await

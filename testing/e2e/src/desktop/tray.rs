@@ -77,6 +77,8 @@ impl Watcher {
 #[derive(Clone, Debug)]
 struct Notified {
     title: String,
+    /// The app took it back.
+    gone: bool,
     /// Key and label of each button, in turns.
     actions: Vec<String>,
 }
@@ -97,8 +99,12 @@ impl Notifications {
         _hints: HashMap<String, OwnedValue>,
         _timeout: i32,
     ) -> u32 {
-        self.0.send_modify(|all| all.push(Notified { title: title.to_owned(), actions }));
+        self.0.send_modify(|all| all.push(Notified { title: title.to_owned(), gone: false, actions }));
         u32::try_from(self.0.borrow().len()).unwrap_or_default()
+    }
+
+    fn close_notification(&self, id: u32) {
+        self.0.send_modify(|all| all[id as usize - 1].gone = true);
     }
 
     #[zbus(signal)]
@@ -145,6 +151,15 @@ impl Panel {
         match timeout(PATIENCE, notified.wait_for(|all| all.len() >= count)).await {
             Ok(all) => Ok(all?.iter().map(|one| one.title.clone()).collect()),
             Err(_) => bail!("not {count} notifications in {PATIENCE:?}: {:?}", self.notified.borrow()),
+        }
+    }
+
+    /// Waits until the one that came last is taken back.
+    pub async fn taken_back(&self) -> Result<()> {
+        let mut notified = self.notified.clone();
+        match timeout(PATIENCE, notified.wait_for(|all| all.last().is_some_and(|one| one.gone))).await {
+            Ok(all) => Ok(all.map(drop)?),
+            Err(_) => bail!("it still stands: {:?}", self.notified.borrow()),
         }
     }
 

@@ -34,6 +34,13 @@ async fn without_an_engine_it_says_so_once() -> Result<()> {
     let page = desktop.page().await?;
     page.until("document.querySelector('h1')?.innerText === 'Containers'").await?;
     page.reads("Docker is not running").await?;
+    // Well in between, it is told again; and what nobody has answered is taken back.
+    engine.open()?;
+    tray.until("Docker is back", |shown| shown.row(&["Docker: running"]).is_some()).await?;
+    engine.cut().await?;
+    assert_eq!(desktop.notifications(2).await?, ["Docker is not running"; 2]);
+    engine.open()?;
+    desktop.notification_is_taken_back().await?;
     scene.end().await
 }
 
