@@ -107,9 +107,17 @@ async fn settings_get_and_set() {
         assert_eq!((refused.code, &refused.json()["error"]["code"]), (Some(1), &json!(code)));
         assert_eq!(refused.stderr.lines().count(), 1);
     }
-    let mut overridden = process(home, &["settings", "set", "ASSISTANT_NAME", "Cleo"]);
-    overridden.env("NANOCLAW_ASSISTANT_NAME", "Dora");
-    assert!(ended(overridden).await.stdout.contains("Dora"));
+    let overridden = async |key: &str, value: &str, environment: &str| {
+        let mut process = process(home, &["settings", "set", key, value]);
+        process.env(format!("NANOCLAW_{key}"), environment);
+        ended(process).await
+    };
+    assert!(overridden("ASSISTANT_NAME", "Cleo", "Dora").await.stdout.contains("Dora"));
+    // That agents lose their container is asked about, but not in vain.
+    let refused = ctl(home, &["settings", "set", "AGENT_RUNTIME", "host"]).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("can read and change all that you can"), "{refused:?}");
+    assert_eq!(ctl(home, &["settings", "set", "AGENT_RUNTIME", "host", "--yes"]).await.code, Some(0));
+    assert_eq!(overridden("AGENT_RUNTIME", "host", "docker").await.code, Some(0));
     fs::write(home.join("settings.json"), "{").unwrap();
     let refused = ctl(home, &["settings", "get"]).await;
     assert_eq!(refused.code, Some(1));
@@ -125,11 +133,28 @@ async fn settings_of_the_nanoclaw_that_runs() {
     assert!(listed.stdout.contains("settings.json, after a restart"), "{listed:?}");
     // What is lost is asked about.
     let words = ["settings", "set", "MESSAGE_RETENTION_DAYS", "7", "--yes"];
-    let forgets = Command::SettingsForgets { days: 7 };
-    let refused = asked(&mut owner, &words[..4], forgets, Ok(json!({"count": 3}))).await;
+    let running = tokio::spawn(ended(process(owner.home.root(), &words[..4])));
+    for (command, answer) in [
+        (Command::SettingsForgets { days: 7 }, json!({"count": 3})),
+        (Command::SettingsGet { key: Some(words[2].to_owned()) }, json!([{"source": "file"}])),
+    ] {
+        let ask = owner.next().await;
+        assert_eq!(ask.command, command);
+        ask.reply.send(Ok(answer)).unwrap();
+    }
+    let refused = running.await.unwrap();
     assert!(refused.code == Some(1) && refused.stderr.contains("forget 3 texts"), "{refused:?}");
     let set = Command::SettingsSet { key: words[2].to_owned(), value: "7".to_owned() };
     assert_eq!(asked(&mut owner, &words, set, Ok(json!({"source": "file"}))).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn the_api_key_is_not_forgotten_unasked() {
+    let mut owner = Owner::start();
+    let refused = ended(process(owner.home.root(), &["kiro", "key", "remove"])).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("forget the API key"), "{refused:?}");
+    let removes = Command::KiroKey { key: None };
+    assert_eq!(asked(&mut owner, &["kiro", "key", "remove", "--yes"], removes, Ok(json!({}))).await.code, Some(0));
 }
 
 #[tokio::test]

@@ -331,7 +331,7 @@ pub enum SettingsWords {
         key: String,
         #[arg(allow_negative_numbers = true)]
         value: String,
-        /// Don't ask, also where messages would be forgotten
+        /// Don't ask, also where messages would be forgotten or agents would be without a container
         #[arg(long)]
         yes: bool,
     },
@@ -411,5 +411,9 @@ pub enum KeyWords {
     /// Keep the key that comes by stdin, in this computer's key store
     Set,
     /// Remove it from there
-    Remove,
+    Remove {
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
 }

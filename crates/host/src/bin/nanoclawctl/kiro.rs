@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{KeyWords, KiroWords, MethodWord, ModeWord},
-    ask::answered,
+    ask::{answered, confirmed},
     image::running,
     out::{Failure, Out, at, clock, internal, list, plain},
 };
@@ -58,7 +58,12 @@ pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Fa
         KiroWords::Key { words } => {
             let (key, said) = match words {
                 KeyWords::Set => (Some(typed_key(out)?), "The key is kept in this computer's key store."),
-                KeyWords::Remove => (None, "The key is removed."),
+                KeyWords::Remove { yes } => {
+                    if !yes {
+                        confirmed("forget the API key, which is kept nowhere else here".to_owned(), out)?;
+                    }
+                    (None, "The key is removed.")
+                }
             };
             let answer = Client::connect(home).await?.ask(&Command::KiroKey { key }).await?;
             if out.json { out.value(&answer) } else { out.line(said) }

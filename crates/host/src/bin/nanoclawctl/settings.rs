@@ -32,16 +32,8 @@ pub async fn get(home: &Home, key: Option<String>, out: &mut Out) -> Result<(), 
 }
 
 pub async fn set(home: &Home, key: String, value: String, yes: bool, out: &mut Out) -> Result<(), Failure> {
-    if !yes && key == "MESSAGE_RETENTION_DAYS" {
-        let days = value.trim().parse().unwrap_or_default();
-        let forgets = match running(home).await? {
-            Some(mut client) => client.ask(&Command::SettingsForgets { days }).await?["count"].as_u64().unwrap_or(0),
-            None => settings::forgets(home, days).await?,
-        };
-        if forgets > 0 {
-            let forgets = count(forgets, "text that is", "texts that are");
-            confirmed(format!("forget {forgets} older, at the next start"), out)?;
-        }
+    if !yes && let Some(what) = loses(home, &key, &value).await? {
+        confirmed(what, out)?;
     }
     let shown = done(home, Command::SettingsSet { key, value }).await?;
     if out.json {
@@ -53,6 +45,31 @@ pub async fn set(home: &Home, key: String, value: String, yes: bool, out: &mut O
         }
         _ => "Saved. It is used from the next start on.".to_owned(),
     })
+}
+
+/// What it would do that can't be had back, or takes a wall away; nothing where the environment's value is used anyhow.
+async fn loses(home: &Home, key: &str, value: &str) -> Result<Option<String>, Failure> {
+    let what = match key {
+        "AGENT_RUNTIME" if value.trim() == "host" => {
+            "run agents as programs of this computer, which can read and change all that you can".to_owned()
+        }
+        "MESSAGE_RETENTION_DAYS" => {
+            let days = value.trim().parse().unwrap_or_default();
+            let forgets = match running(home).await? {
+                Some(mut client) => {
+                    client.ask(&Command::SettingsForgets { days }).await?["count"].as_u64().unwrap_or(0)
+                }
+                None => settings::forgets(home, days).await?,
+            };
+            if forgets == 0 {
+                return Ok(None);
+            }
+            format!("forget {} older, at the next start", count(forgets, "text that is", "texts that are"))
+        }
+        _ => return Ok(None),
+    };
+    let shown = done(home, Command::SettingsGet { key: Some(key.to_owned()) }).await?;
+    Ok((at(&shown, "/0/source") != "environment").then_some(what))
 }
 
 pub async fn reset(home: &Home, key: String, out: &mut Out) -> Result<(), Failure> {
