@@ -95,7 +95,11 @@ export type Code = { code: string, expiresAt: string,
  */
 text: string, steps: Array<string>, };
 export type PhoneForm = { lead: string, label: string, hint: string, button: string, command: string, };
-export type Fact = { title: string, value: string, };
+export type Fact = { title: string, value: string, 
+/**
+ * Does something about it.
+ */
+button: Button | null, };
 export type Detail = { title: string, text: string, };
 export type ContainersView = { 
 /**

@@ -182,6 +182,17 @@ inTab("a container is started by a click, once, and the button keeps the focus",
   assert.match(await page.get("document.activeElement.getAttribute('aria-label')"), /^Start a container/);
 });
 
+inTab("what WhatsApp refused is sent again by a click, where something was refused", all.troubled, async (page) => {
+  // M13
+  const again = ".card .btn:not(.danger)";
+  await page.go("whatsapp");
+  assert.equal(await page.text(again), "Send again");
+  await page.click(again);
+  assert.deepEqual((await page.asked()).at(-1), { name: "whatsapp.resend", args: {} });
+  await page.emit(changed(all.ready, (view) => (view.at = "2026-05-12T10:31:00.000Z")));
+  await page.until(`!document.querySelector("${again}")`);
+});
+
 inTab("a command that could not be done is told with what helps, until it is closed", all.ready, async (page) => {
   await page.get("app.answer = () => { throw { code: 'not-running', message: 'NanoClaw is not running.', cure: 'Start the app.' } }");
   await page.click(".foot .btn");

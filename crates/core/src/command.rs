@@ -53,6 +53,9 @@ pub enum Command {
         #[serde(default)]
         yes: bool,
     },
+    /// Sends the texts again that WhatsApp refused for good (M13), in their order. Answers with `{count}`: how many.
+    #[serde(rename = "whatsapp.resend")]
+    WhatsappResend {},
     /// Connects now instead of at the next try: by hand after a state that doesn't try again by itself (W5).
     #[serde(rename = "reconnect")]
     Reconnect {},

@@ -570,7 +570,8 @@ impl Trouble {
             }
             SendFailed { chat, reason, .. } => (
                 format!("A message to {chat} could not be sent: {reason}"),
-                "It is kept. The chat's last messages, in the window or by `nanoclawctl chats trace`, tell its way."
+                "It is kept, and can be sent again (`nanoclawctl whatsapp resend`). The chat's last messages, in the window \
+                 or by `nanoclawctl chats trace`, tell its way."
                     .to_owned(),
             ),
             UnknownChat { jid } => {
@@ -669,6 +670,7 @@ impl Trouble {
             Trouble::RunFailed { failure, .. } => {
                 failure.row().offer.and_then(|(label, command)| offer(label, command, json!({})))
             }
+            Trouble::SendFailed { .. } => offer("Send it again", "whatsapp.resend", json!({})),
             Trouble::ServerClash { .. } => offer("Remove the entry", "kiro.remove-entry", json!({})),
             Trouble::Link(link) => link.offer().and_then(|(label, command)| offer(label, command, json!({}))),
             Trouble::AlreadyLinked => offer("Link again", "pair", json!({"yes": true})),

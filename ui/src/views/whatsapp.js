@@ -29,7 +29,7 @@ export function whatsapp(page, view) {
     qr && scans ? scanning(page, qr) : null,
     code && !scans ? typing(page, code) : null,
     phone && !code && !scans ? byNumber(page, phone, panel) : null,
-    facts.length ? h("ul.card", null, ...facts.map((fact) => row({ key: fact.title, tag: "li", title: h("span.t", null, fact.title), end: [h("span.num", null, fact.value)] }))) : null,
+    facts.length ? h("ul.card", null, ...facts.map((fact) => row({ key: fact.title, tag: "li", title: h("span.t", null, fact.title), end: [h("span.num", null, fact.value), fact.button ? buttonOf(page, fact.button) : null] }))) : null,
     backups(page, view),
     h("div.col.tight", null, ...details.map((detail) => more(page, detail))),
     signOut ? h("div", null, buttonOf(page, signOut)) : null,

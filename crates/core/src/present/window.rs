@@ -244,7 +244,7 @@ fn of_problem(problem: &Problem, mark: Mark, look: Look) -> Panel {
 
 /// What is installed here.
 fn about(status: &AppStatus) -> AboutView {
-    let fact = |title: &str, value: String| Fact { title: title.to_owned(), value };
+    let fact = |title: &str, value: String| Fact { title: title.to_owned(), value, button: None };
     let engine = match (&status.engine.name, &status.engine.version) {
         _ if runs_on_host(status) => "not used".to_owned(),
         (Some(name), Some(version)) => format!("{} {}", clean(name), clean(version)),

@@ -56,6 +56,10 @@ impl State {
             }
             Command::WhatsappBackups {} => json_of(&self.kept(backups::list(&self.home.auth()))?),
             Command::WhatsappRemoveBackup { name, yes } => self.remove_backup(&name, yes),
+            Command::WhatsappResend {} => {
+                let again = self.resend().await;
+                json_of(&json!({"count": self.kept(again)?}))
+            }
             Command::Reconnect {} => {
                 self.send_channel(ToChannel::Reconnect);
                 done()

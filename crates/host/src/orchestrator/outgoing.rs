@@ -102,6 +102,14 @@ impl State {
         self.flush().await
     }
 
+    /// Gives what was given up another chance. Returns how many texts that are.
+    pub(super) async fn resend(&mut self) -> Result<usize> {
+        let again = self.store.write(|db| outbox::resend(db)).await?;
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::SendFailed { .. }));
+        self.flush().await?;
+        Ok(again)
+    }
+
     /// What was under way is not known to have arrived; all goes again with the next connection.
     pub(super) fn link_lost(&mut self) {
         self.in_flight.clear();

@@ -73,6 +73,16 @@ pub fn failed(connection: &Connection, id: &str, error: &str, at: Timestamp) -> 
     Ok(())
 }
 
+/// What could not be sent waits again, in its old place. Returns how many texts that are.
+///
+/// # Errors
+/// What SQLite says.
+pub fn resend(connection: &Connection) -> Result<usize> {
+    let mut again = connection
+        .prepare_cached("UPDATE outbox SET state = 'queued', settled_at = NULL, error = NULL WHERE state = 'failed'")?;
+    Ok(again.execute([])?)
+}
+
 /// Whether a message id is one of our own sends (M7).
 ///
 /// # Errors

@@ -264,11 +264,13 @@ pub struct PhoneForm {
     pub command: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Fact {
     pub title: String,
     pub value: String,
+    /// Does something about it.
+    pub button: Option<Button>,
 }
 
 /// A question that the page answers when it is asked.

@@ -200,10 +200,12 @@ fn waiting(whatsapp: &WhatsAppStatus) -> String {
 }
 
 fn facts(whatsapp: &WhatsAppStatus) -> Vec<Fact> {
-    let fact = |title: &str, value: String| Fact { title: title.to_owned(), value };
+    let fact = |title: &str, count: u64, button| Fact { title: title.to_owned(), value: count.to_string(), button };
+    let again =
+        (whatsapp.failed_out > 0).then(|| button("Send again", Look::Plain, ask("whatsapp.resend", json!({}), None)));
     vec![
-        fact("Answers waiting to go out", whatsapp.queued_out.to_string()),
-        fact("Answers that could not be delivered", whatsapp.failed_out.to_string()),
+        fact("Answers waiting to go out", whatsapp.queued_out, None),
+        fact("Answers that could not be delivered", whatsapp.failed_out, again),
     ]
 }
 

@@ -173,6 +173,8 @@ pub enum Words {
 pub enum WhatsappWords {
     /// Connect now instead of at the next try; by hand after WhatsApp refused, or to take over from another program
     Reconnect,
+    /// Send the texts again that WhatsApp refused
+    Resend,
     /// List the former sign-ins, which were moved aside when WhatsApp was linked anew
     Backups,
     /// Delete a former sign-in for good

@@ -9,7 +9,7 @@ use nanoclaw_core::{
     chat::Jid,
     command::{Command, CommandError},
     group::Registration,
-    present::words::memory,
+    present::words::{count, memory},
     problem::Trouble,
 };
 use nanoclaw_host::{control::Client, paths::Home};
@@ -129,6 +129,7 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Pair { phone, cancel, yes } => Command::Pair { phone, cancel, yes },
         Words::Logout { yes } => Command::Logout { yes },
         Words::Whatsapp { words: WhatsappWords::Reconnect } => Command::Reconnect {},
+        Words::Whatsapp { words: WhatsappWords::Resend } => Command::WhatsappResend {},
         Words::Whatsapp { words: WhatsappWords::Backups } => Command::WhatsappBackups {},
         Words::Whatsapp { words: WhatsappWords::RemoveBackup { name, yes } } => {
             Command::WhatsappRemoveBackup { name, yes }
@@ -278,6 +279,10 @@ fn sentence(command: &Command, answer: &Value) -> String {
         Command::Pair { .. } => "Linking was cancelled.".to_owned(),
         Command::Logout { .. } => "WhatsApp is being unlinked.".to_owned(),
         Command::Reconnect {} => "Connecting to WhatsApp.".to_owned(),
+        Command::WhatsappResend {} => match answer["count"].as_u64() {
+            None | Some(0) => "No text was refused.".to_owned(),
+            Some(again) => format!("{} again.", count(again, "text goes out", "texts go out")),
+        },
         Command::WhatsappRemoveBackup { name, .. } => format!("{name} is deleted."),
         Command::GroupsRegister(Registration { name, folder, .. }) => {
             format!("{name} is registered, with the folder {folder}.")
