@@ -64,11 +64,17 @@ impl State {
         self.check_kiro();
     }
 
-    /// When [`State::look_after_kiro`] has something to do.
+    /// When [`State::look_after_kiro`] has something to do: also a moment that has passed since it looked.
     pub(in crate::orchestrator) fn kiro_due_at(&self) -> Option<Timestamp> {
-        let due = self.sign_in.check_at.filter(|_| !self.kiro.checking)?;
+        let due = self.sign_in.check_at.filter(|_| !self.puts_checks_off())?;
+        let Some(until) = self.starting_until() else { return Some(due) };
         let holds = due.saturating_add(GIVES_WAY).unwrap_or(Timestamp::MAX);
-        [Some(due), Some(holds), self.starting_until()].into_iter().flatten().filter(|at| *at > now()).min()
+        Some(if holds > now() { until.min(holds) } else { until })
+    }
+
+    /// No check can begin, whatever is due, until something comes that says so.
+    fn puts_checks_off(&self) -> bool {
+        self.wanted == Wanted::Quitting || self.kiro.checking || self.signs_in() || self.sign_in.reading_key
     }
 
     /// Runs wait for it: it is under way, or has waited for them for long enough.
@@ -91,8 +97,7 @@ impl State {
     /// After each event: begins the check that is due, if it can be begun.
     pub(in crate::orchestrator) async fn look_after_kiro(&mut self) {
         let is_due = self.sign_in.check_at.is_some_and(|at| at <= now());
-        let quits = self.wanted == Wanted::Quitting;
-        if !is_due || quits || self.kiro.checking || self.signs_in() || self.sign_in.reading_key {
+        if !is_due || self.puts_checks_off() {
             return;
         }
         if self.starting_until().is_some() {

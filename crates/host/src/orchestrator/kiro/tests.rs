@@ -284,6 +284,20 @@ async fn a_check_and_a_start_wait_for_each_other_and_neither_for_ever() {
 }
 
 #[tokio::test]
+async fn a_check_is_due_also_where_its_moment_went_by_unseen() {
+    // K1
+    let mut world = World::with_chats(&["main"]).await;
+    world.looks(signed_out(), None).await;
+    let due = |world: &World| world.state.kiro_due_at().map(|at| at.duration_since(now()).as_secs());
+    assert_eq!(due(&world), Some(900));
+    // Busy, or asleep, between its look and its wait.
+    world.passes(3600);
+    assert_eq!(due(&world), Some(900 - 3600), "at once");
+    assert!(world.looks_after().await);
+    assert_eq!(due(&world), None, "while it is under way its end is waited for");
+}
+
+#[tokio::test]
 async fn a_sign_in_counts_when_a_check_after_it_says_so() {
     // K2
     let mut world = World::with_chats(&["main", "bob"]).await;
