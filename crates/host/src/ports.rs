@@ -58,6 +58,11 @@ pub enum ToChannel {
     Wake,
     /// Asks for the names of all groups (M11). Answered by `Groups`.
     SyncGroups,
+    /// Asks for the LIDs of people known by their numbers (M9), for each once a connection. Answered by `Lids` where it asks for
+    /// any; one that could not be had is not among them.
+    AskLids {
+        numbers: Vec<Jid>,
+    },
     /// Ends in order; the task ends after it.
     Shutdown,
 }
@@ -83,6 +88,8 @@ pub enum FromChannel {
     PairingFailed(PairingFailure),
     /// Names of groups, as far as they are known (M11).
     Groups(Vec<(Jid, String)>),
+    /// Numbers, each with its LID, as far as they are known (M9).
+    Lids(Vec<(Jid, Jid)>),
     /// It failed, and is started again.
     Broke,
 }

@@ -1,7 +1,7 @@
 //! The main job, end to end on real parts: a contact's message → a container → kiro-cli → the reply, and what a person is
 //! told meanwhile.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nanoclaw_e2e::{PATIENCE, Phone, Scene};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -124,6 +124,57 @@ async fn the_image_asks_kiro_as_people_type_it() -> Result<()> {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.starts_with("Logged in with"), "{output:?}");
     scene.end().await
+}
+
+#[tokio::test]
+async fn who_is_registered_by_number_is_answered_when_whatsapp_names_the_lid_alone() -> Result<()> {
+    // M9
+    let mut scene = Scene::begin("lid_alone").await?;
+    let (owner, alice) = people(&scene).await?;
+    let bob = scene.phone("4915110000003", "Bob").await?;
+    scene.start_linked_to(&owner).await?;
+    scene.whatsapp.fault(&owner, "hide-number", json!({"times": 4})).await?;
+    for person in [&alice, &bob] {
+        person.writes_to(&owner, "hello").await?;
+        let lid = json!({"jid": format!("9{}@lid", person.pn), "name": person.name, "isRegistered": false});
+        until_met(&scene, &lid).await?;
+    }
+    // Alice is registered while the link is connected, and Bob while it is not.
+    let known = |person: &Phone| json!({"jid": person.jid(), "name": person.name, "isRegistered": true});
+    scene.register(&alice.jid(), "Alice", "main").await?;
+    until_met(&scene, &known(&alice)).await?;
+    scene.whatsapp.fault(&owner, "fail-login", json!({"code": 503, "times": 1000})).await?;
+    scene.whatsapp.drop_connection(&owner).await?;
+    scene.until("it is offline", |status| status["whatsapp"]["state"] == "offline").await?;
+    scene.register(&bob.jid(), "Bob", "bob").await?;
+    scene.whatsapp.fault(&owner, "fail-login", json!({"code": 503, "times": 0})).await?;
+    scene.ctl(&["whatsapp", "reconnect"]).await?;
+    until_met(&scene, &known(&bob)).await?;
+    for (person, text) in [(&alice, "are you there?"), (&bob, "@Andy and for me?")] {
+        person.writes_to(&owner, text).await?;
+        person.hears(&format!("Andy: echo: {text}")).await?;
+    }
+    scene.end().await
+}
+
+/// Waits until a person has one chat, and this one.
+async fn until_met(scene: &Scene, expect: &Value) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let chats = scene.ctl(&["chats"]).await?;
+        let of = |chat: &&Value| chat["name"] == expect["name"];
+        let met: Vec<Value> = chats
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(of)
+            .map(|chat| json!({"jid": chat["jid"], "name": chat["name"], "isRegistered": chat["isRegistered"]}))
+            .collect();
+        if met == [expect.clone()] {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "not {expect}: {chats:#}");
+    }
 }
 
 #[tokio::test]

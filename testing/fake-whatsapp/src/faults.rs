@@ -88,6 +88,11 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The next questions for people by their numbers are refused.
+    HidePeople {
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// The connection stays open and nothing passes in either direction, for `ms` or as long as it lives.
     Silence { ms: Option<u64> },
     /// At the next logins the connection breaks after so many stanzas of the backlog, half of them if absent.
@@ -128,6 +133,7 @@ impl Fault {
             | Self::RefuseCode { times, .. }
             | Self::HideNumber { times }
             | Self::HideGroups { times }
+            | Self::HidePeople { times }
             | Self::CutBacklog { times, .. }
             | Self::StallBacklog { times, .. } => Some(times),
             Self::EndStream { .. } | Self::Replace {} | Self::Drop {} | Self::Silence { .. } => None,
@@ -244,6 +250,10 @@ impl Faults {
 
     pub(crate) fn next_groups_are_hidden(&self, pn: &str) -> bool {
         self.take(pn, |fault| matches!(fault, Fault::HideGroups { .. }).then_some(())).is_some()
+    }
+
+    pub(crate) fn next_people_are_hidden(&self, pn: &str) -> bool {
+        self.take(pn, |fault| matches!(fault, Fault::HidePeople { .. }).then_some(())).is_some()
     }
 
     pub(crate) fn next_message_is_corrupt(&self, pn: &str) -> bool {

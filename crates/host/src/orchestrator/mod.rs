@@ -343,6 +343,7 @@ impl State {
                 self.link = link;
                 if self.link.is_connected() {
                     self.flush().await?;
+                    self.ask_lids().await;
                 } else {
                     self.link_lost();
                 }
@@ -357,6 +358,15 @@ impl State {
                     .write(move |db| names.iter().try_for_each(|(jid, name)| store::chats::rename(db, jid, name)))
                     .await?;
                 self.groups_synced_at = Some(now());
+                self.snapshots_old = true;
+            }
+            FromChannel::Lids(lids) => {
+                self.store
+                    .write(move |db| {
+                        lids.iter()
+                            .try_for_each(|(number, lid)| store::chats::known_as(db, number, Some(lid)).map(drop))
+                    })
+                    .await?;
                 self.snapshots_old = true;
             }
         }
@@ -447,6 +457,20 @@ impl State {
         self.groups = groups.into_iter().map(|group| (group.folder.clone(), group)).collect();
         self.look_at_extra_mounts().await;
         self.watch_kiro();
+        self.ask_lids().await;
+    }
+
+    /// M9: whom a chat was registered for by number is to be known also by the LID alone, before the first message.
+    async fn ask_lids(&self) {
+        if !self.link.is_connected() {
+            return;
+        }
+        let numbers = self.kept(self.store.read(store::lids::missing).await);
+        if let Ok(numbers) = numbers
+            && !numbers.is_empty()
+        {
+            self.send_channel(ToChannel::AskLids { numbers });
+        }
     }
 
     fn group_of(&self, chat: &Jid) -> Option<&Group> {

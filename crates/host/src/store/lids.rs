@@ -1,11 +1,12 @@
-//! Whose LID is whose number, as messages told (M9).
+//! Whose LID is whose number, as messages told, and as WhatsApp told of registered chats that it was asked for (M9).
 //!
-//! WhatsApp's library knows it too, and forgets in a restart what it learned from a backlog. What is kept here was written with
-//! the message that told it, so a message that comes again is known under either address.
+//! WhatsApp's library knows it too, and forgets in a restart what it learned from a backlog. What a message told was written
+//! with it, so a message that comes again is known under either address.
 
 use std::borrow::Cow;
 
 use anyhow::Result;
+use nanoclaw_core::chat::Jid;
 use rusqlite::{Connection, OptionalExtension};
 
 /// Somebody's address: by number where it is known, and the LID beside it where both are.
@@ -39,4 +40,16 @@ pub fn known<'a>(connection: &Connection, jid: &'a str, lid: Option<&'a str>) ->
         Some(number) => Address { jid: Cow::Owned(number), lid: Some(jid) },
         None => Address { jid: Cow::Borrowed(jid), lid },
     })
+}
+
+/// The numbers of registered chats whose LID is not known.
+///
+/// # Errors
+/// What SQLite says.
+pub fn missing(connection: &Connection) -> Result<Vec<Jid>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT jid FROM registered_groups WHERE jid LIKE '%@s.whatsapp.net' AND jid NOT IN (SELECT jid FROM lids)",
+    )?;
+    let numbers = statement.query_map([], |row| Ok(Jid::new(row.get::<_, String>(0)?)))?;
+    Ok(numbers.collect::<rusqlite::Result<_>>()?)
 }

@@ -11,7 +11,7 @@ pub mod chats;
 pub mod cursors;
 pub mod groups;
 pub mod import;
-mod lids;
+pub mod lids;
 pub mod messages;
 pub mod outbox;
 pub mod parked;

@@ -7,10 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use nanoclaw_core::{
     chat::{Inbound, Jid, Message},
     group::{Folder, Group},
+    link::Link,
 };
-use nanoclaw_host::store::{
-    Store, chats, groups,
-    messages::{self, Assistant},
+use nanoclaw_host::{
+    ports::{FromChannel, ToChannel},
+    store::{
+        Store, chats, groups, lids,
+        messages::{self, Assistant},
+    },
 };
 
 use crate::world::{ALICE, ALICE_JID, ALICE_LID, BOB, BOB_JID, Channel, FAMILY, ME, MY_JID, WORK, World};
@@ -151,6 +155,54 @@ async fn who_writes_by_lid_alone_at_first_has_one_chat_and_each_message_once() {
     channel.acked().await;
     assert_eq!(world.texts_at(CAROL, "answer").await, ["answer"]);
     channel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_registered_by_number_is_known_by_the_lid_alone() {
+    // M9
+    let world = World::start().await;
+    world.server.add_account(CAROL, "100000000000004", "Carol").unwrap();
+    let mut channel = world.linked().await;
+    let (number, lid) = (Jid::new(CAROL_JID), Jid::new(CAROL_LID));
+    let store = world.shelf();
+    let nobody = "15550009999@s.whatsapp.net";
+    for (chat, folder) in [(CAROL_JID, "main"), (MY_JID, "me"), (nobody, "nobody"), (FAMILY, "family")] {
+        let group = Group::new(Jid::new(chat), folder, Folder::new(folder).unwrap());
+        store.write(move |db| groups::add(db, &group, Timestamp::now())).await.unwrap();
+    }
+    let ask = |numbers| ToChannel::AskLids { numbers };
+    let lids = |event| match event {
+        FromChannel::Lids(lids) => Some(lids),
+        _ => None,
+    };
+    let missing = missing(&store).await;
+    assert_eq!(missing, [MY_JID, CAROL_JID, nobody].map(Jid::new));
+
+    // What WhatsApp refuses is not asked for again on the same connection, but on the next.
+    world.server.fault(ME, &Fault::HidePeople { times: 1 }).unwrap();
+    channel.tell(ask(missing.clone()));
+    assert_eq!(channel.event("a refusal", lids).await, []);
+    channel.tell(ask([missing.clone(), vec![Jid::new(BOB_JID)]].concat()));
+    assert_eq!(channel.event("Bob alone", lids).await, [(Jid::new(BOB_JID), Jid::new(BOB_LID))]);
+    channel.tell(ToChannel::Reconnect);
+    channel.link("another connection", |link| *link == Link::Connecting).await;
+    channel.connected().await;
+    channel.tell(ask(missing));
+    assert_eq!(channel.event("Carol", lids).await, [(number.clone(), lid.clone())]);
+
+    world.server.fault(ME, &Fault::HideNumber { times: 1 }).unwrap();
+    world.server.send(CAROL, ME, "hello", None).await.unwrap();
+    let kept = channel.kept().await;
+    assert_eq!((&kept.chat, &kept.chat_lid, kept.sender.as_str()), (&number, &Some(lid), CAROL_JID));
+    assert_eq!(accept(&store, [kept]).await[0].chat, number);
+    assert_eq!(self::missing(&store).await, [MY_JID, nobody].map(Jid::new));
+    channel.stop().await;
+}
+
+async fn missing(store: &Store) -> Vec<Jid> {
+    let mut missing = store.read(lids::missing).await.unwrap();
+    missing.sort();
+    missing
 }
 
 async fn accept<const N: usize>(store: &Store, batch: [Inbound; N]) -> Vec<Message> {

@@ -38,8 +38,7 @@ impl World {
             ("w:p" | "urn:xmpp:ping", ..) => self.answer(connection, iq, []),
             ("encrypt", ..) => return self.on_key_request(connection, iq, kind.as_str(), tag).await,
             ("usync", "get", "usync") => {
-                let list = self.usync(child.context("an empty request")?)?;
-                self.answer(connection, iq, [list]);
+                return self.on_people_question(connection, iq, child.context("an empty request")?);
             }
             ("w:g2", "get", "participating" | "query") => return self.on_group_question(connection, iq, tag),
             ("w:g2", "set", _) => {

@@ -6,12 +6,18 @@ use crate::directory::Account;
 use crate::phone::adv;
 use crate::server::World;
 use crate::stanza::{USER_DOMAIN, attr, children, content, lock, node, unix_seconds};
+use crate::transport::Connection;
 
 impl World {
-    /// Answers a `usync` request; accounts that don't exist are known as not on WhatsApp.
-    pub(super) fn usync(&self, request: &Node) -> Result<Node> {
+    /// Accounts that don't exist are known as not on WhatsApp.
+    pub(super) fn on_people_question(&self, connection: &Connection, iq: &Node, request: &Node) -> Result<()> {
         let asked = request.get_optional_child("query").and_then(Node::children).unwrap_or_default();
         let protocols: Vec<&str> = asked.iter().map(|protocol| protocol.tag.as_ref()).collect();
+        let asker = &connection.companion()?.address.pn;
+        if protocols.contains(&"contact") && self.faults.next_people_are_hidden(asker) {
+            self.refuse(connection, iq, 503, "service-unavailable");
+            return Ok(());
+        }
         let mut users = Vec::new();
         for user in request.get_optional_child("list").into_iter().flat_map(|list| children(list, "user")) {
             let number = String::from_utf8_lossy(&content(user.get_optional_child("contact"))).into_owned();
@@ -35,14 +41,16 @@ impl World {
             "contact" => Some(node("contact").build()),
             _ => None,
         });
-        Ok(node("usync")
+        let people = node("usync")
             .attr("context", attr(request, "context"))
             .attr("index", "0")
             .attr("last", "true")
             .attr("mode", attr(request, "mode"))
             .attr("sid", attr(request, "sid"))
             .children([node("result").children(results).build(), node("list").children(users).build()])
-            .build())
+            .build();
+        self.answer(connection, iq, [people]);
+        Ok(())
     }
 }
 

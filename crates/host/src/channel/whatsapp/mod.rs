@@ -13,6 +13,7 @@ pub mod backups;
 #[cfg(feature = "fake-peers")]
 mod fake;
 mod inbound;
+mod lids;
 mod link;
 mod memory;
 mod outbound;
@@ -214,6 +215,11 @@ impl Channel {
             ToChannel::SyncGroups => {
                 if let Some(session) = &self.session {
                     session.sync_groups(&self.voice);
+                }
+            }
+            ToChannel::AskLids { numbers } => {
+                if let Some(session) = &mut self.session {
+                    session.ask_lids(&numbers, &self.voice);
                 }
             }
             ToChannel::Pair { phone } => {

@@ -33,6 +33,7 @@ use super::{
     Config, DEVICE_NAME, auth,
     backlog::{self, Backlog, Unfinished},
     inbound::{self, Hook},
+    lids::Lids,
     link,
     memory::Memory,
     outbound::{self, Outbound},
@@ -150,6 +151,7 @@ pub(super) struct Session {
     tell: mpsc::UnboundedSender<Happening>,
     intake: Arc<dyn Intake>,
     outbound: Outbound,
+    lids: Lids,
     doubtful_version: Arc<AtomicBool>,
     /// Until a phone has linked this device.
     pairing: Option<Pairing>,
@@ -210,6 +212,7 @@ impl Session {
             tell,
             intake: Arc::clone(intake),
             outbound: Outbound::default(),
+            lids: Lids::default(),
             doubtful_version,
             pairing: (!stored.is_linked).then(Pairing::default),
             was_linked: stored.is_linked,
@@ -456,6 +459,12 @@ impl Session {
                 Err(err) => warn!("the names of the groups can't be had: {err}"),
             }
         });
+    }
+
+    pub fn ask_lids(&mut self, numbers: &[chat::Jid], voice: &Voice) {
+        if self.connected_at.is_some() {
+            self.lids.ask(&self.client, numbers, voice.events());
+        }
     }
 
     /// Takes this device off the phone's list: whether WhatsApp has confirmed it, which the library's own way does not say.
