@@ -60,7 +60,7 @@ impl Watch {
         let (known, folder) = (seen.clone(), folder.to_owned());
         let watched = folder.clone();
         // Not the watcher's own thread, which would wait for itself. It ends with the watcher, which sends to it.
-        thread::spawn(move || {
+        let work = move || {
             for () in arrived {
                 let Some(watcher) = held.upgrade() else { return };
                 let moved = follow(&mut watcher.lock().unwrap_or_else(PoisonError::into_inner), &folder, &mut at);
@@ -73,7 +73,10 @@ impl Watch {
                     tell();
                 }
             }
-        });
+        };
+        if let Err(error) = thread::Builder::new().name("kiro's data".to_owned()).spawn(work) {
+            tracing::warn!(%error, "Kiro's data can't be watched");
+        }
         Watch { folder: watched, seen, _watcher: watcher }
     }
 

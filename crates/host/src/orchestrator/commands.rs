@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use nanoclaw_core::{
     authorize::LONGEST_TEXT,
-    chat::{Jid, is_ignored},
+    chat::{Jid, Seq, is_ignored},
     command::{Answer, Command},
     group::{Folder, Group, Registration},
     kiro::Way,
@@ -96,7 +96,7 @@ impl State {
                 self.tell_queue(Event::KeepWarm(folder)).await;
                 done()
             }
-            Command::ContainersStop { target } => self.stop(&target, Stopped::Dropped),
+            Command::ContainersStop { target } => self.stop(&target, Stopped::Dropped(Seq::MAX)),
             Command::ContainersRestart { target } => self.stop(&target, Stopped::Restart),
             Command::Send { to, text, any } => self.send(to, &text, any).await,
             Command::TasksList {} => json_of(&self.kept(self.store.read(tasks::list).await)?),
@@ -340,7 +340,7 @@ impl State {
     async fn remove(&mut self, target: &str) -> Answer {
         let group = self.group_named(target)?.clone();
         if let Some(run) = self.queue.run_of(&group.folder).cloned() {
-            self.stop_run(&run, Stopped::Dropped);
+            self.stop_run(&run, Stopped::Dropped(Seq::MAX));
         }
         let (jid, trigger) = (group.jid.clone(), Trigger::of(&group, &self.settings.assistant_name));
         let all = self.kept(
@@ -368,8 +368,8 @@ impl State {
         }
         // A run works for a folder: the two that change hands end first, and what they were at goes back.
         let concerned = [Some(Folder::main()), self.group_of(&jid).map(|group| group.folder.clone())];
-        for folder in concerned.into_iter().flatten() {
-            if let Some(run) = self.queue.run_of(&folder).cloned() {
+        for folder in concerned.iter().flatten() {
+            if let Some(run) = self.queue.run_of(folder).cloned() {
                 self.stop_run(&run, Stopped::Restart);
             }
         }
@@ -385,6 +385,14 @@ impl State {
         )?;
         self.take_groups(all).await;
         self.snapshots_old = true;
+        // What waited for a chat under its old folder waits under the new one.
+        for folder in concerned.into_iter().flatten() {
+            let Some(group) = self.groups.get(&folder).cloned() else { continue };
+            let owes = self.owes(&group).await;
+            if self.kept(owes)? {
+                self.tell_queue(Event::Message(folder)).await;
+            }
+        }
         done()
     }
 
@@ -453,4 +461,27 @@ pub(super) fn done() -> Answer {
 
 pub(super) fn json_of(value: &impl Serialize) -> Answer {
     serde_json::to_value(value).map_err(|error| Trouble::Internal { reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use nanoclaw_core::status::EngineState;
+
+    use crate::orchestrator::world::{World, jid};
+
+    #[tokio::test]
+    async fn what_waits_for_chats_that_change_folders_goes_on() {
+        // C3
+        for waiting in ["main", "bob"] {
+            let mut world = World::with_chats(&["main", "bob"]).await;
+            world.state.engine.state = EngineState::Absent;
+            world.state.tell_ready().await;
+            world.hears(waiting).await;
+            world.state.move_main(jid("bob")).await.unwrap();
+            world.state.engine.state = EngineState::Ready;
+            world.state.tell_ready().await;
+            let served: Vec<_> = world.state.runs.values().map(|run| run.chat.clone()).collect();
+            assert_eq!(served, [jid(waiting)]);
+        }
+    }
 }

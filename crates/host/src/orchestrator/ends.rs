@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::Jid,
+    chat::{Jid, Seq},
     failure::{Failure, Fate},
     group::Folder,
     problem::Trouble,
@@ -45,7 +45,10 @@ impl State {
         if let Some(failure) = &failure {
             tracing::warn!(run, cause = word(&failure.cause), reason = failure.text, "The run ended badly");
         }
-        let dropped = live.stopped == Some(Stopped::Dropped);
+        let dropped = match live.stopped {
+            Some(Stopped::Dropped(until)) => Some(until),
+            Some(Stopped::Restart) | None => None,
+        };
         let more = match self.settle(&run, &live, dropped, failure.as_ref()).await {
             Ok((finished, more)) => {
                 if finished {
@@ -87,7 +90,7 @@ impl State {
         &mut self,
         run: &str,
         live: &LiveRun,
-        dropped: bool,
+        dropped: Option<Seq>,
         failure: Option<&Failure>,
     ) -> Result<(bool, bool)> {
         let reason = failure.map(|failure| failure.text.as_str());
@@ -98,9 +101,10 @@ impl State {
         let trigger = self.group_of(&chat).map(|group| Trigger::of(group, &self.settings.assistant_name));
         self.store
             .write(move |db| {
-                let given = trace::of_turns(db, &open)?;
-                if dropped {
-                    cursors::close_turns(db, &open)?;
+                let mut given = trace::of_turns(db, &open)?;
+                if let Some(until) = dropped {
+                    given.retain(|seq| *seq <= until);
+                    cursors::drop_turns(db, &open, until)?;
                     parked::forget(db, &chat)?;
                 }
                 cursors::settle(db, &chat, &of_run)?;
@@ -109,15 +113,16 @@ impl State {
                     None => Vec::new(),
                 };
                 let step = match fate {
-                    _ if dropped => Step::Stopped,
+                    _ if dropped.is_some() => Step::Stopped,
                     // Its chat may not be registered any more, or call its agent by another trigger.
                     _ if owed.is_empty() => Step::Failed,
                     Some(Fate::Park) => Step::Parked,
                     _ => Step::Retried,
                 };
-                trace::take(db, given, step, now(), (!dropped).then_some(why.as_str()))
+                trace::take(db, given, step, now(), dropped.is_none().then_some(why.as_str()))
             })
             .await?;
+        let dropped = dropped.is_some();
         if dropped && live.task.is_none() && !live.open.is_empty() {
             self.tell_chat(&live.chat, run, "I was stopped before I could answer.").await?;
         }

@@ -35,7 +35,7 @@ const AGAIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// What the loop keeps of it beside the status.
 pub(super) struct SignInWatch {
-    edge: mpsc::UnboundedSender<ToKiro>,
+    pub(super) edge: mpsc::UnboundedSender<ToKiro>,
     /// The install's id.
     install: String,
     key: Option<Secret>,
@@ -172,7 +172,8 @@ impl State {
                     Ok(()) => self.sign_in.waiting.push(asker),
                     Err(trouble) => drop(asker.send(Err(trouble))),
                 }
-                self.kiro.login = None;
+                // One that was begun meanwhile goes on.
+                self.kiro.login.take_if(|login| !login.is_under_way());
                 self.check_kiro();
             }
             FromKiro::Key { key, trouble, asker } => self.kiro_key_read(key, trouble, asker).await,

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use nanoclaw_core::{
-    chat::Jid,
+    chat::{Jid, Seq},
     failure::Failure,
     group::Folder,
     mounts::Mount,
@@ -47,8 +47,8 @@ pub(super) struct LiveRun {
 /// A person stopped it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
-    /// For good: what it was given is not tried again.
-    Dropped,
+    /// For good: what it was given is not tried again, up to this message; what came after goes on.
+    Dropped(Seq),
     /// To be started again.
     Restart,
 }

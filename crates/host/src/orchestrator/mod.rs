@@ -48,6 +48,8 @@ mod rounds;
 mod runs;
 mod start;
 mod tasks;
+#[cfg(test)]
+mod world;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -302,6 +304,7 @@ impl State {
             Ok(()) = inputs.desktop_told.changed() => Input::Desktop(inputs.desktop_told.borrow_and_update().clone()),
             () = self.to_channel.closed() => Input::Gone("the link to WhatsApp"),
             () = self.to_engine.closed() => Input::Gone("what runs containers"),
+            () = self.sign_in.edge.closed() => Input::Gone("what asks Kiro"),
             () = std::future::ready(()), if dirty.is_some() => Input::Quiet,
         }
     }

@@ -59,7 +59,7 @@ impl State {
         let main = Folder::main();
         let group = self.group_of(&asked.chat).filter(|group| group.is_main()).cloned();
         if let Some(run) = self.queue.run_of(&main).cloned() {
-            self.stop_run(&run, Stopped::Dropped);
+            self.stop_run(&run, Stopped::Dropped(asked.seq));
             let waited = match &group {
                 Some(group) => self.let_go(group, &run, asked.seq).await?,
                 None => false,
@@ -94,5 +94,33 @@ impl State {
             .await?;
         self.queued.entry(group.folder.clone()).or_default().retain(|seq, _| *seq > until);
         Ok(waited)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{orchestrator::world::World, ports::RunEnd};
+
+    #[tokio::test]
+    async fn what_comes_after_an_order_to_stop_goes_on() {
+        // C1: all of it at once, as after an absence, so that the run was given what comes after the order as well.
+        let mut world = World::with_chats(&["main"]).await;
+        world.hears_all("main", &["one", "/stop", "two"]).await;
+        let end = || RunEnd::Exited { code: 143, stderr: String::new() };
+        let given = async |world: &World| {
+            let run = world.run("main").unwrap();
+            let open = world.state.runs[&run].open.clone();
+            (run, world.state.store.read(move |db| trace::of_turns(db, &open)).await.unwrap())
+        };
+        let (run, all) = given(&world).await;
+        assert_eq!(all, [1, 3]);
+        world.state.run_ended(run, end()).await.unwrap();
+        let (run, rest) = given(&world).await;
+        assert_eq!(rest, [3]);
+        // By a click all of it is stopped.
+        world.state.stop_run(&run, Stopped::Dropped(Seq::MAX));
+        world.state.run_ended(run, end()).await.unwrap();
+        assert!(world.run("main").is_none());
     }
 }

@@ -113,6 +113,20 @@ pub fn close_turns(connection: &Connection, ids: &[u64]) -> Result<()> {
     Ok(())
 }
 
+/// Nothing of these open turns is asked again that came up to `until`.
+///
+/// # Errors
+/// What SQLite says.
+pub fn drop_turns(connection: &Connection, ids: &[u64], until: Seq) -> Result<()> {
+    let mut dropped = connection.prepare_cached("DELETE FROM turns WHERE id = ?1 AND to_seq <= ?2")?;
+    let mut rest = connection.prepare_cached("UPDATE turns SET from_seq = max(from_seq, ?2) WHERE id = ?1")?;
+    for id in ids {
+        dropped.execute(params![id, until])?;
+        rest.execute(params![id, until])?;
+    }
+    Ok(())
+}
+
 /// Settles a run that has ended: what was not answered goes back before the cursor, and no turn of it stays open.
 ///
 /// # Errors

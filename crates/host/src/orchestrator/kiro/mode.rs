@@ -23,6 +23,14 @@ impl State {
         }
     }
 
+    /// The key store could not be read: it may be open by now. A store may ask its user, so only where somebody waits for it.
+    pub(super) fn read_key_again(&self, is_asked: bool) {
+        let failed = self.recorded.iter().any(|trouble| matches!(trouble, Trouble::NoKeyStore { .. }));
+        if failed && (is_asked || self.kiro.parked > 0) {
+            self.send_kiro(ToKiro::ReadKey);
+        }
+    }
+
     /// What secrets a run is given, by stdin alone (R3, K4).
     pub(in crate::orchestrator) fn secrets(&self) -> std::collections::BTreeMap<String, String> {
         let key = self.sign_in.key.as_ref().filter(|_| self.settings.kiro_mode == KiroMode::ApiKey);
@@ -73,9 +81,16 @@ impl State {
 
     /// What is kept is known, or was changed.
     pub(super) async fn kiro_key_read(&mut self, key: Option<Secret>, trouble: Option<Trouble>, asker: Option<Asker>) {
+        let known = self.sign_in.key.take();
+        // A store that can't be read has not lost what was read before.
+        let key = if trouble.is_some() { key.or_else(|| known.clone()) } else { key };
         self.recorded.retain(|trouble| !matches!(trouble, Trouble::NoKeyStore { .. }));
         if self.settings.kiro_mode == KiroMode::ApiKey {
             self.recorded.extend(trouble.clone());
+        }
+        if asker.is_none() && !self.sign_in.reading_key && key == known {
+            self.sign_in.key = known;
+            return;
         }
         self.kiro.has_key = key.is_some();
         self.tell_queue(Event::SignedInAnew).await;

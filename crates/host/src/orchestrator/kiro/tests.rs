@@ -1,80 +1,24 @@
 //! When Kiro is asked again, who waits for whom, and what a chat is told meanwhile: in a loop whose edges are their queues alone.
 
-use jiff::tz::TimeZone;
 use nanoclaw_core::{
-    chat::Inbound,
+    chat::Seq,
     kiro::{SignIn, Whoami, login::Offer},
     problem::Trouble,
     queue::Event,
-    settings::Settings,
-    status::{EngineStatus, ImageState, ImageStatus, LoginState},
+    status::LoginState,
 };
 use nanoclaw_protocol::Cause;
-use serde_json::Map;
 
 use super::*;
 use crate::{
-    ipc::Ipc,
     orchestrator::{
-        Inputs,
-        clock::STILL,
-        intake::StoreIntake,
         live::Stopped,
-        start::{Edges, Left, doors},
+        world::{World, jid},
     },
-    paths::Home,
-    ports::{FromEngine, Intake, RunEnd},
-    store::{self, Store, outbox},
+    ports::RunEnd,
 };
 
-/// A loop whose time passes by the test's hand alone.
-struct World {
-    state: State,
-    intake: StoreIntake,
-    inputs: Inputs,
-    orders: mpsc::UnboundedReceiver<ToKiro>,
-    _place: tempfile::TempDir,
-}
-
 impl World {
-    async fn new() -> World {
-        STILL.set(Some(Timestamp::from_second(1_800_000_000).unwrap()));
-        let place = tempfile::tempdir().unwrap();
-        let home = Home::at(place.path().to_owned()).unwrap();
-        home.create().unwrap();
-        let (settings, _) = Settings::resolve(&Map::new(), |_| None, TimeZone::UTC);
-        let store = Store::on(store::connect(&home.database()).unwrap()).unwrap();
-        let left = Left::take(&store).await.unwrap();
-        let (doors, inputs) = doors(&settings, &store);
-        let (to_channel, to_engine) = (mpsc::unbounded_channel().0, mpsc::unbounded_channel().0);
-        let (to_kiro, orders) = mpsc::unbounded_channel();
-        let ipc = Ipc::start(home.ipc(), Default::default(), doors.ipc).unwrap();
-        let edges = Edges { to_channel, to_engine, to_kiro, ipc, accepting: doors.intake.accepting.clone() };
-        let state = State::on(edges, home, settings, store, left).await;
-        World { state, intake: doors.intake, inputs, orders, _place: place }
-    }
-
-    /// With an engine, and chats that are called as their folders are.
-    async fn with_chats(folders: &[&str]) -> World {
-        let mut world = World::new().await;
-        let group =
-            |folder: &&str| Group::new(jid(folder), folder, Folder::new(folder).unwrap_or_else(|_| Folder::main()));
-        let groups: Vec<Group> = folders.iter().map(group).collect();
-        let kept = groups.clone();
-        let keep =
-            move |db: &store::Transaction<'_>| kept.iter().try_for_each(|group| store::groups::add(db, group, now()));
-        world.state.store.write(keep).await.unwrap();
-        world.state.take_groups(groups).await;
-        let image = ImageStatus { state: ImageState::Ready, id: Some("1".to_owned()), ..ImageStatus::default() };
-        world.state.engine = EngineStatus { state: EngineState::Ready, name: None, version: None, socket: None, image };
-        world.state.tell_ready().await;
-        world
-    }
-
-    fn passes(&self, seconds: i64) {
-        STILL.set(Some(now() + SignedDuration::from_secs(seconds)));
-    }
-
     /// As the loop does after each event.
     async fn looks_after(&mut self) -> bool {
         self.state.look_after_kiro().await;
@@ -98,58 +42,9 @@ impl World {
         self.told(host).await
     }
 
-    async fn wants(&mut self, folder: &str) {
-        self.state.tell_queue(Event::KeepWarm(Folder::new(folder).unwrap_or_else(|_| Folder::main()))).await;
-    }
-
-    fn run(&self, folder: &str) -> Option<String> {
-        self.state.runs.iter().find(|(_, run)| run.folder.as_str() == folder).map(|(id, _)| id.clone())
-    }
-
-    async fn is_up(&mut self, folder: &str) {
-        let run = self.run(folder).unwrap();
-        self.state.engine(FromEngine::Started { run, container: String::new() }).await.unwrap();
-    }
-
-    async fn hears(&mut self, folder: &str) {
-        let said = Inbound {
-            id: format!("{folder}-{}", now().as_millisecond()),
-            chat: jid(folder),
-            chat_lid: None,
-            sender_lid: None,
-            chat_name: None,
-            sender: jid(folder).as_str().to_owned(),
-            sender_name: folder.to_owned(),
-            text: Some("@Andy hello".to_owned()),
-            sent_at: now(),
-            from_me: false,
-        };
-        self.intake.accept(vec![said]).await.unwrap();
-        let messages = self.inputs.arrived.recv().await.unwrap().unwrap();
-        self.state.arrived(messages).await.unwrap();
-    }
-
-    /// Its run ends because Kiro refused it.
-    async fn is_refused(&mut self, folder: &str) {
-        let run = self.run(folder).unwrap();
-        let refusal = self.state.failure(Cause::SignedOut);
-        self.state.runs.get_mut(&run).unwrap().failure = Some(refusal);
-        let end = RunEnd::Exited { code: 1, stderr: String::new() };
-        self.state.run_ended(run, end).await.unwrap();
-        self.state.count_parked().await.unwrap();
-    }
-
-    async fn says(&self) -> Vec<String> {
-        self.state.store.read(outbox::heads).await.unwrap().into_iter().map(|text| text.text).collect()
-    }
-
     fn login(&self) -> LoginState {
         self.state.kiro.login.as_ref().unwrap().state
     }
-}
-
-fn jid(folder: &str) -> Jid {
-    Jid::new(format!("{folder}@s.whatsapp.net"))
 }
 
 fn unknown() -> Whoami {
@@ -251,7 +146,7 @@ async fn each_wait_is_told_also_where_the_last_came_to_nothing() {
         world.state.tell_queue(Event::Tick).await;
         // A person stops what goes on.
         let run = world.run("main").unwrap();
-        world.state.stop_run(&run, Stopped::Dropped);
+        world.state.stop_run(&run, Stopped::Dropped(Seq::MAX));
         world.state.run_ended(run, RunEnd::Exited { code: 143, stderr: String::new() }).await.unwrap();
     }
 }
@@ -358,6 +253,19 @@ async fn what_still_comes_of_a_cancelled_sign_in_ends_no_other() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_is_begun_while_another_is_signed_out_goes_on() {
+    // K2
+    let mut world = World::with_chats(&["main"]).await;
+    world.looks(signed_out(), None).await;
+    world.state.kiro_login(None, false, false).await.unwrap();
+    let (asker, _answer) = tokio::sync::oneshot::channel();
+    world.state.kiro_said(FromKiro::LoggedOut { done: Ok(()), asker }).await;
+    assert_eq!(world.login(), LoginState::Starting);
+    world.passes(60);
+    assert!(!world.looks_after().await, "no check beside it");
+}
+
+#[tokio::test]
 async fn another_sign_in_is_seen_though_agents_are_at_work() {
     // K1, K3
     let mut world = World::with_chats(&["main", "bob"]).await;
@@ -457,6 +365,35 @@ async fn a_key_is_waited_for_only_where_it_is_used() {
     world.passes(60);
     assert!(world.looks_after().await);
     assert_eq!(watched(&mut world), [false]);
+}
+
+#[tokio::test]
+async fn a_key_store_that_opens_late_is_read_again_where_somebody_waits() {
+    // K4
+    let mut world = World::with_chats(&["main"]).await;
+    world.state.kiro_mode(KiroMode::ApiKey, true).await.unwrap();
+    let locked = || Some(Trouble::NoKeyStore { reason: "it is locked.".to_owned() });
+    let said =
+        |key: Option<&str>, trouble| FromKiro::Key { key: key.map(|key| Secret(key.to_owned())), trouble, asker: None };
+    let reads = |world: &mut World| {
+        std::iter::from_fn(|| world.orders.try_recv().ok()).filter(|order| matches!(order, ToKiro::ReadKey)).count()
+    };
+    world.state.kiro_said(said(None, locked())).await;
+    reads(&mut world);
+    world.looks(signed_out(), None).await;
+    assert_eq!(reads(&mut world), 0, "a store may ask its user");
+    world.hears("main").await;
+    world.state.count_parked().await.unwrap();
+    world.looks(signed_out(), None).await;
+    assert_eq!(reads(&mut world), 1);
+    // Still locked: nothing is new, and nothing begins again by itself.
+    world.state.kiro_said(said(None, locked())).await;
+    assert!(!world.looks_after().await);
+    world.state.kiro_said(said(Some("ksk-1"), None)).await;
+    assert!(world.looks_after().await && world.state.kiro.has_key);
+    // What was read stays known where the store is locked later.
+    world.state.kiro_said(said(None, locked())).await;
+    assert!(world.state.kiro.has_key && world.state.secrets().len() == 1);
 }
 
 #[tokio::test]
