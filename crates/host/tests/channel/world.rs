@@ -120,12 +120,16 @@ impl World {
 
     /// A channel that is linked to the owner's phone and connected.
     pub async fn linked(&self) -> Channel {
-        self.linked_as(self.config()).await
+        let mut channel = Channel::start(self.config());
+        self.link(&mut channel).await;
+        channel
     }
 
+    /// Linked before it is so: as long as a hurried library is not linked it gives up what a busy machine can't do so soon.
     pub async fn linked_as(&self, config: Config) -> Channel {
+        self.linked().await.stop().await;
         let mut channel = Channel::start(config);
-        self.link(&mut channel).await;
+        channel.connected().await;
         channel
     }
 
