@@ -372,14 +372,14 @@ impl State {
             if live.open.is_empty() {
                 let is_task = live.task.as_mut().map(|task| task.finished = true).is_some();
                 self.send_channel(ToChannel::Composing { chat, on: false });
-                if is_task {
-                    self.reschedule().await?;
-                }
                 // S6
                 if is_task || self.settings.one_shot {
                     self.close_run(&run);
                 }
                 self.tell_queue(Event::Idle(run)).await;
+                if is_task {
+                    self.reschedule().await?;
+                }
             }
         }
         self.flush().await

@@ -139,11 +139,13 @@ impl State {
         // Until this has gone well it is due again and again.
         self.scheduler.put_off(now());
         let due = self.store.write(|db| tasks::claim_due(db, now())).await?;
-        self.reschedule().await?;
+        // Claimed, each of them is known here alone: none fails with another.
         for task in due {
-            self.queue_task(task).await?;
+            if let Err(error) = self.queue_task(task).await {
+                self.note_internal(&error);
+            }
         }
-        Ok(())
+        self.reschedule().await
     }
 
     async fn queue_task(&mut self, task: Task) -> Result<()> {

@@ -165,6 +165,11 @@ async fn login(home: &Home, command: Command, out: &mut Out) -> Result<(), Failu
             }
             "succeeded" => return if out.json { out.value(login) } else { out.line(text) },
             "failed" | "expired" | "cancelled" => return Err(Trouble::KiroLoginFailed { reason: text }.into()),
+            // Somebody has changed the mode meanwhile, or signed out.
+            _ if login.is_null() => {
+                let reason = "It was ended by another command.".to_owned();
+                return Err(Trouble::KiroLoginFailed { reason }.into());
+            }
             _ => {}
         }
         status = tokio::select! {

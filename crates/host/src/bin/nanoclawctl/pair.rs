@@ -21,11 +21,11 @@ pub async fn pair(home: &Home, phone: Option<String>, yes: bool, out: &mut Out) 
     let mut watch = Client::connect(home).await?.watch().await?;
     // The first status may still tell of the link before.
     let mut before = None;
-    let mut shown = false;
+    let (mut shown, mut moved) = (false, false);
     while let Some(status) = watch.next().await? {
         let (state, text) = (at(&status, "/whatsapp/state"), plain(at(&status, "/whatsapp/text")));
         let has_code = !status["whatsapp"]["qr"].is_null() || !status["whatsapp"]["pairingCode"].is_null();
-        let moved = shown || *before.get_or_insert_with(|| state.to_owned()) != state;
+        moved |= shown || *before.get_or_insert_with(|| state.to_owned()) != state;
         match state {
             "pairing" if has_code => {
                 shown = true;
