@@ -151,7 +151,7 @@ fn live(app: &AppHandle, orchestrator: Orchestrator, settings: Settings, picture
 /// Shows each status everywhere until there are no more.
 async fn follow(app: AppHandle) {
     let mut statuses = app.state::<Reach>().status.clone();
-    let (mut told, mut standing) = (Told::default(), notify::Standing::default());
+    let (mut told, mut shown) = (Told::default(), notify::Shown::default());
     let mut opening = Opening::of(std::env::args().skip(1).collect::<Vec<_>>().iter().map(String::as_str));
     if std::fs::remove_file(app.state::<Home>().reopen()).is_ok() {
         opening = Opening::Now;
@@ -161,7 +161,7 @@ async fn follow(app: AppHandle) {
     loop {
         let status = statuses.borrow_and_update().clone();
         for news in told.news(&status, Timestamp::now()) {
-            standing.take(&app, news);
+            shown.take(&app, news);
         }
         let opens = opening.opens(&status);
         let drawing = app.clone();

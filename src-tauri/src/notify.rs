@@ -17,9 +17,9 @@ use crate::window;
 /// How long the last one may take to be shown before the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// What was told and not taken back: each is kept by its sender.
+/// What was told and not taken back: each is kept by its sender. With the app's end all go, as their buttons would do nothing.
 #[derive(Default)]
-pub struct Standing(BTreeMap<Matter, oneshot::Sender<()>>);
+pub struct Shown(BTreeMap<Matter, oneshot::Sender<()>>);
 
 pub fn start(identifier: &str) {
     #[cfg(target_os = "macos")]
@@ -30,7 +30,7 @@ pub fn start(identifier: &str) {
     let _ = identifier;
 }
 
-impl Standing {
+impl Shown {
     pub fn take(&mut self, app: &AppHandle, news: News) {
         match news {
             News::Tell(matter, news) => {

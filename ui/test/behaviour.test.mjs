@@ -186,9 +186,11 @@ inTab("what WhatsApp refused is sent again by a click, where something was refus
   // M13
   const again = ".card .btn:not(.danger)";
   await page.go("whatsapp");
-  assert.equal(await page.text(again), "Send again");
+  assert.equal(await page.text(again), "Send again…");
   await page.click(again);
-  assert.deepEqual((await page.asked()).at(-1), { name: "whatsapp.resend", args: {} });
+  assert.equal(await page.text("dialog h2"), "Send 1 answer again?");
+  await page.click("dialog .danger");
+  assert.deepEqual((await page.asked()).at(-1), { name: "whatsapp.resend", args: { yes: true } });
   await page.emit(changed(all.ready, (view) => (view.at = "2026-05-12T10:31:00.000Z")));
   await page.until(`!document.querySelector("${again}")`);
 });

@@ -53,9 +53,15 @@ pub enum Command {
         #[serde(default)]
         yes: bool,
     },
-    /// Sends the texts again that WhatsApp refused for good (M13), in their order. Answers with `{count}`: how many.
+    /// Sends the texts again that WhatsApp refused for good (M13), in their order: a chat's, or all, however old, which wants
+    /// `yes`. Answers with `{count}`: how many.
     #[serde(rename = "whatsapp.resend")]
-    WhatsappResend {},
+    WhatsappResend {
+        #[serde(default)]
+        chat: Option<Jid>,
+        #[serde(default)]
+        yes: bool,
+    },
     /// Connects now instead of at the next try: by hand after a state that doesn't try again by itself (W5).
     #[serde(rename = "reconnect")]
     Reconnect {},

@@ -670,7 +670,7 @@ impl Trouble {
             Trouble::RunFailed { failure, .. } => {
                 failure.row().offer.and_then(|(label, command)| offer(label, command, json!({})))
             }
-            Trouble::SendFailed { .. } => offer("Send it again", "whatsapp.resend", json!({})),
+            Trouble::SendFailed { jid, .. } => offer("Send again", "whatsapp.resend", json!({"chat": jid})),
             Trouble::ServerClash { .. } => offer("Remove the entry", "kiro.remove-entry", json!({})),
             Trouble::Link(link) => link.offer().and_then(|(label, command)| offer(label, command, json!({}))),
             Trouble::AlreadyLinked => offer("Link again", "pair", json!({"yes": true})),

@@ -220,7 +220,7 @@ async fn a_refused_text_is_tried_again_or_said_to_have_failed() -> Result<()> {
     alice.hears("Andy: echo: three").await?;
     assert_eq!(alice.texts().await?, ["Andy: echo: one", "Andy: echo: three"]);
     // It is kept, and goes out when a person says so.
-    assert_eq!(scene.ctl(&["whatsapp", "resend"]).await?, json!({"count": 1}));
+    assert_eq!(scene.ctl(&["whatsapp", "resend", "--chat", &alice.jid()]).await?, json!({"count": 1}));
     alice.hears("Andy: echo: two").await?;
     scene.until("nothing is left", |status| status["whatsapp"]["failedOut"] == 0).await?;
     assert_eq!(alice.texts().await?, ["Andy: echo: one", "Andy: echo: three", "Andy: echo: two"]);

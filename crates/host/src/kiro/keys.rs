@@ -1,7 +1,14 @@
 //! Kiro's API key, in the platform's key store (K4): the Keychain, or the Secret Service over D-Bus. Without one, NanoClaw's own
 //! environment. The key is never on disk, in argv or in a log of ours.
 
-use std::{sync::mpsc::RecvTimeoutError, thread, time::Duration};
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::TryRecvError,
+    },
+    thread,
+    time::Duration,
+};
 
 use keyring::{Entry, Error};
 use nanoclaw_core::{kiro::Secret, problem::Trouble};
@@ -12,6 +19,8 @@ use crate::paths::Home;
 const SERVICE: &str = "com.nanoclaw.kiro";
 /// A locked store asks its user for a password first.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// It was not waited for any longer and still asks its user: it is not asked again meanwhile, each time would be a question.
+static STILL_ASKS: AtomicBool = AtomicBool::new(false);
 
 /// The key of this Home: of the store, else of the environment. `None`: there is none.
 ///
@@ -50,13 +59,28 @@ fn of_store<T: Send + 'static>(
     // Each Home has its own.
     let user = home.root().display().to_string();
     let (tell, told) = std::sync::mpsc::channel();
-    let work = move || drop(tell.send(Entry::new(SERVICE, &user).and_then(|entry| act(&entry))));
     let failed = |reason: &str| Error::NoStorageAccess(reason.into());
+    if STILL_ASKS.load(Ordering::SeqCst) {
+        return Err(failed("it does not answer"));
+    }
+    let work = move || {
+        let _ = tell.send(Entry::new(SERVICE, &user).and_then(|entry| act(&entry)));
+        STILL_ASKS.store(false, Ordering::SeqCst);
+    };
     thread::Builder::new().name("key store".to_owned()).spawn(work).map_err(|error| failed(&error.to_string()))?;
-    told.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+    let late = |_| {
+        STILL_ASKS.store(true, Ordering::SeqCst);
+        // It may have answered, or failed, just then.
+        let said = told.try_recv();
+        if !matches!(said, Err(TryRecvError::Empty)) {
+            STILL_ASKS.store(false, Ordering::SeqCst);
+        }
+        said
+    };
+    told.recv_timeout(PATIENCE).or_else(late).unwrap_or_else(|error| {
         Err(failed(match error {
-            RecvTimeoutError::Timeout => "it does not answer",
-            RecvTimeoutError::Disconnected => "its library failed",
+            TryRecvError::Empty => "it does not answer",
+            TryRecvError::Disconnected => "its library failed",
         }))
     })
 }

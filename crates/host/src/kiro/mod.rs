@@ -307,19 +307,25 @@ impl Edge {
         .boxed()
     }
 
-    /// `change`: what is to be kept, before the key is read.
+    /// `change`: what is to be kept; else the key is read.
     fn key(&self, change: Option<(Option<Secret>, Asker)>) -> Work {
         let home = self.home.clone();
         async move {
             let (change, asker) = change.map_or((None, None), |(key, asker)| (Some(key), Some(asker)));
             let used = tokio::task::spawn_blocking(move || {
-                let kept = change.map_or(Ok(()), |key| keys::keep(&home, key.as_ref()));
-                (keys::read(&home), kept)
+                if let Some(Some(key)) = change {
+                    return keys::keep(&home, Some(&key)).map(|()| Some(key));
+                }
+                if change.is_some() {
+                    keys::keep(&home, None)?;
+                    // The environment may have another.
+                    return Ok(keys::read(&home).unwrap_or_default());
+                }
+                keys::read(&home)
             });
-            let lost = || Trouble::NoKeyStore { reason: "its library failed".to_owned() };
-            let (read, kept) = used.await.unwrap_or_else(|_| (Err(lost()), Ok(())));
-            let trouble = kept.err().or_else(|| read.as_ref().err().cloned());
-            FromKiro::Key { key: read.ok().flatten(), trouble, asker }
+            let lost = |_| Err(Trouble::NoKeyStore { reason: "its library failed".to_owned() });
+            let key = used.await.unwrap_or_else(lost);
+            FromKiro::Key { trouble: key.as_ref().err().cloned(), key: key.ok().flatten(), asker }
         }
         .boxed()
     }

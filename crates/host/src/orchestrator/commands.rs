@@ -9,7 +9,7 @@ use nanoclaw_core::{
     group::{Folder, Group, Registration},
     kiro::Way,
     link::{LinkState, PairingFailure, phone_digits},
-    present::words::moment,
+    present::words::{count, moment},
     problem::Trouble,
     prompt,
     queue::{Event, RunId},
@@ -56,8 +56,13 @@ impl State {
             }
             Command::WhatsappBackups {} => json_of(&self.kept(backups::list(&self.home.auth()))?),
             Command::WhatsappRemoveBackup { name, yes } => self.remove_backup(&name, yes),
-            Command::WhatsappResend {} => {
-                let again = self.resend().await;
+            Command::WhatsappResend { chat, yes } => {
+                let failed = self.waiting_out.1;
+                if chat.is_none() && !yes && failed > 0 {
+                    let what = format!("send {} again, however old", count(failed, "text", "texts"));
+                    return Err(Trouble::NeedsYes { what });
+                }
+                let again = self.resend(chat).await;
                 json_of(&json!({"count": self.kept(again)?}))
             }
             Command::Reconnect {} => {
@@ -388,10 +393,12 @@ impl State {
         // What waited for a chat under its old folder waits under the new one.
         for folder in concerned.into_iter().flatten() {
             let Some(group) = self.groups.get(&folder).cloned() else { continue };
-            let owes = self.owes(&group).await;
-            if self.kept(owes)? {
-                self.tell_queue(Event::Message(folder)).await;
+            let owed = self.owed(&group).await;
+            if owed.as_ref().is_ok_and(Vec::is_empty) {
+                continue;
             }
+            self.queued.insert(folder.clone(), owed.into_iter().flatten().map(|seq| (seq, now())).collect());
+            self.tell_queue(Event::Message(folder)).await;
         }
         done()
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use nanoclaw_core::{
-    chat::{Jid, Seq},
+    chat::Jid,
     failure::{Failure, Fate},
     group::Folder,
     problem::Trouble,
@@ -45,11 +45,7 @@ impl State {
         if let Some(failure) = &failure {
             tracing::warn!(run, cause = word(&failure.cause), reason = failure.text, "The run ended badly");
         }
-        let dropped = match live.stopped {
-            Some(Stopped::Dropped(until)) => Some(until),
-            Some(Stopped::Restart) | None => None,
-        };
-        let more = match self.settle(&run, &live, dropped, failure.as_ref()).await {
+        let more = match self.settle(&run, &live, failure.as_ref()).await {
             Ok((finished, more)) => {
                 if finished {
                     outcome = Outcome::Done;
@@ -86,44 +82,47 @@ impl State {
 
     /// What became of a run's turns and task is written down: whether its task has come to its end, and whether the folder's
     /// chat still wants an answer.
-    async fn settle(
-        &mut self,
-        run: &str,
-        live: &LiveRun,
-        dropped: Option<Seq>,
-        failure: Option<&Failure>,
-    ) -> Result<(bool, bool)> {
+    async fn settle(&mut self, run: &str, live: &LiveRun, failure: Option<&Failure>) -> Result<(bool, bool)> {
         let reason = failure.map(|failure| failure.text.as_str());
+        let until = match live.stopped {
+            Some(Stopped::Dropped(until)) => Some(until),
+            Some(Stopped::Restart) | None => None,
+        };
+        let dropped = until.is_some();
         // A person who stops a run wants no answer to what it was given; it is said, so that nobody waits for one.
         let (chat, of_run, open) = (live.chat.clone(), run.to_owned(), live.open.clone());
         let why = reason.unwrap_or("The run was cut short.").to_owned();
         let fate = failure.map(|failure| failure.row().fate);
         let trigger = self.group_of(&chat).map(|group| Trigger::of(group, &self.settings.assistant_name));
-        self.store
+        let lets_go = self
+            .store
             .write(move |db| {
                 let mut given = trace::of_turns(db, &open)?;
-                if let Some(until) = dropped {
-                    given.retain(|seq| *seq <= until);
+                if let Some(until) = until {
+                    let (past, rest) = given.into_iter().partition(|seq| *seq <= until);
+                    given = past;
+                    trace::take(db, rest, Step::Retried, now(), None)?;
                     cursors::drop_turns(db, &open, until)?;
                     parked::forget(db, &chat)?;
                 }
+                let lets_go = dropped && !given.is_empty();
                 cursors::settle(db, &chat, &of_run)?;
                 let owed = match trigger {
                     Some(trigger) => messages::owed(db, &chat, cursors::get(db, &chat)?, &trigger)?,
                     None => Vec::new(),
                 };
                 let step = match fate {
-                    _ if dropped.is_some() => Step::Stopped,
+                    _ if dropped => Step::Stopped,
                     // Its chat may not be registered any more, or call its agent by another trigger.
                     _ if owed.is_empty() => Step::Failed,
                     Some(Fate::Park) => Step::Parked,
                     _ => Step::Retried,
                 };
-                trace::take(db, given, step, now(), dropped.is_none().then_some(why.as_str()))
+                trace::take(db, given, step, now(), (!dropped).then_some(why.as_str()))?;
+                Ok(lets_go)
             })
             .await?;
-        let dropped = dropped.is_some();
-        if dropped && live.task.is_none() && !live.open.is_empty() {
+        if lets_go && live.task.is_none() {
             self.tell_chat(&live.chat, run, "I was stopped before I could answer.").await?;
         }
         let finished = self.task_ended(live, dropped, reason).await?;

@@ -144,6 +144,8 @@ impl State {
             Command::KiroCheck {} => {
                 self.sign_in.waiting.push(reply);
                 self.check_kiro();
+                // It waits for the key, where that could not be read before.
+                self.sign_in.reading_key |= self.read_key_again();
             }
             Command::KiroLogout { .. } => match self.place_of_sign_in().await {
                 Ok(container) => {
@@ -167,13 +169,15 @@ impl State {
             FromKiro::LoginEnded { id, said } => self.kiro_login_ended(id, said),
             FromKiro::LoginRefused { id, trouble } => self.kiro_login_refused(id, &trouble),
             FromKiro::LoggedOut { done: ended, asker } => {
+                let anew = self.kiro.login.as_ref().is_some_and(LoginStatus::is_under_way);
                 match ended {
+                    // The check waits for the end of the sign-in that was begun meanwhile.
+                    Ok(()) if anew => drop(asker.send(json_of(&self.kiro))),
                     // Answered when it has been seen.
                     Ok(()) => self.sign_in.waiting.push(asker),
                     Err(trouble) => drop(asker.send(Err(trouble))),
                 }
-                // One that was begun meanwhile goes on.
-                self.kiro.login.take_if(|login| !login.is_under_way());
+                self.kiro.login.take_if(|_| !anew);
                 self.check_kiro();
             }
             FromKiro::Key { key, trouble, asker } => self.kiro_key_read(key, trouble, asker).await,

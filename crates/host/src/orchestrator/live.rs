@@ -45,12 +45,12 @@ pub(super) struct LiveRun {
 }
 
 /// A person stopped it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stopped {
-    /// For good: what it was given is not tried again, up to this message; what came after goes on.
-    Dropped(Seq),
     /// To be started again.
     Restart,
+    /// For good: what it was given is not tried again, up to this message; what came after goes on.
+    Dropped(Seq),
 }
 
 impl LiveRun {

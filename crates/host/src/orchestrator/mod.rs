@@ -345,8 +345,8 @@ impl State {
                 }
                 self.link = link;
                 if self.link.is_connected() {
-                    self.flush().await?;
                     self.ask_lids().await;
+                    self.flush().await?;
                 } else {
                     self.link_lost();
                 }

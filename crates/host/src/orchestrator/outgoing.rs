@@ -108,9 +108,11 @@ impl State {
     }
 
     /// Gives what was given up another chance. Returns how many texts that are.
-    pub(super) async fn resend(&mut self) -> Result<usize> {
-        let again = self.store.write(|db| outbox::resend(db)).await?;
-        self.recorded.retain(|trouble| !matches!(trouble, Trouble::SendFailed { .. }));
+    pub(super) async fn resend(&mut self, chat: Option<Jid>) -> Result<usize> {
+        let meant = chat.clone();
+        let again = self.store.write(move |db| outbox::resend(db, meant.as_ref())).await?;
+        let goes = |of: &Jid| chat.as_ref().is_none_or(|chat| chat == of);
+        self.recorded.retain(|trouble| !matches!(trouble, Trouble::SendFailed { jid, .. } if goes(jid)));
         self.flush().await?;
         Ok(again)
     }

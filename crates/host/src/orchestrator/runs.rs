@@ -366,6 +366,7 @@ impl State {
         if self.queue.waiting().iter().any(|waiting| waiting.parked) {
             self.kiro_signed_in().await;
         }
+        let mut planned = Ok(());
         if let Some(live) = self.runs.get_mut(&run) {
             live.clock.last_result_at = Some(now());
             live.open = still_open;
@@ -378,11 +379,11 @@ impl State {
                 }
                 self.tell_queue(Event::Idle(run)).await;
                 if is_task {
-                    self.reschedule().await?;
+                    planned = self.reschedule().await;
                 }
             }
         }
-        self.flush().await
+        self.flush().await.and(planned)
     }
 
     fn fail_run(&mut self, run: &str, failure: Failure) {
@@ -405,7 +406,8 @@ impl State {
 
     pub(super) fn stop_run(&mut self, run: &str, stopped: Stopped) {
         if let Some(live) = self.runs.get_mut(run) {
-            live.stopped = Some(stopped);
+            // What was dropped once is not asked again.
+            live.stopped = live.stopped.max(Some(stopped));
             self.queue.stop(run);
             self.send_engine(ToEngine::Stop { run: run.to_owned(), grace: GRACE });
         }

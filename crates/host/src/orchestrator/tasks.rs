@@ -139,7 +139,7 @@ impl State {
         // Until this has gone well it is due again and again.
         self.scheduler.put_off(now());
         let due = self.store.write(|db| tasks::claim_due(db, now())).await?;
-        // Claimed, each of them is known here alone: none fails with another.
+        // Claimed, each of them is known here alone: none fails with another, and one that does is queued by the next start.
         for task in due {
             if let Err(error) = self.queue_task(task).await {
                 self.note_internal(&error);

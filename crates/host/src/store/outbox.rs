@@ -73,14 +73,16 @@ pub fn failed(connection: &Connection, id: &str, error: &str, at: Timestamp) -> 
     Ok(())
 }
 
-/// What could not be sent waits again, in its old place. Returns how many texts that are.
+/// What could not be sent waits again, in its old place: a chat's, or all. Returns how many texts that are.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn resend(connection: &Connection) -> Result<usize> {
-    let mut again = connection
-        .prepare_cached("UPDATE outbox SET state = 'queued', settled_at = NULL, error = NULL WHERE state = 'failed'")?;
-    Ok(again.execute([])?)
+pub fn resend(connection: &Connection, chat: Option<&Jid>) -> Result<usize> {
+    let mut again = connection.prepare_cached(
+        "UPDATE outbox SET state = 'queued', settled_at = NULL, error = NULL
+         WHERE state = 'failed' AND (?1 IS NULL OR chat_jid = ?1)",
+    )?;
+    Ok(again.execute([chat.map(Jid::as_str)])?)
 }
 
 /// Whether a message id is one of our own sends (M7).

@@ -222,8 +222,9 @@ fn texts_go_out_in_order_one_a_chat_until_the_server_has_them() {
     outbox::failed(&db, "3", "no such chat", at(2)).unwrap();
     outbox::acked(&db, "3", None, at(3)).unwrap();
     assert_eq!(outbox::counts(&db).unwrap(), (1, 1));
-    assert_eq!(outbox::resend(&db).unwrap(), 1);
-    assert_eq!((outbox::counts(&db).unwrap(), outbox::resend(&db).unwrap()), ((2, 0), 0));
+    assert_eq!(outbox::resend(&db, Some(&Jid::new("another"))).unwrap(), 0);
+    assert_eq!(outbox::resend(&db, None).unwrap(), 1);
+    assert_eq!((outbox::counts(&db).unwrap(), outbox::resend(&db, None).unwrap()), ((2, 0), 0));
     assert_eq!(heads(&db), ["2", "3"]);
 }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     link::LinkState,
+    present::words::count,
     status::{AppStatus, WhatsAppStatus, rfc3339},
 };
 
@@ -201,8 +202,14 @@ fn waiting(whatsapp: &WhatsAppStatus) -> String {
 
 fn facts(whatsapp: &WhatsAppStatus) -> Vec<Fact> {
     let fact = |title: &str, count: u64, button| Fact { title: title.to_owned(), value: count.to_string(), button };
-    let again =
-        (whatsapp.failed_out > 0).then(|| button("Send again", Look::Plain, ask("whatsapp.resend", json!({}), None)));
+    let again = (whatsapp.failed_out > 0).then(|| {
+        let confirm = Confirm {
+            title: format!("Send {} again?", count(whatsapp.failed_out, "answer", "answers")),
+            text: "WhatsApp refused to take them. They go out as they were written, however old.".to_owned(),
+            label: "Send again".to_owned(),
+        };
+        button("Send again…", Look::Plain, ask("whatsapp.resend", json!({"yes": true}), Some(confirm)))
+    });
     vec![
         fact("Answers waiting to go out", whatsapp.queued_out, None),
         fact("Answers that could not be delivered", whatsapp.failed_out, again),

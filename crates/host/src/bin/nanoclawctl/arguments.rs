@@ -174,7 +174,14 @@ pub enum WhatsappWords {
     /// Connect now instead of at the next try; by hand after WhatsApp refused, or to take over from another program
     Reconnect,
     /// Send the texts again that WhatsApp refused
-    Resend,
+    Resend {
+        /// Of this chat alone
+        #[arg(long, value_name = "JID")]
+        chat: Option<String>,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// List the former sign-ins, which were moved aside when WhatsApp was linked anew
     Backups,
     /// Delete a former sign-in for good

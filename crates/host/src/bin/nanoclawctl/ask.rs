@@ -59,6 +59,7 @@ pub async fn answered(home: &Home, mut command: Command, out: &Out) -> Result<Va
                 Command::Pair { yes, .. }
                 | Command::Logout { yes }
                 | Command::WhatsappRemoveBackup { yes, .. }
+                | Command::WhatsappResend { yes, .. }
                 | Command::KiroLogin { yes, .. }
                 | Command::KiroLogout { yes }
                 | Command::Quit { yes }
@@ -129,7 +130,9 @@ fn command(words: Words) -> Result<Command, Failure> {
         Words::Pair { phone, cancel, yes } => Command::Pair { phone, cancel, yes },
         Words::Logout { yes } => Command::Logout { yes },
         Words::Whatsapp { words: WhatsappWords::Reconnect } => Command::Reconnect {},
-        Words::Whatsapp { words: WhatsappWords::Resend } => Command::WhatsappResend {},
+        Words::Whatsapp { words: WhatsappWords::Resend { chat, yes } } => {
+            Command::WhatsappResend { chat: chat.map(Jid::new), yes }
+        }
         Words::Whatsapp { words: WhatsappWords::Backups } => Command::WhatsappBackups {},
         Words::Whatsapp { words: WhatsappWords::RemoveBackup { name, yes } } => {
             Command::WhatsappRemoveBackup { name, yes }
@@ -279,9 +282,9 @@ fn sentence(command: &Command, answer: &Value) -> String {
         Command::Pair { .. } => "Linking was cancelled.".to_owned(),
         Command::Logout { .. } => "WhatsApp is being unlinked.".to_owned(),
         Command::Reconnect {} => "Connecting to WhatsApp.".to_owned(),
-        Command::WhatsappResend {} => match answer["count"].as_u64() {
+        Command::WhatsappResend { .. } => match answer["count"].as_u64() {
             None | Some(0) => "No text was refused.".to_owned(),
-            Some(again) => format!("{} again.", count(again, "text goes out", "texts go out")),
+            Some(again) => format!("{} again.", count(again, "text waits to go out", "texts wait to go out")),
         },
         Command::WhatsappRemoveBackup { name, .. } => format!("{name} is deleted."),
         Command::GroupsRegister(Registration { name, folder, .. }) => {

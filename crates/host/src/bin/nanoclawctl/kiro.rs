@@ -56,6 +56,7 @@ pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Fa
             if out.json { out.value(&answer) } else { self::mode(home, out).await }
         }
         KiroWords::Key { words } => {
+            let mut client = Client::connect(home).await?;
             let (key, said) = match words {
                 KeyWords::Set => (Some(typed_key(out)?), "The key is kept in this computer's key store."),
                 KeyWords::Remove { yes } => {
@@ -65,7 +66,7 @@ pub async fn kiro(home: &Home, words: KiroWords, out: &mut Out) -> Result<(), Fa
                     (None, "The key is removed.")
                 }
             };
-            let answer = Client::connect(home).await?.ask(&Command::KiroKey { key }).await?;
+            let answer = client.ask(&Command::KiroKey { key }).await?;
             if out.json { out.value(&answer) } else { out.line(said) }
         }
         words @ KiroWords::RemoveEntry => Err(internal(format!("no command stands for {words:?}."))),

@@ -69,7 +69,8 @@ async fn loses(home: &Home, key: &str, value: &str) -> Result<Option<String>, Fa
         _ => return Ok(None),
     };
     let shown = done(home, Command::SettingsGet { key: Some(key.to_owned()) }).await?;
-    Ok((at(&shown, "/0/source") != "environment").then_some(what))
+    let is_so = shown[0]["value"] == value.trim();
+    Ok((at(&shown, "/0/source") != "environment" && !is_so).then_some(what))
 }
 
 pub async fn reset(home: &Home, key: String, out: &mut Out) -> Result<(), Failure> {

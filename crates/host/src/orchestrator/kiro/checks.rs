@@ -220,7 +220,9 @@ impl State {
         // In this order: what is to wait is not begun before.
         self.sign_in_seen().await;
         self.tell_ready().await;
-        self.read_key_again(!self.sign_in.asking.is_empty());
+        if self.kiro.parked > 0 {
+            self.read_key_again();
+        }
         for asker in std::mem::take(&mut self.sign_in.asking) {
             // It may have gone.
             let _ = asker.send(json_of(&self.kiro));

@@ -23,12 +23,11 @@ impl State {
         }
     }
 
-    /// The key store could not be read: it may be open by now. A store may ask its user, so only where somebody waits for it.
-    pub(super) fn read_key_again(&self, is_asked: bool) {
+    /// Where the key store could not be read it may be open by now. It may ask its user, so only where somebody waits for it.
+    /// Whether it is read.
+    pub(super) fn read_key_again(&self) -> bool {
         let failed = self.recorded.iter().any(|trouble| matches!(trouble, Trouble::NoKeyStore { .. }));
-        if failed && (is_asked || self.kiro.parked > 0) {
-            self.send_kiro(ToKiro::ReadKey);
-        }
+        failed && !self.sign_in.reading_key && self.send_kiro(ToKiro::ReadKey)
     }
 
     /// What secrets a run is given, by stdin alone (R3, K4).

@@ -258,9 +258,10 @@ async fn a_sign_in_that_is_begun_while_another_is_signed_out_goes_on() {
     let mut world = World::with_chats(&["main"]).await;
     world.looks(signed_out(), None).await;
     world.state.kiro_login(None, false, false).await.unwrap();
-    let (asker, _answer) = tokio::sync::oneshot::channel();
+    let (asker, mut answer) = tokio::sync::oneshot::channel();
     world.state.kiro_said(FromKiro::LoggedOut { done: Ok(()), asker }).await;
     assert_eq!(world.login(), LoginState::Starting);
+    assert!(answer.try_recv().is_ok(), "it waits for nobody's sign-in");
     world.passes(60);
     assert!(!world.looks_after().await, "no check beside it");
 }
@@ -391,9 +392,17 @@ async fn a_key_store_that_opens_late_is_read_again_where_somebody_waits() {
     assert!(!world.looks_after().await);
     world.state.kiro_said(said(Some("ksk-1"), None)).await;
     assert!(world.looks_after().await && world.state.kiro.has_key);
-    // What was read stays known where the store is locked later.
+    // What was read stays known where the store is locked later; a person who asks has it read first.
     world.state.kiro_said(said(None, locked())).await;
     assert!(world.state.kiro.has_key && world.state.secrets().len() == 1);
+    world.told(signed_in()).await;
+    reads(&mut world);
+    let (reply, _answer) = tokio::sync::oneshot::channel();
+    world.state.kiro_asked(Ask { command: Command::KiroCheck {}, reply }).await;
+    assert_eq!(reads(&mut world), 1);
+    assert!(!world.looks_after().await, "the key is waited for");
+    world.state.kiro_said(said(Some("ksk-1"), None)).await;
+    assert!(world.looks_after().await);
 }
 
 #[tokio::test]
