@@ -1,8 +1,8 @@
 //! Which notifications a person gets (T6): signed out of WhatsApp or Kiro, Docker down, a message that failed for good.
 //!
 //! Each has a button that opens the page that helps, is told once, and not again until it was well in between; then it is
-//! taken back where the desktop can, so that nobody is called to what has healed. Chats' names, phone numbers and codes are not in them: a
-//! notification is read by whoever looks at the screen.
+//! taken back where the desktop can, so that nobody is called to what has healed. Chats' names, phone numbers and codes are
+//! not in them: a notification is read by whoever looks at the screen.
 
 use std::collections::BTreeSet;
 

@@ -312,16 +312,11 @@ impl Edge {
         let home = self.home.clone();
         async move {
             let (change, asker) = change.map_or((None, None), |(key, asker)| (Some(key), Some(asker)));
-            let used = tokio::task::spawn_blocking(move || {
-                if let Some(Some(key)) = change {
-                    return keys::keep(&home, Some(&key)).map(|()| Some(key));
-                }
-                if change.is_some() {
-                    keys::keep(&home, None)?;
-                    // The environment may have another.
-                    return Ok(keys::read(&home).unwrap_or_default());
-                }
-                keys::read(&home)
+            let used = tokio::task::spawn_blocking(move || match change {
+                Some(Some(key)) => keys::keep(&home, Some(&key)).map(|()| Some(key)),
+                // The environment may have another.
+                Some(None) => keys::keep(&home, None).map(|()| keys::read(&home).unwrap_or_default()),
+                None => keys::read(&home),
             });
             let lost = |_| Err(Trouble::NoKeyStore { reason: "its library failed".to_owned() });
             let key = used.await.unwrap_or_else(lost);

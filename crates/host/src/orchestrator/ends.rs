@@ -97,11 +97,10 @@ impl State {
         let lets_go = self
             .store
             .write(move |db| {
-                let mut given = trace::of_turns(db, &open)?;
+                let given = trace::of_turns(db, &open)?.into_iter();
+                let (given, later): (Vec<_>, _) = given.partition(|seq| until.is_none_or(|until| *seq <= until));
                 if let Some(until) = until {
-                    let (past, rest) = given.into_iter().partition(|seq| *seq <= until);
-                    given = past;
-                    trace::take(db, rest, Step::Retried, now(), None)?;
+                    trace::take(db, later, Step::Retried, now(), None)?;
                     cursors::drop_turns(db, &open, until)?;
                     parked::forget(db, &chat)?;
                 }

@@ -74,7 +74,7 @@ impl State {
         moment("acked");
         let landed = self.landed(&id);
         let (acked, sent) = (id.clone(), landed.as_ref().map(|(_, sent)| *sent));
-        self.note(move |db| outbox::acked(db, &acked, sent, now())).await?;
+        self.keep_end(move |db| outbox::acked(db, &acked, sent, now())).await?;
         tracing::info!(id, "Message sent");
         if let Some((chat, _)) = landed {
             self.held.remove(&chat);
@@ -98,13 +98,13 @@ impl State {
         } else if obstacle != Obstacle::Lasting {
             return self.flush().await;
         }
-        self.note(move |db| outbox::failed(db, &id, &reason, now())).await?;
+        self.keep_end(move |db| outbox::failed(db, &id, &reason, now())).await?;
         self.flush().await
     }
 
     /// Keeps what became of a text. Where that can't be kept the text goes again: under its id it is one message.
-    async fn note(&mut self, outcome: impl FnOnce(&Transaction<'_>) -> Result<()> + Send + 'static) -> Result<()> {
-        self.store.write(outcome).await.inspect_err(|_| self.resend_at = Some(now() + RESEND))
+    async fn keep_end(&mut self, end: impl FnOnce(&Transaction<'_>) -> Result<()> + Send + 'static) -> Result<()> {
+        self.store.write(end).await.inspect_err(|_| self.resend_at = Some(now() + RESEND))
     }
 
     /// Gives what was given up another chance. Returns how many texts that are.
@@ -146,13 +146,13 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orchestrator::world::{World, jid};
 
     #[tokio::test]
     async fn where_its_end_cant_be_kept_a_text_goes_again() {
         // M13
-        let mut world = crate::orchestrator::world::World::with_chats(&["main"]).await;
-        let chat = crate::orchestrator::world::jid("main");
-        world.state.in_flight.insert(chat, ("a".to_owned(), now()));
+        let mut world = World::with_chats(&["main"]).await;
+        world.state.in_flight.insert(jid("main"), ("a".to_owned(), now()));
         world.state.store.write(|db| Ok(db.execute_batch("ALTER TABLE outbox RENAME TO away")?)).await.unwrap();
         assert!(world.state.acked("a".to_owned()).await.is_err());
         assert!(world.state.in_flight.is_empty());
